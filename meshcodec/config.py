@@ -1,0 +1,139 @@
+"""Every number that shapes the codec, in frozen dataclasses. No torch here: ``info`` reads the scales through this."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+EXTENT = 1.05
+"""Half-extent of the cube that planes and grids cover; the unit-frame mesh fills [-1, 1] of it."""
+
+TRUNCATION = 0.1
+"""Signed distances are learned and decoded up to this magnitude, in the unit frame."""
+
+PLANES = 3
+
+SIZES = {"512": 512, "1k": 1024, "2k": 2048, "4k": 4096}
+"""The ladder of file sizes, in bytes; `scale_sides` is chosen so that each ends at a scale."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the Variational Tokenizer. Travels inside the weights file."""
+
+    scale_sides: tuple[int, ...] = (1, 2, 4, 6, 10, 13, 18, 26)
+    """Cells per plane side at each scale, coarse to fine; 3 * side² tokens a scale."""
+    latent_side: int = 32
+    """Cells per plane side of the latent that the scales add up to."""
+    latent_channels: int = 8
+    """Channels of a latent cell."""
+    token_levels: tuple[int, ...] = (4, 4, 4, 4)
+    """Levels of each digit of a token (finite scalar quantization); the product is 256, one byte."""
+    patch: int = 2
+    """Latent cells per transformer token and axis; latent_side / patch cells a side stand in the transformer."""
+    width: int = 192
+    """Channels of the transformer."""
+    heads: int = 4
+    """Attention heads, an even number; width / heads channels each."""
+    encoder_blocks: int = 1
+    """Transformer blocks over [point groups; latent tokens]."""
+    decoder_blocks: int = 2
+    """Transformer blocks over the triplane tokens."""
+    mlp_ratio: int = 3
+    """Hidden width of a transformer block's MLP, in units of `width`."""
+    point_channels: int = 64
+    """Channels of a point's features before they are pooled."""
+    point_frequencies: int = 6
+    """Octaves of the Fourier features of a coordinate."""
+    groups: int = 192
+    """Pooled point groups that stand in the encoder's context."""
+    plane_side: int = 128
+    """Texels per side of the decoded planes."""
+    plane_channels: tuple[int, int, int] = (64, 32, 16)
+    """Channels of the planes at a quarter, half and the whole of `plane_side`."""
+    field_width: int = 64
+    """Hidden width of the MLP that turns plane features into a distance."""
+    input_points: int = 4096
+    """Surface points that the encoder is given."""
+
+    @property
+    def scale_tokens(self) -> tuple[int, ...]:
+        """Tokens of each scale."""
+        return tuple(PLANES * side * side for side in self.scale_sides)
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest file."""
+        return sum(self.scale_tokens)
+
+    def scale_ends(self) -> tuple[int, ...]:
+        """Number of tokens up to and with each scale."""
+        ends, total = [], 0
+        for count in self.scale_tokens:
+            total += count
+            ends.append(total)
+        return tuple(ends)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Back from JSON. Unknown keys are an error: the weights are newer than the program."""
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training recipe: the model and how it is trained."""
+
+    model: ModelConfig = ModelConfig()
+    steps: int = 20_000
+    """Optimizer steps in all."""
+    quantize_from: int = 6_000
+    """First step of the second phase: before it the bottleneck is noisy but not quantized."""
+    batch: int = 8
+    """Meshes a step and process."""
+    points: int = 4096
+    """Surface points a mesh, at most the cache's."""
+    queries: int = 2048
+    """Query points a mesh, half near the surface, a third around it, the rest anywhere."""
+    learning_rate: float = 1.2e-3
+    """Peak of the schedule: linear warm-up, constant, then a cosine to a twentieth over the last `decay_share`."""
+    warmup: int = 200
+    """Steps of the warm-up."""
+    decay_share: float = 0.3
+    """Share of the steps over which the learning rate falls."""
+    weight_decay: float = 0.01
+    """AdamW's, on matrices only."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float = 0.998
+    """Decay of the averaged weights, which are the ones evaluated and shipped."""
+    kl_weight: float = 1e-4
+    """Weight of the Kullback-Leibler term of the posterior."""
+    sign_weight: float = 0.1
+    """Weight of the cross-entropy on inside/outside next to the distance loss."""
+    rotate_share: float = 0.3
+    """Share of the meshes turned by a free rotation; the others get one of the 48 symmetries of the cube."""
+    seed: int = 0
+    """Start of the random streams."""
+    validate_every: int = 1000
+    """Steps between evaluations of the validation set."""
+    validate_meshes: int = 128
+    """Validation meshes used, always the same."""
+    checkpoint_seconds: int = 180
+    """Seconds between checkpoints."""
+    validation_sources: tuple[str, ...] = ()
+    """Repositories held out for validation; empty: one mesh in twenty."""
+    procedural_meshes: int = 1500
+    """Generated shapes in the cache beside the corpus."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """From the parsed recipe; keys left out keep their defaults, unknown keys raise TypeError."""
+        values = dict(values)
+        model = ModelConfig.from_dict(values.pop("model", {}))
+        return cls(model=model, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

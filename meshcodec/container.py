@@ -1,0 +1,170 @@
+"""The ``.vat`` file, version 1. This docstring is its specification.
+
+All numbers are little-endian. A file is a header, a placement if the flags say so, and the payload, with
+nothing between them and nothing after.
+
+    offset  size  field
+    0       3     magic, the ASCII letters ``VAT``
+    3       1     version, u8, 1
+    4       1     flags, u8
+                    bits 0-3  packing of the payload: 0 one byte per token; 1 reserved for range coding
+                    bit  4    placement present
+                    bits 5-7  0
+    5       4     model id: first 4 bytes of the SHA-256 of the weights file
+    9       2     token count, u16
+    11      4     CRC-32 (that of zlib), u32, of the whole file with these 4 bytes as zero
+    15      12    placement: centre x, y, z, 3 * f32, finite
+    27      4     placement: scale, f32, finite, above 0
+    15/31   n     payload: the tokens, coarse to fine (with packing 0, n is the token count)
+
+A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p`` in the frame of the mesh. Without a
+placement the mesh stays in the cube. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as
+bytes.
+
+A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
+reserved flags or an unknown packing, a length that is not what the header says, a wrong CRC, a placement
+outside its range. Whether the model id is known is not this module's business.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+
+from meshcodec import packing as packings
+from meshcodec.errors import CorruptFileError, UsageError
+
+MAGIC = b"VAT"
+VERSION = 1
+MAX_TOKENS = 0xFFFF
+MIN_SIZE = 64
+
+_HEADER = struct.Struct("<3sBB4sHI")
+_PLACEMENT = struct.Struct("<4f")
+HEADER_BYTES = _HEADER.size  # without the placement
+PLACEMENT_BYTES = _PLACEMENT.size
+_CRC_AT = HEADER_BYTES - 4
+
+_PACKING_MASK = 0x0F
+_HAS_PLACEMENT = 0x10
+_RESERVED = 0xE0
+
+_FETCH_AGAIN = "fetch the file again, or encode the mesh again"
+
+
+@dataclass(frozen=True)
+class VatFile:
+    """The contents of one ``.vat`` file.
+
+    Attributes
+    ----------
+    tokens : at most 65535 unsigned bytes, coarse to fine.
+    model_id : 4 bytes.
+    center, scale : placement in the units of the mesh, rounded here to float32 as the file stores it; both or
+        neither.
+    packing : 0..15; ``to_bytes`` raises CorruptFileError for one that this version does not know.
+
+    Raises ValueError for anything else.
+    """
+
+    tokens: bytes
+    model_id: bytes
+    center: tuple[float, float, float] | None
+    scale: float | None
+    packing: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) > MAX_TOKENS:
+            raise ValueError(f"{len(self.tokens)} tokens; a file holds at most {MAX_TOKENS}")
+        if len(self.model_id) != 4:
+            raise ValueError(f"a model id is 4 bytes, not {len(self.model_id)}")
+        if not 0 <= self.packing <= _PACKING_MASK:
+            raise ValueError(f"packing {self.packing} is outside 0..{_PACKING_MASK}")
+        if (self.center is None) != (self.scale is None):
+            raise ValueError("a placement needs both its centre and its scale")
+        if self.center is not None and self.scale is not None:
+            try:
+                x, y, z, scale = _PLACEMENT.unpack(_PLACEMENT.pack(*self.center, self.scale))
+            except (struct.error, OverflowError) as error:
+                raise ValueError(f"the placement does not fit 4 float32: {error}") from error
+            if fault := _placement_fault(x, y, z, scale):
+                raise ValueError(fault)
+            object.__setattr__(self, "center", (x, y, z))
+            object.__setattr__(self, "scale", scale)
+
+    def to_bytes(self) -> bytes:
+        """The whole file."""
+        flags, placement = self.packing, b""
+        if self.center is not None:
+            flags |= _HAS_PLACEMENT
+            placement = _PLACEMENT.pack(*self.center, self.scale)
+        body = placement + packings.pack(self.tokens, self.packing)
+        head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, len(self.tokens), 0)
+        crc = zlib.crc32(body, zlib.crc32(head))
+        return head[:_CRC_AT] + crc.to_bytes(4, "little") + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> VatFile:
+        """Read a whole file. Safe for bytes from anyone. Raises CorruptFileError."""
+        if not data:
+            raise CorruptFileError("the file is empty (0 bytes)", _FETCH_AGAIN)
+        if not MAGIC.startswith(data[:3]):
+            raise CorruptFileError(
+                f"not a .vat file (it starts with {bytes(data[:3])!r})",
+                "give a file that meshcodec encode wrote",
+            )
+        if len(data) > 3 and data[3] > VERSION:
+            raise CorruptFileError(
+                f"format version {data[3]} is newer than {VERSION}", "update meshcodec to read it"
+            )
+        if len(data) > 3 and data[3] < VERSION:
+            raise CorruptFileError(f"there is no format version {data[3]}", _FETCH_AGAIN)
+        if len(data) < HEADER_BYTES:
+            raise CorruptFileError(
+                f"too short: {len(data)} bytes, and the header alone is {HEADER_BYTES}", _FETCH_AGAIN
+            )
+
+        _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
+        if flags & _RESERVED:
+            raise CorruptFileError(
+                f"reserved flags are set (0x{flags:02x})",
+                "update meshcodec, or fetch the file again if that does not help",
+            )
+        packing = flags & _PACKING_MASK
+        start = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
+        payload_size = packings.payload_size(count, packing)
+        if len(data) < start or (payload_size is not None and len(data) != start + payload_size):
+            raise CorruptFileError(
+                f"wrong length: {len(data)} bytes where the header says {start + (payload_size or 0)}",
+                _FETCH_AGAIN,
+            )
+        if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
+            raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
+
+        center = scale = None
+        if flags & _HAS_PLACEMENT:
+            x, y, z, scale = _PLACEMENT.unpack_from(data, HEADER_BYTES)
+            if fault := _placement_fault(x, y, z, scale):
+                raise CorruptFileError(fault, "encode the mesh again; whatever wrote this file is at fault")
+            center = (x, y, z)
+        return cls(packings.unpack(bytes(data[start:]), count, packing), model_id, center, scale, packing)
+
+
+def token_capacity(size: int, placement: bool = True) -> int:
+    """How many one-byte tokens fit in a file of ``size`` bytes, header included (at most 65535).
+
+    Raises UsageError under 64 bytes.
+    """
+    if size < MIN_SIZE:
+        raise UsageError(f"a size of {size} bytes is too small", f"ask for {MIN_SIZE} bytes or more")
+    return min(size - HEADER_BYTES - (PLACEMENT_BYTES if placement else 0), MAX_TOKENS)
+
+
+def _placement_fault(x: float, y: float, z: float, scale: float) -> str:
+    if not all(math.isfinite(value) for value in (x, y, z)):
+        return f"bad placement: centre ({x}, {y}, {z}) is not finite"
+    if not (math.isfinite(scale) and scale > 0):
+        return f"bad placement: scale {scale} is not a finite number above 0"
+    return ""

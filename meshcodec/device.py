@@ -1,0 +1,44 @@
+"""Which device computes, and why."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from meshcodec.errors import UsageError
+
+CHOICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str = "auto") -> tuple[torch.device, str]:
+    """The device for a choice of `CHOICES`, and a phrase that says why.
+
+    Raises
+    ------
+    UsageError
+        CUDA is asked for and does not work here, or the name is unknown.
+    """
+    if name not in CHOICES:
+        raise UsageError(f"unknown device {name!r}", f"choose one of {', '.join(CHOICES)}")
+    if name == "cpu":
+        return torch.device("cpu"), "asked for"
+    if torch.cuda.is_available():
+        return torch.device("cuda"), f"{'asked for' if name == 'cuda' else 'found'}: {torch.cuda.get_device_name()}"
+    why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no working CUDA driver"
+    if name == "cuda":
+        raise UsageError(f"--device cuda: {why}", "use --device cpu or auto, or install a CUDA build of torch")
+    return torch.device("cpu"), why
+
+
+def available_cores() -> int:
+    """Cores this process may run on, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether half-width matrix products run at full speed: on CUDA, and on CPUs with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return True
+    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))

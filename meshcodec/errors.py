@@ -1,0 +1,55 @@
+"""The project's errors: one tree, each with an exit code and a one-line message that ends in a remedy.
+
+Exit codes: 0 done; 2 usage; 3 some files of a batch failed or a target was not met; 4 bad input or corrupt file;
+5 weights missing or not the ones the file names.
+"""
+
+from __future__ import annotations
+
+
+class MeshcodecError(Exception):
+    """Base of every error that the project raises on purpose.
+
+    ``str(error)`` is one line: what is wrong, then what to do. ``exit_code`` is what the command line exits with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        super().__init__(f"{fault}; {remedy}" if remedy else fault)
+        self.fault = fault
+        self.remedy = remedy
+
+    def about(self, name: object) -> MeshcodecError:
+        """The same error with the file's name in front, for callers that know it."""
+        return type(self)(f"{name}: {self.fault}", self.remedy)
+
+
+class UsageError(MeshcodecError):
+    """Options that contradict each other, an output that exists, a folder that cannot be written."""
+
+    exit_code = 2
+
+
+class PartialFailureError(MeshcodecError):
+    """Some files of a batch failed, or a quality target was not met."""
+
+    exit_code = 3
+
+
+class BadMeshError(MeshcodecError):
+    """An input mesh that holds no surface to encode: unreadable, empty, a point cloud, NaN, zero extent."""
+
+    exit_code = 4
+
+
+class CorruptFileError(MeshcodecError):
+    """Bytes that are not a whole ``.vat`` file of a known format version."""
+
+    exit_code = 4
+
+
+class WeightsError(MeshcodecError):
+    """Weights that are missing, damaged, or not the ones that a file names."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Meshes in and out: reading, placing, sampling, inside and outside, surface extraction."""

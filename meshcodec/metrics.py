@@ -1,0 +1,434 @@
+"""How close a decoded mesh is to its reference: F-scores, distances, normals, volume.
+
+Everything is measured in the *reference's* frame (bounding-box centre at the origin, longest half-extent 1),
+from area-weighted seeded samples on each surface to the other mesh's *surface* (exact point-to-triangle
+distance). What is measured against nearest samples instead, as in most papers, has ``points`` in its name.
+
+The F-score is that of Knapitsch et al., "Tanks and Temples" (2017); inside is the generalized winding number
+of Jacobson et al. (2013), by the fast tree of Barill et al. (2018).
+
+Distances come from ``igl.AABB``. For 100 000 points along a Morton curve against 5k / 20k / 82k / 328k faces
+on one core it takes 0.08 / 0.18 / 0.30 / 0.45 s; ``point_cloud_utils.closest_points_on_mesh`` takes 0.16 /
+0.24 / 0.49 / 1.1 s for the same float64 values. Points in random order take both two to four times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import igl
+import numpy as np
+import point_cloud_utils as pcu
+import trimesh
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.normalize import placement_of
+
+TAUS = (0.02, 0.01, 0.005)
+"""Distances, in units of the longest half-extent, at which precision and recall are taken."""
+
+_TAGS = ("002", "001", "0005")
+
+MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+_RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
+_RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one decoded mesh scores against its reference.
+
+    Attributes
+    ----------
+    f_*, precision_*, recall_* : float
+        0..1 at tau = 0.02, 0.01, 0.005. Precision is the share of decoded samples near the reference's
+        surface, recall the share of reference samples near the decoded surface, F their harmonic mean.
+    chamfer : float
+        Mean of the two mean distances, unit frame; inf for an empty mesh (so are p95 and max).
+    p95, max : float
+        The larger of the two directions' 95th percentile and maximum distance, unit frame.
+    normal_consistency : float
+        0..1, mean of both directions' mean |cos| between a sample's normal and that at its closest point. The
+        sign is left out because many files have flipped faces.
+    volume_iou : float or None
+        0..1, None where the reference is open or was not asked for.
+    components, components_reference : int
+        Connected parts of the decoded mesh and of the reference after merging identical vertices.
+    f_exterior_* : float or None
+        F with the recall taken over those reference samples that see free space; None where not asked for.
+    f_points_* : float or None
+        F with distances from nearest sample to nearest sample, for comparison with papers; depends on the
+        number of samples. None where not asked for.
+    """
+
+    f_002: float
+    f_001: float
+    f_0005: float
+    precision_002: float
+    precision_001: float
+    precision_0005: float
+    recall_002: float
+    recall_001: float
+    recall_0005: float
+    chamfer: float
+    p95: float
+    max: float
+    normal_consistency: float
+    volume_iou: float | None
+    components: int
+    components_reference: int
+    f_exterior_002: float | None
+    f_exterior_001: float | None
+    f_exterior_0005: float | None
+    f_points_002: float | None
+    f_points_001: float | None
+    f_points_0005: float | None
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Field name to value, in the order of the fields."""
+        return asdict(self)
+
+
+class Reference:
+    """A reference mesh with its samples and search trees, to score several decoded meshes against.
+
+    Parameters
+    ----------
+    mesh : trimesh.Trimesh or (vertices (V, 3), faces (F, 3))
+    samples : int
+        Points on each surface.
+    seed : int
+        Of the samples on both surfaces (two independent streams), of the rays and of the volume's points.
+
+    Raises
+    ------
+    BadMeshError
+        The reference has no face with an area, or not a finite extent.
+    """
+
+    def __init__(self, mesh: MeshLike, *, samples: int = 100_000, seed: int = 0) -> None:
+        vertices, faces = _arrays(mesh)
+        if not len(faces):
+            raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
+        if not np.isfinite(vertices[faces]).all():
+            raise BadMeshError("the reference mesh has NaN or infinite coordinates", "repair it first")
+        # Vertices that no face uses are no surface and must not move the frame.
+        self.placement = placement_of(vertices[np.unique(faces)])
+        self.samples = samples
+        self.seed = seed
+        self.surface = _Surface(self.placement.to_unit(vertices), faces)
+        if self.surface.empty:
+            raise BadMeshError("the reference mesh has no area", "give a mesh with a surface")
+        self._points, self._normals = self.surface.sample(samples, np.random.default_rng([seed, 0]))
+        self._exterior: NDArray[np.bool_] | None = None
+
+    def fscore(self, decoded: MeshLike | None, taus: Sequence[float] = TAUS) -> tuple[float, ...]:
+        """Only the F-scores at ``taus``, each 0..1; 0 for an empty mesh."""
+        other = self._surface_of(decoded)
+        if other.empty:
+            return tuple(0.0 for _ in taus)
+        points, _ = other.sample(self.samples, np.random.default_rng([self.seed, 1]))
+        to_reference = self.surface.distance(points)
+        to_decoded = other.distance(self._points)
+        return tuple(_harmonic(_share(to_reference, tau), _share(to_decoded, tau)) for tau in taus)
+
+    def score(
+        self, decoded: MeshLike | None, *, exterior: bool = True, points: bool = True, iou: bool = True
+    ) -> Scores:
+        """All figures; the three flags leave out the slow ones, whose fields are then None."""
+        other = self._surface_of(decoded)
+        volume = iou and is_closed((self.surface.vertices, self.surface.all_faces))
+        if other.empty:
+            return self._nothing(exterior, points, volume)
+        samples, normals = other.sample(self.samples, np.random.default_rng([self.seed, 1]))
+        to_reference, face_r = self.surface.closest(samples)
+        to_decoded, face_d = other.closest(self._points)
+        precision = [_share(to_reference, tau) for tau in TAUS]
+        recall = [_share(to_decoded, tau) for tau in TAUS]
+        f = [_harmonic(p, r) for p, r in zip(precision, recall, strict=True)]
+        f_exterior: list[float] | None = None
+        if exterior:
+            seen = to_decoded[self.exterior]
+            f_exterior = [_harmonic(p, _share(seen, tau)) for p, tau in zip(precision, TAUS, strict=True)]
+        f_points: list[float] | None = None
+        if points:
+            # No share looks farther than the largest tau, and a search without a bound is slow where it is far.
+            near_r, _ = cKDTree(self._points).query(samples, distance_upper_bound=max(TAUS))
+            near_d, _ = cKDTree(samples).query(self._points, distance_upper_bound=max(TAUS))
+            f_points = [_harmonic(_share(near_r, tau), _share(near_d, tau)) for tau in TAUS]
+        cos_r = np.abs(np.einsum("ij,ij->i", normals, self.surface.normals[face_r]))
+        cos_d = np.abs(np.einsum("ij,ij->i", self._normals, other.normals[face_d]))
+        return Scores(
+            **_at_each_tau(f, precision, recall),
+            **_beside(f_exterior, f_points),
+            chamfer=float(to_reference.mean() + to_decoded.mean()) / 2,
+            p95=float(max(np.quantile(to_reference, 0.95), np.quantile(to_decoded, 0.95))),
+            max=float(max(to_reference.max(), to_decoded.max())),
+            normal_consistency=float(cos_r.mean() + cos_d.mean()) / 2,
+            volume_iou=self._volume_iou(other) if volume else None,
+            components=other.components(),
+            components_reference=self.surface.components(),
+        )
+
+    @property
+    def exterior(self) -> NDArray[np.bool_]:
+        """(samples,) whether at least one of 64 directions leaves the sample without meeting the mesh.
+
+        Either side of the face counts: each ray starts a small step off the surface on the side it points to.
+        """
+        if self._exterior is None:
+            directions = _sphere_directions(_RAY_ROUNDS[-1], np.random.default_rng([self.seed, 2]))
+            free = np.zeros(len(self._points), dtype=bool)
+            start = 0
+            for stop in _RAY_ROUNDS:
+                left = np.flatnonzero(~free)
+                if not len(left):
+                    break
+                rays = directions[start:stop]
+                side = np.where(self._normals[left] @ rays.T >= 0, _RAY_OFFSET, -_RAY_OFFSET)  # (left, rays)
+                origins = self._points[left, None] + side[..., None] * self._normals[left, None]
+                heading = np.broadcast_to(rays, origins.shape)
+                hit, _, _ = pcu.ray_mesh_intersection(
+                    self.surface.vertices,
+                    self.surface.faces,
+                    np.ascontiguousarray(origins.reshape(-1, 3)),
+                    np.ascontiguousarray(heading.reshape(-1, 3)),
+                )
+                free[left] = (np.asarray(hit).reshape(len(left), -1) < 0).any(axis=1)
+                start = stop
+            self._exterior = free
+        return self._exterior
+
+    def _surface_of(self, decoded: MeshLike | None) -> _Surface:
+        if decoded is None:
+            return _Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+        vertices, faces = _arrays(decoded)
+        return _Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
+
+    def _volume_iou(self, other: _Surface) -> float:
+        low = np.minimum(self.surface.used.min(axis=0), other.used.min(axis=0))
+        high = np.maximum(self.surface.used.max(axis=0), other.used.max(axis=0))
+        rng = np.random.default_rng([self.seed, 3])
+        points = rng.uniform(low, high, size=(self.samples, 3))
+        a, b = self.surface.inside(points), other.inside(points)
+        either = int((a | b).sum())
+        return float((a & b).sum()) / either if either else 0.0
+
+    def _nothing(self, exterior: bool, points: bool, volume: bool) -> Scores:
+        zeros = [0.0] * len(TAUS)
+        return Scores(
+            **_at_each_tau(zeros, zeros, zeros),
+            **_beside(zeros if exterior else None, zeros if points else None),
+            chamfer=float("inf"),
+            p95=float("inf"),
+            max=float("inf"),
+            normal_consistency=0.0,
+            volume_iou=0.0 if volume else None,
+            components=0,
+            components_reference=self.surface.components(),
+        )
+
+
+def score(
+    reference: MeshLike,
+    decoded: MeshLike | None,
+    *,
+    samples: int = 100_000,
+    seed: int = 0,
+    exterior: bool = True,
+    points: bool = True,
+    iou: bool = True,
+) -> Scores:
+    """All figures of ``decoded`` against ``reference``.
+
+    Parameters
+    ----------
+    reference, decoded : trimesh.Trimesh or (vertices (V, 3), faces (F, 3))
+        In the same coordinates. A ``decoded`` that is None or has no area scores 0 with infinite distances.
+    samples : int
+        Points on each surface, and in the volume.
+    seed : int
+        The same seed gives the same figures.
+    exterior, points, iou : bool
+        Whether to compute ``f_exterior_*``, ``f_points_*`` and ``volume_iou``.
+
+    Raises
+    ------
+    BadMeshError
+        The reference has no face with an area, or not a finite extent.
+    """
+    return Reference(reference, samples=samples, seed=seed).score(
+        decoded, exterior=exterior, points=points, iou=iou
+    )
+
+
+def fscore(
+    reference: MeshLike,
+    decoded: MeshLike | None,
+    taus: Sequence[float] = TAUS,
+    samples: int = 100_000,
+    seed: int = 0,
+) -> tuple[float, ...]:
+    """Only the F-scores at ``taus``; the same values as `score` gives for the same samples and seed."""
+    return Reference(reference, samples=samples, seed=seed).fscore(decoded, taus)
+
+
+def is_closed(mesh: MeshLike) -> bool:
+    """Whether every edge is shared by exactly two faces once identical vertices are merged.
+
+    As ``trimesh.Trimesh.is_watertight``; faces that merging makes degenerate do not count.
+    """
+    vertices, faces = _arrays(mesh)
+    faces = merge_identical(vertices, faces)[1]
+    if not len(faces):
+        return False
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, counts = np.unique(edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all())
+
+
+def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+    """Merge vertices with equal coordinates; drop faces left with equal corners and vertices of no face.
+
+    Returns
+    -------
+    vertices : (V', 3) float64
+    faces : (F', 3) int64
+    """
+    corners = np.asarray(vertices, dtype=np.float64)[faces.ravel()] + 0.0  # + 0.0: -0.0 and 0.0 are one place
+    rows = np.ascontiguousarray(corners).view(np.dtype((np.void, 24))).ravel()
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    merged = inverse.reshape(-1, 3).astype(np.int64)
+    a, b, c = merged.T
+    merged = merged[(a != b) & (b != c) & (c != a)]
+    used, compact = np.unique(merged, return_inverse=True)
+    return corners[first[used]], compact.reshape(-1, 3).astype(np.int64)
+
+
+class _Surface:
+    """Triangles in the unit frame with what is derived from them; faces without an area are left out."""
+
+    def __init__(self, vertices: Floats, faces: Ints) -> None:
+        self.vertices = np.ascontiguousarray(vertices, dtype=np.float64)
+        self.all_faces = faces
+        if len(faces):
+            a, b, c = (self.vertices[faces[:, i]] for i in range(3))
+            with np.errstate(invalid="ignore", over="ignore"):
+                cross = np.cross(b - a, c - a)
+                double = np.linalg.norm(cross, axis=1)
+            keep = np.isfinite(double) & (double > 0)  # igl.AABB is wrong on faces that are a segment
+        else:
+            cross, double, keep = np.zeros((0, 3)), np.zeros(0), np.zeros(0, dtype=bool)
+        self.faces = np.ascontiguousarray(faces[keep])
+        self.areas = double[keep] / 2
+        self.normals = cross[keep] / double[keep, None]
+        self._tree: Any = None
+
+    @property
+    def empty(self) -> bool:
+        return not len(self.faces)
+
+    @property
+    def used(self) -> Floats:
+        """(n, 3) the vertices that a face uses."""
+        return np.asarray(self.vertices[np.unique(self.faces)])
+
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """(count, 3) points, uniform by area, and the normals of their faces."""
+        cumulative = np.cumsum(self.areas)
+        index = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+        index = np.minimum(index, len(self.faces) - 1)
+        # Barycentric by the square root (Turk 1990): uniform over the triangle.
+        root, second = np.sqrt(rng.random(count)), rng.random(count)
+        weights = np.stack([1 - root, root * (1 - second), root * second], axis=1)
+        points = np.einsum("nk,nkd->nd", weights, self.vertices[self.faces[index]])
+        # Neighbours in space next to each other: the trees then answer two to four times faster.
+        order = _morton_order(points)
+        return np.ascontiguousarray(points[order]), self.normals[index[order]]
+
+    def closest(self, points: Floats) -> tuple[Floats, Ints]:
+        """(n,) distance from each point to the surface and the face that is closest."""
+        if self._tree is None:
+            self._tree = igl.AABB()
+            self._tree.init(self.vertices, self.faces)
+        squared, index, _ = self._tree.squared_distance(self.vertices, self.faces, points)
+        return np.sqrt(np.asarray(squared, dtype=np.float64)), np.asarray(index, dtype=np.int64)
+
+    def distance(self, points: Floats) -> Floats:
+        return self.closest(points)[0]
+
+    def inside(self, points: Floats) -> NDArray[np.bool_]:
+        """(n,) whether the winding number's magnitude is above a half."""
+        tree = igl.FastWindingNumberBVH()
+        tree.init(self.vertices, self.faces)
+        winding = np.asarray(tree.winding_number(points), dtype=np.float64).ravel()
+        return np.asarray(np.abs(winding) > 0.5)
+
+    def components(self) -> int:
+        _, faces = merge_identical(self.vertices, self.faces)
+        if not len(faces):
+            return 0
+        count = int(faces.max()) + 1
+        rows, columns = faces[:, [0, 1]].T.ravel(), faces[:, [1, 2]].T.ravel()
+        graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
+        return int(connected_components(graph, directed=False)[0])
+
+
+def _arrays(mesh: MeshLike) -> tuple[Floats, Ints]:
+    vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
+    v = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
+    f = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
+    return v, f
+
+
+def _at_each_tau(f: list[float], precision: list[float], recall: list[float]) -> dict[str, Any]:
+    named = (("f", f), ("precision", precision), ("recall", recall))
+    return {f"{name}_{tag}": v for name, values in named for tag, v in zip(_TAGS, values, strict=True)}
+
+
+def _beside(f_exterior: list[float] | None, f_points: list[float] | None) -> dict[str, Any]:
+    named = (("f_exterior", f_exterior), ("f_points", f_points))
+    return {f"{name}_{tag}": values and values[i] for name, values in named for i, tag in enumerate(_TAGS)}
+
+
+def _share(distances: Floats, tau: float) -> float:
+    return float((distances < tau).mean()) if len(distances) else 0.0
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def _morton_order(points: Floats) -> Ints:
+    """The order of points along a Morton curve of 1024 cells a side over their box."""
+    low = points.min(axis=0)
+    extent = float((points.max(axis=0) - low).max()) or 1.0
+    cells = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
+    code = np.zeros(len(points), dtype=np.uint32)
+    for axis in range(3):
+        x = cells[:, axis]
+        x = (x | (x << 16)) & 0x030000FF
+        x = (x | (x << 8)) & 0x0300F00F
+        x = (x | (x << 4)) & 0x030C30C3
+        x = (x | (x << 2)) & 0x09249249
+        code |= x << axis
+    return np.asarray(np.argsort(code, kind="stable"), dtype=np.int64)
+
+
+def _sphere_directions(count: int, rng: np.random.Generator) -> Floats:
+    """(count, 3) unit vectors of a Fibonacci lattice, in random order so that the first few spread too."""
+    k = np.arange(count) + 0.5
+    z = 1 - 2 * k / count
+    angle = np.pi * (1 + 5**0.5) * k
+    radius = np.sqrt(1 - z * z)
+    directions = np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
+    return np.asarray(rng.permutation(directions))

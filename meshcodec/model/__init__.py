@@ -1,0 +1,5 @@
+"""The Variational Tokenizer: encoder, multi-scale residual quantizer, triplane decoder."""
+
+from meshcodec.model.vat import VariationalTokenizer
+
+__all__ = ["VariationalTokenizer"]

@@ -1,0 +1,184 @@
+"""Preprocessed training samples on disk: made once, read by memory map at random.
+
+A cache is a folder of blocks. Block ``b`` of M meshes is five files, each an array that opens without a copy:
+
+=====================  ================================  ==================================================
+``b.points.npy``       (M, POINTS, 3) int16              surface points, ``x = q / 32767 * EXTENT``
+``b.normals.npy``      (M, POINTS, 3) int8               unit normals, ``n = q / 127``
+``b.queries.npy``      (M, QUERIES, 3) int16             query points: near, middle, uniform, in this order
+``b.distances.npy``    (M, QUERIES) int16                signed distances, ``d = q / 32767 * MAX_DISTANCE``
+``b.json``             ids, sources, split               written last: a block without it is not complete
+=====================  ================================  ==================================================
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from meshcodec.config import EXTENT
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.inside import TargetField, classify
+from meshcodec.geometry.sample import sample_surface
+from meshcodec.train.corpus import CorpusItem, is_validation
+
+POINTS = 8192
+NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
+QUERIES = NEAR + MIDDLE + UNIFORM
+NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
+MAX_DISTANCE = 0.25
+"""Distances are kept up to this magnitude; the decoder's truncation is well below it."""
+
+BLOCK = 128
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One mesh as the cache holds it: the rows of the five arrays."""
+
+    points: NDArray[np.int16]
+    normals: NDArray[np.int8]
+    queries: NDArray[np.int16]
+    distances: NDArray[np.int16]
+
+
+def query_points(
+    points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Where distances are asked for: mostly close to the surface, (near + middle + uniform, 3) float32, in this order.
+
+    `points` (P, 3) are samples of the surface; the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
+    """
+    around_near = points[rng.integers(0, len(points), near)] + rng.normal(scale=NEAR_SIGMA, size=(near, 3))
+    around_middle = points[rng.integers(0, len(points), middle)] + rng.normal(
+        scale=MIDDLE_SIGMA, size=(middle, 3)
+    )
+    everywhere = rng.uniform(-EXTENT, EXTENT, (uniform, 3))
+    queries = np.concatenate([around_near, around_middle, everywhere])
+    return np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
+
+
+def make_sample(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int) -> Sample:
+    """Sample a unit-frame mesh for training. Deterministic by seed."""
+    rng = np.random.default_rng(seed)
+    surfaces = classify(vertices, faces)
+    points, normals = sample_surface(surfaces, POINTS, rng)
+    queries = _to_grid(query_points(points, NEAR, MIDDLE, UNIFORM, rng))
+    # The distance is taken where the rounded query lies, so that rounding costs nothing.
+    distances = TargetField(surfaces)(from_grid(queries))
+    rounded = np.clip(np.rint(distances * (32767 / MAX_DISTANCE)), -32767, 32767).astype(np.int16)
+    return Sample(_to_grid(points), np.rint(normals * 127).astype(np.int8), queries, rounded)
+
+
+def _to_grid(points: NDArray[np.floating]) -> NDArray[np.int16]:
+    return np.clip(np.rint(points * (32767 / EXTENT)), -32767, 32767).astype(np.int16)
+
+
+def from_grid(points: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Coordinates of points as the cache stores them."""
+    return points.astype(np.float32) * np.float32(EXTENT / 32767)
+
+
+def prepare(
+    items: list[CorpusItem],
+    folder: Path,
+    validation_sources: tuple[str, ...],
+    jobs: int = 1,
+    name: str = "block",
+) -> int:
+    """Fill a cache folder; blocks that are complete are left alone, so that it goes on where it was stopped.
+
+    Returns the number of meshes left out because they hold nothing to encode (each is logged).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Meshes come in a random order, so that training may begin before the cache is whole.
+    order = np.random.default_rng(0).permutation(len(items))
+    blocks = []
+    for split in ("validation", "train"):  # validation first: training can begin with the first train block
+        chosen = [
+            items[i] for i in order if is_validation(items[i], validation_sources) == (split == "validation")
+        ]
+        for start in range(0, len(chosen), BLOCK):
+            stem = folder / f"{name}-{split}-{start // BLOCK:04d}"
+            if not stem.with_suffix(".json").exists():
+                blocks.append((stem, split, chosen[start : start + BLOCK]))
+    global _blocks  # read by forked workers: items hold closures, which do not pickle
+    _blocks = blocks
+    failed = 0
+    with multiprocessing.get_context("fork").Pool(jobs) as pool, tqdm(total=len(blocks), unit="block") as bar:
+        for left_out in pool.imap_unordered(_write_block, range(len(blocks))):
+            failed += left_out
+            bar.update()
+    return failed
+
+
+_blocks: list[tuple[Path, str, list[CorpusItem]]] = []
+
+
+def _write_block(number: int) -> int:
+    stem, split, items = _blocks[number]
+    samples, kept = [], []
+    for item in items:
+        try:
+            vertices, faces = item.load()
+            samples.append(make_sample(vertices, faces, seed=len(kept)))
+        except BadMeshError as error:
+            log.warning("left out %s: %s", item.id, error)
+            continue
+        kept.append(item)
+    if samples:
+        for field in ("points", "normals", "queries", "distances"):
+            np.save(
+                stem.with_suffix(f".{field}.npy"), np.stack([getattr(sample, field) for sample in samples])
+            )
+    record = {"ids": [i.id for i in kept], "sources": [i.source for i in kept], "split": split}
+    partial = stem.with_suffix(f".json.{os.getpid()}")
+    partial.write_text(json.dumps(record))
+    partial.replace(stem.with_suffix(".json"))
+    return len(items) - len(kept)
+
+
+class SampleCache:
+    """Random access to the samples of one split of a cache folder.
+
+    ``cache[i]`` is a `Sample` of memory-mapped rows; `refresh` picks up blocks finished since.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._folder, self._split = folder, split
+        self._blocks: dict[str, tuple[NDArray[np.int16], ...]] = {}
+        self._rows: list[tuple[str, int]] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for blocks completed since the last look."""
+        for record in sorted(self._folder.glob(f"*-{self._split}-*.json")):
+            stem = str(record.with_suffix(""))
+            if stem in self._blocks:
+                continue
+            count = len(json.loads(record.read_text())["ids"])
+            if count:
+                arrays = (
+                    np.load(f"{stem}.{field}.npy", mmap_mode="r")
+                    for field in ("points", "normals", "queries", "distances")
+                )
+                self._blocks[stem] = tuple(arrays)
+                self._rows += [(stem, row) for row in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        stem, row = self._rows[index]
+        points, normals, queries, distances = (array[row] for array in self._blocks[stem])
+        return Sample(points, normals.astype(np.int8, copy=False), queries, distances)

@@ -1,0 +1,115 @@
+"""Where training meshes come from: packed shards, plain folders of mesh files, and the procedural generator.
+
+A packed corpus is a folder of ``shard_*.npz`` files (``vertices`` uint16 (sum V, 3) with x = q / 32767.5 - 1, ``faces``
+uint16 (sum F, 3) local to each mesh, ``voff``/``foff`` int64 offsets, ``ids``) with an ``index.csv`` that names the
+source of each id. Any other folder is walked for mesh files, and the source of a file is the folder it lies in.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.errors import UsageError
+from meshcodec.geometry.io import load_mesh
+from meshcodec.geometry.normalize import placement_of
+from meshcodec.train.procedural import generate
+
+MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
+
+Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class CorpusItem:
+    """One training mesh, not loaded yet.
+
+    Attributes
+    ----------
+    id : unique name
+    source : repository or folder that it comes from; validation is held out by source
+    load : returns vertices (V, 3) float32 in the unit frame and faces (F, 3) int32
+    """
+
+    id: str
+    source: str
+    load: Callable[[], Mesh]
+
+
+def to_unit(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Mesh:
+    """Move a mesh into the unit frame: bounding box centred, longest half-extent 1."""
+    return placement_of(vertices).to_unit(vertices).astype(np.float32), faces.astype(np.int32)
+
+
+def read_corpus(folder: Path) -> list[CorpusItem]:
+    """All meshes of a packed corpus or of a folder of mesh files, in a fixed order.
+
+    Raises
+    ------
+    UsageError
+        The folder is missing or holds no mesh.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder", "pass a folder of meshes or of shard_*.npz files")
+    shards = sorted(folder.glob("shard_*.npz"))
+    items = _packed(folder, shards) if shards else _files(folder)
+    if not items:
+        raise UsageError(f"{folder}: holds no mesh", f"known suffixes are {', '.join(MESH_SUFFIXES)}")
+    return items
+
+
+def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
+    """`count` shapes of the generator, one for each seed from `first_seed` on."""
+
+    def item(seed: int) -> CorpusItem:
+        return CorpusItem(f"procedural-{seed}", "procedural", lambda: to_unit(*generate(seed)))
+
+    return [item(seed) for seed in range(first_seed, first_seed + count)]
+
+
+def is_validation(item: CorpusItem, sources: tuple[str, ...]) -> bool:
+    """Whether a mesh is held out: its source is named, or, where none is named, its id hashes to one in twenty."""
+    if sources:
+        return item.source in sources
+    return hashlib.sha256(item.id.encode()).digest()[0] % 20 == 0
+
+
+def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
+    source: dict[str, str] = {}
+    if (folder / "index.csv").is_file():
+        with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
+            source = {row["id"]: row["source_repo"] for row in csv.DictReader(file)}
+
+    def item(arrays: dict[str, NDArray[np.int64]], row: int, name: str) -> CorpusItem:
+        def load() -> Mesh:
+            v0, v1 = arrays["voff"][row : row + 2]
+            f0, f1 = arrays["foff"][row : row + 2]
+            vertices = arrays["vertices"][v0:v1].astype(np.float32) / np.float32(32767.5) - 1
+            return to_unit(vertices, arrays["faces"][f0:f1])
+
+        return CorpusItem(name, source.get(name, folder.name), load)
+
+    items = []
+    for shard in shards:
+        with np.load(shard, allow_pickle=False) as packed:
+            arrays = {key: packed[key] for key in ("vertices", "faces", "voff", "foff")}
+            items += [item(arrays, row, str(name)) for row, name in enumerate(packed["ids"])]
+    return items
+
+
+def _files(folder: Path) -> list[CorpusItem]:
+    def item(path: Path) -> CorpusItem:
+        def load() -> Mesh:
+            mesh = load_mesh(path)
+            return to_unit(mesh.vertices, mesh.faces)
+
+        return CorpusItem(str(path.relative_to(folder)), path.parent.name, load)
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES)
+    return [item(path) for path in paths]

@@ -1,0 +1,318 @@
+"""The training loop: two phases, averaged weights, checkpoints that survive any interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from meshcodec.config import SIZES, TRUNCATION, TrainConfig
+from meshcodec.container import token_capacity
+from meshcodec.errors import UsageError
+from meshcodec.model import VariationalTokenizer
+from meshcodec.model.decoder import to_distance
+from meshcodec.model.quantizer import resize
+from meshcodec.train.cache import SampleCache
+from meshcodec.train.data import Batch, training_batches, validation_batches
+
+log = logging.getLogger(__name__)
+
+SIGN_SHARPNESS = 0.01
+"""Distance at which inside/outside counts as nearly sure in the sign loss, in the unit frame."""
+
+
+def ladder_scales(config: TrainConfig) -> list[int]:
+    """Number of scales in a file of each ladder size that the model's schedule reaches."""
+    ends = config.model.scale_ends()
+    counts = (sum(end <= token_capacity(size) for end in ends) for size in SIZES.values())
+    return sorted({count for count in counts if count})
+
+
+def field_loss(logits: Tensor, distances: Tensor, sign_weight: float) -> tuple[Tensor, Tensor]:
+    """Training loss and its distance part.
+
+    Parameters
+    ----------
+    logits, distances : (B, Q) of the field head, and signed distances
+
+    Returns
+    -------
+    loss, distance_loss : scalars; the second is mean |error| of truncated distances in units of the truncation
+    """
+    target = distances.clamp(-TRUNCATION, TRUNCATION)
+    distance_loss = (to_distance(logits) - target).abs().mean() / TRUNCATION
+    # Near the surface the slope of the logit is 1 / TRUNCATION, so this is distance / SIGN_SHARPNESS.
+    sign_loss = F.binary_cross_entropy_with_logits(
+        -logits * (TRUNCATION / SIGN_SHARPNESS), torch.sigmoid(-distances / (0.5 * SIGN_SHARPNESS))
+    )
+    return distance_loss + sign_weight * sign_loss, distance_loss
+
+
+class Objective(nn.Module):
+    """The model with its training loss."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = VariationalTokenizer(config.model)
+        self.ladder = ladder_scales(config)
+
+    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, dict[str, float]]:
+        """Loss of a batch and its parts. Draws noise and prefixes from torch's random stream."""
+        device = batch.points.device.type
+        with torch.autocast(device, torch.bfloat16):
+            mu, log_variance = self.model.encoder(batch.points, batch.normals)
+        z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
+        kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
+        if quantized:
+            latent = self.model.quantizer(z, self._draw_prefixes(len(z)).to(z.device))
+        else:
+            latent = self._low_pass(z)
+        with torch.autocast(device, torch.bfloat16):
+            logits = self.model.field(self.model.decode_latent(latent), batch.queries)
+        loss, distance_loss = field_loss(logits, batch.distances, self.config.sign_weight)
+        parts = {"loss": float(loss.detach()), "distance": float(distance_loss.detach()), "kl": float(kl.detach())}
+        return loss + self.config.kl_weight * kl, parts
+
+    def _draw_prefixes(self, count: int) -> Tensor:
+        """(count,) scales kept of each mesh: a size of the ladder nine times in ten, else any number (nested dropout)."""
+        ladder = torch.tensor(self.ladder)
+        # The smallest files are the hardest and the ones that matter most.
+        weights = torch.linspace(1.5, 1.0, len(ladder))
+        rungs = ladder[torch.multinomial(weights, count, replacement=True)]
+        any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
+        return torch.where(torch.rand(count) < 0.9, rungs, any_number)
+
+    def _low_pass(self, z: Tensor) -> Tensor:
+        """First phase: half of the time what a prefix of the scales could hold at best."""
+        if torch.rand(()) < 0.5:
+            return z
+        sides = [self.config.model.scale_sides[count - 1] for count in self.ladder]
+        side = sides[int(torch.randint(len(sides), ()))]
+        return resize(resize(z, side), z.shape[2])
+
+
+@torch.no_grad()
+def validate(model: VariationalTokenizer, batches: list[Batch], ladder: list[int], quantized: bool) -> dict[str, float]:
+    """Distance loss on held-out meshes, for each size of the ladder and without quantization."""
+    device = next(model.parameters()).device
+    totals: dict[str, float] = {}
+    for batch in (b.to(device) for b in batches):
+        with torch.autocast(device.type, torch.bfloat16):
+            mu, _ = model.encoder(batch.points, batch.normals)
+        latents = {"free": mu}
+        if quantized:
+            for count in ladder:
+                keep = torch.full((len(mu),), count, device=device)
+                latents[f"{model.config.scale_ends()[count - 1]}"] = model.quantizer(mu, keep)
+        for name, latent in latents.items():
+            with torch.autocast(device.type, torch.bfloat16):
+                logits = model.field(model.decode_latent(latent), batch.queries)
+            loss = field_loss(logits, batch.distances, 0.0)[1]
+            totals[name] = totals.get(name, 0.0) + float(loss) / len(batches)
+    return totals
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Warm-up, plateau, cosine to a twentieth."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    start = config.steps * (1 - config.decay_share)
+    progress = min(max((step - start) / max(config.steps - start, 1), 0.0), 1.0)
+    return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class Trainer:
+    """State of one run: objective, averaged weights, optimizer, step.
+
+    Parameters
+    ----------
+    config : recipe
+    cache : folder of `meshcodec.train.cache`
+    out : folder of the run; ``checkpoint.pt`` and ``log.jsonl`` are written there, and an existing checkpoint resumed
+    start_from : state of a model to start from when there is no checkpoint
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        cache: Path,
+        out: Path,
+        device: torch.device,
+        start_from: dict[str, Tensor] | None = None,
+    ) -> None:
+        self.config, self.out, self.device = config, out, device
+        self.rank, self.world = _start_distributed(device)
+        out.mkdir(parents=True, exist_ok=True)
+        self.train_cache = SampleCache(cache, "train")
+        self.batches = validation_batches(SampleCache(cache, "validation"), config)
+        if not len(self.train_cache) or not self.batches:
+            raise UsageError(f"{cache}: no finished training and validation blocks", "run 'meshcodec train prepare'")
+        torch.manual_seed(config.seed)
+        self.objective = Objective(config).to(device)
+        if start_from is not None:
+            self.objective.model.load_state_dict(start_from)
+        self.averaged = {k: v.detach().clone() for k, v in self.objective.model.state_dict().items()}
+        self.step = 0
+        self.optimizer = self._make_optimizer()
+        self.checkpoint = out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self._resume()
+        torch.manual_seed(config.seed + 1000 * self.step + self.rank)
+        self._stop = False
+
+    def _make_optimizer(self) -> torch.optim.AdamW:
+        matrices = [p for p in self.objective.parameters() if p.ndim >= 2]
+        others = [p for p in self.objective.parameters() if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": self.config.weight_decay},
+                  {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
+
+    def run(self) -> dict[str, float]:
+        """Train to the end of the recipe, or until SIGTERM or SIGINT; returns the last validation losses."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        seed = hash((self.config.seed, self.step, self.rank)) & 0x7FFFFFFF
+        batches = prefetch(training_batches(self.train_cache, self.config, seed))
+        saved, began, first = time.monotonic(), time.monotonic(), self.step
+        recent: dict[str, float] = {}
+        losses: dict[str, float] = {}
+        while self.step < self.config.steps and not self._stop:
+            if self.step == self.config.quantize_from:
+                self._calibrate()
+            parts = self._train_step(next(batches).to(self.device))
+            for name, value in parts.items():
+                recent[name] = value if name not in recent else 0.98 * recent[name] + 0.02 * value
+            self.step += 1
+            if self.step % 100 == 0:
+                rate = (self.step - first) * self.config.batch * self.world / (time.monotonic() - began)
+                self._log({"step": self.step, **recent, "samples_per_second": rate})
+            if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                losses = self._validate()
+                self.train_cache.refresh()
+            if time.monotonic() - saved > self.config.checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+        return losses or self._validate()
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.config)
+        loss, parts = self.objective(batch, self.step >= self.config.quantize_from)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for p in self.objective.parameters() if p.grad is not None]
+        if self.world > 1:
+            _average_gradients(parameters, self.world)
+        nn.utils.clip_grad_norm_(parameters, self.config.clip)
+        self.optimizer.step()
+        decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
+        current = self.objective.model.state_dict()
+        floats = [k for k, v in current.items() if v.is_floating_point()]
+        with torch.no_grad():
+            torch._foreach_lerp_([self.averaged[k] for k in floats], [current[k] for k in floats], 1 - decay)
+        return parts
+
+    @torch.no_grad()
+    def _calibrate(self) -> None:
+        """Start the quantizer from the latents of the validation meshes' like: a few hundred training meshes."""
+        source = training_batches(self.train_cache, self.config, seed=self.config.seed)
+        latents = []
+        for _ in range(max(1, 192 // self.config.batch)):
+            batch = next(source).to(self.device)
+            latents.append(self.objective.model.encoder(batch.points, batch.normals)[0])
+        self.objective.model.quantizer.calibrate(torch.cat(latents))
+        for name, value in self.objective.model.quantizer.state_dict().items():
+            self.averaged[f"quantizer.{name}"].copy_(value)
+        self._log({"step": self.step, "event": "quantizer calibrated"})
+
+    def _validate(self) -> dict[str, float]:
+        model = VariationalTokenizer(self.config.model).to(self.device)
+        model.load_state_dict(self.averaged)
+        losses = validate(model.eval(), self.batches, self.objective.ladder, self.step > self.config.quantize_from)
+        self._log({"step": self.step, "validation": losses})
+        return losses
+
+    def _log(self, record: dict[str, Any]) -> None:
+        if self.rank:
+            return
+        rounded = json.loads(json.dumps(record), parse_float=lambda x: round(float(x), 4))
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **rounded}) + "\n")
+        log.info("%s", "  ".join(f"{k} {v}" for k, v in rounded.items()))
+
+    def _save(self) -> None:
+        if self.rank:
+            return
+        state = {"step": self.step, "model": self.objective.model.state_dict(), "averaged": self.averaged,
+                 "optimizer": self.optimizer.state_dict(), "config": json.dumps(dataclasses.asdict(self.config))}
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        trained = json.loads(state["config"])["model"]
+        if trained != json.loads(json.dumps(self.config.model.to_dict())):
+            raise UsageError(f"{self.checkpoint}: holds a model of another shape", "train into another folder")
+        self.objective.model.load_state_dict(state["model"])
+        self.averaged = state["averaged"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+        self._log({"step": self.step, "event": "resumed"})
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+
+def prefetch(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
+    """Make batches in a thread, `depth` ahead. An error there is raised here."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                ready.put(batch)
+        except BaseException as error:
+            ready.put(error)
+
+    threading.Thread(target=fill, daemon=True).start()
+    while True:
+        item = ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+def _start_distributed(device: torch.device) -> tuple[int, int]:
+    """Rank and world size as `torchrun` sets them; (0, 1) without it."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return int(os.environ.get("RANK", "0")), world
+
+
+def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
+    """One all-reduce of all gradients in a single flat buffer."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= world
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))

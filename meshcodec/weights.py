@@ -1,0 +1,138 @@
+"""The shipped weights: a registry without torch, and loading that checks every byte.
+
+``weights/registry.json`` names the default model and holds, for each model id (the first four bytes of the SHA-256 of
+its file, in hex), the file, its full hash and the model's configuration, so that ``info`` can explain a file without
+loading anything. Weights are safetensors: reading them runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshcodec.config import ModelConfig
+from meshcodec.errors import WeightsError
+
+if TYPE_CHECKING:
+    from meshcodec.model import VariationalTokenizer
+
+REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One model of the registry.
+
+    Attributes
+    ----------
+    model_id : 4 bytes, as ``.vat`` headers hold it
+    path : the safetensors file
+    sha256 : its hash in hex
+    config : shape of the model
+    name : what people call it
+    """
+
+    model_id: bytes
+    path: Path
+    sha256: str
+    config: ModelConfig
+    name: str
+
+
+def weights_folder() -> Path:
+    """Where the shipped weights lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "weights_data", package.parent / "weights"):
+        if (folder / "registry.json").is_file():
+            return folder
+    raise WeightsError(f"{package}: no weights found", REMEDY)
+
+
+class Registry:
+    """The models of one weights folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or weights_folder()
+        path = self.folder / "registry.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self.default_id: str = content["default"]
+            self.entries = {
+                name: WeightsEntry(bytes.fromhex(name), self.folder / entry["file"], entry["sha256"],
+                                   ModelConfig.from_dict(entry["config"]), entry["name"])
+                for name, entry in content["models"].items()
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{path}: not a readable registry ({error})", REMEDY) from error
+
+    def default(self) -> WeightsEntry:
+        """The model that encodes when none is named."""
+        return self.find(bytes.fromhex(self.default_id))
+
+    def find(self, model_id: bytes) -> WeightsEntry:
+        """The model of a ``.vat`` header. Raises WeightsError when it is not here."""
+        if model_id.hex() not in self.entries:
+            known = ", ".join(self.entries) or "none"
+            raise WeightsError(f"made with model {model_id.hex()}, which is not installed (here: {known})",
+                               "install the meshcodec version that wrote it, or pass --weights FOLDER")
+        return self.entries[model_id.hex()]
+
+
+def load_model(entry: WeightsEntry) -> VariationalTokenizer:
+    """Read, check and build one model on the CPU, in evaluation mode and without gradients on its weights.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
+    """
+    import safetensors
+    import safetensors.torch
+
+    from meshcodec.model import VariationalTokenizer
+
+    try:
+        data = entry.path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{entry.path}: cannot be read ({error.strerror})", REMEDY) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != entry.sha256:
+        raise WeightsError(f"{entry.path}: SHA-256 is {digest[:8]}..., the registry says {entry.sha256[:8]}...", REMEDY)
+    model = VariationalTokenizer(entry.config)
+    try:
+        state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
+        model.load_state_dict(state)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{entry.path}: does not fit its configuration", REMEDY) from error
+    return model.eval().requires_grad_(False)
+
+
+def save_model(model: VariationalTokenizer, folder: Path, name: str, make_default: bool = True) -> str:
+    """Write a model's weights as float16 with the hash in the file name and enter it in the registry.
+
+    Returns the model id in hex. Quantizer weights stay float32: tokens hang on them.
+    """
+    import safetensors.torch
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: tensor.contiguous() if key.startswith("quantizer.") else tensor.to(torch.float16).contiguous()
+        for key, tensor in model.state_dict().items()
+    }
+    config = model.config.to_dict()
+    data = safetensors.torch.save(state, metadata={"config": json.dumps(config), "name": name})
+    digest = hashlib.sha256(data).hexdigest()
+    model_id = digest[:8]
+    file = f"{name}-{model_id}.safetensors"
+    (folder / file).write_bytes(data)
+    path = folder / "registry.json"
+    registry = json.loads(path.read_text()) if path.exists() else {"default": model_id, "models": {}}
+    registry["models"][model_id] = {"name": name, "file": file, "sha256": digest, "config": config}
+    if make_default:
+        registry["default"] = model_id
+    path.write_text(json.dumps(registry, indent=1) + "\n")
+    return model_id

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshcodec import packing
+from meshcodec.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile, token_capacity
+from meshcodec.errors import CorruptFileError, UsageError
+
+PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), 4.0)
+PLACED_BYTES = bytes.fromhex(
+    "564154 01 10 deadbeef 0400 0a8e78ae"  # magic, version, flags, model, count, CRC
+    "0000803f 000000c0 0000003f 00008040"  # centre, scale
+    "007f80ff"
+)
+BARE = VatFile(b"\x01\x02", b"abcd", None, None)
+BARE_BYTES = bytes.fromhex("564154 01 00 61626364 0200 258a1008 0102")
+
+
+def sealed(data: bytes) -> bytes:
+    """``data`` with a right CRC, so that only what a test changed is wrong."""
+    crc = zlib.crc32(data[:11] + bytes(4) + data[15:])
+    return data[:11] + struct.pack("<I", crc) + data[15:]
+
+
+@pytest.mark.parametrize(
+    ("file", "data"), [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES)], ids=["placed", "bare"]
+)
+def test_exact_bytes(file: VatFile, data: bytes) -> None:
+    assert file.to_bytes().hex() == data.hex()
+    assert VatFile.from_bytes(data) == file
+
+
+def test_the_overhead_is_31_bytes() -> None:
+    assert (HEADER_BYTES, PLACEMENT_BYTES) == (15, 16)
+    assert len(PLACED_BYTES) - len(PLACED.tokens) == 31
+
+
+@pytest.mark.parametrize("whole", [PLACED_BYTES, BARE_BYTES], ids=["placed", "bare"])
+def test_every_truncation_is_refused(whole: bytes) -> None:
+    for length in range(len(whole)):
+        with pytest.raises(CorruptFileError, match=r"empty|too short|wrong length"):
+            VatFile.from_bytes(whole[:length])
+
+
+@pytest.mark.parametrize("whole", [PLACED_BYTES, BARE_BYTES], ids=["placed", "bare"])
+def test_every_flipped_bit_is_refused(whole: bytes) -> None:
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CorruptFileError):
+            VatFile.from_bytes(bytes(damaged))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (b"VA", "too short: 2 bytes"),
+        (BARE_BYTES[:14], "too short: 14 bytes"),
+        (b"PK\x03\x04 something else altogether", "not a .vat file"),
+        (b"P", "not a .vat file"),
+        (b"VAT\x02", "version 2 is newer"),
+        (sealed(b"VAT\xff" + BARE_BYTES[4:]), "version 255 is newer"),
+        (sealed(b"VAT\x00" + BARE_BYTES[4:]), "no format version 0"),
+        (sealed(b"VAT\x01\x20" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\x40" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\x01" + BARE_BYTES[5:]), "unknown packing 1;.*newer meshcodec"),
+        (sealed(b"VAT\x01\x0f" + BARE_BYTES[5:]), "unknown packing 15;.*newer meshcodec"),
+        (sealed(BARE_BYTES + b"\0"), "wrong length: 18 bytes where the header says 17"),
+        (sealed(PLACED_BYTES + b"trailing"), "wrong length"),
+        (sealed(PLACED_BYTES[:-1]), "wrong length: 34 bytes where the header says 35"),
+        (sealed(PLACED_BYTES[:20]), "wrong length"),
+        (BARE_BYTES[:-1] + b"\x03", "checksum"),
+        (BARE_BYTES[:8] + b"D" + BARE_BYTES[9:], "checksum"),
+    ],
+)
+def test_each_refusal_has_its_message_and_a_remedy(data: bytes, message: str) -> None:
+    with pytest.raises(CorruptFileError, match=message) as caught:
+        VatFile.from_bytes(data)
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (0, float("nan"), "centre .* not finite"),
+        (1, float("inf"), "centre .* not finite"),
+        (2, float("-inf"), "centre .* not finite"),
+        (3, float("nan"), "scale"),
+        (3, float("inf"), "scale"),
+        (3, 0.0, "scale"),
+        (3, -1.0, "scale"),
+    ],
+)
+def test_bad_placements_are_refused_both_ways(place: int, value: float, message: str) -> None:
+    numbers = [1.0, -2.0, 0.5, 4.0]
+    numbers[place] = value
+    with pytest.raises(CorruptFileError, match=f"bad placement: {message}"):
+        VatFile.from_bytes(sealed(PLACED_BYTES[:15] + struct.pack("<4f", *numbers) + PLACED_BYTES[31:]))
+    with pytest.raises(ValueError, match=f"bad placement: {message}"):
+        VatFile(b"", b"abcd", (numbers[0], numbers[1], numbers[2]), numbers[3])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokens": bytes(65536)},
+        {"model_id": b"abc"},
+        {"packing": 16},
+        {"packing": -1},
+        {"center": None},
+        {"scale": None},
+        {"scale": 1e39},
+        {"scale": 1e-60},
+        {"center": (0.0, 0.0)},
+    ],
+)
+def test_a_file_that_cannot_be_written_is_not_made(change: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"tokens": b"", "model_id": b"abcd", "center": (0.0, 0.0, 0.0), "scale": 1.0}
+    VatFile(**fields)
+    with pytest.raises(ValueError, match=r"\w"):
+        VatFile(**(fields | change))
+
+
+def test_an_unknown_packing_is_not_written() -> None:
+    with pytest.raises(CorruptFileError, match="unknown packing 1"):
+        VatFile(b"ab", b"abcd", None, None, packing=1).to_bytes()
+
+
+def test_a_later_packing_may_have_any_payload_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubled = packing.Packing(lambda t: t + t, lambda p, n: p[:n], lambda n: None)
+    monkeypatch.setitem(packing.PACKINGS, 1, doubled)
+    file = VatFile(b"ab", b"abcd", (0.0, 0.0, 0.0), 1.0, packing=1)
+    assert file.to_bytes()[31:] == b"abab"
+    assert VatFile.from_bytes(file.to_bytes()) == file
+    with pytest.raises(CorruptFileError, match="wrong length"):
+        VatFile.from_bytes(file.to_bytes()[:20])
+
+
+float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+placements = st.one_of(
+    st.tuples(st.none(), st.none()),
+    st.tuples(st.tuples(float32, float32, float32), float32.filter(lambda scale: scale > 0)),
+)
+
+
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4), placements)
+def test_round_trip(tokens: bytes, model_id: bytes, placement: tuple[Any, Any]) -> None:
+    file = VatFile(tokens, model_id, *placement)
+    assert VatFile.from_bytes(file.to_bytes()) == file
+
+
+def test_the_largest_file_round_trips() -> None:
+    file = VatFile(bytes(range(256)) * 255 + bytes(255), b"abcd", None, None)
+    assert len(file.tokens) == 65535
+    assert VatFile.from_bytes(file.to_bytes()) == file
+
+
+@given(st.floats(1e-30, 1e30), st.floats(-1e30, 1e30))
+def test_placement_is_held_as_the_file_stores_it(scale: float, x: float) -> None:
+    file = VatFile(b"ab", b"abcd", (x, 0.1, 0.0), scale)
+    assert VatFile.from_bytes(file.to_bytes()) == file
+
+
+@given(st.binary(max_size=80))
+def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
+    with pytest.raises(CorruptFileError):
+        VatFile.from_bytes(data)
+    with pytest.raises(CorruptFileError):
+        VatFile.from_bytes(b"VAT\x01" + data)
+
+
+def test_token_capacity_fills_the_size() -> None:
+    for size in (64, 512, 1024, 4096):
+        tokens = bytes(token_capacity(size))
+        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), 1.0).to_bytes()) == size
+        tokens = bytes(token_capacity(size, placement=False))
+        assert len(VatFile(tokens, b"abcd", None, None).to_bytes()) == size
+    assert token_capacity(1 << 20) == 65535
+    with pytest.raises(UsageError, match="63 bytes is too small; ask for 64"):
+        token_capacity(63)
+
+
+def test_reading_a_file_needs_neither_torch_nor_numpy() -> None:
+    code = "import sys, meshcodec.container; print(sorted({'torch', 'numpy', 'trimesh'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import mcubes
+import numpy as np
+import pytest
+import torch
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import cKDTree
+
+from meshcodec.geometry.extract import Array, Extraction, Field, extract, extract_dense, grid_to_world
+
+LO, HI, TRUNCATION = -1.05, 1.05, 0.1
+
+
+def truncated(distance: Callable[[torch.Tensor], torch.Tensor]) -> Field:
+    return lambda p: distance(p).clamp(-TRUNCATION, TRUNCATION)
+
+
+def sphere(radius: float, at: Sequence[float] = (0.0, 0.0, 0.0)) -> Field:
+    return truncated(lambda p: (p.double() - torch.tensor(at, dtype=torch.float64)).norm(dim=1) - radius)
+
+
+def torus(major: float, minor: float) -> Field:
+    def distance(p: torch.Tensor) -> torch.Tensor:
+        return torch.hypot(p[:, :2].norm(dim=1) - major, p[:, 2]) - minor
+
+    return truncated(distance)
+
+
+def boxes(*parts: tuple[Sequence[float], Sequence[float]]) -> Field:
+    """Union of boxes, each (centre, half sizes)."""
+
+    def distance(p: torch.Tensor) -> torch.Tensor:
+        d = []
+        for centre, half in parts:
+            q = (p - torch.tensor(centre)).abs() - torch.tensor(half)
+            d.append(q.clamp(min=0).norm(dim=1) + q.amax(dim=1).clamp(max=0))
+        return torch.stack(d).amin(dim=0)
+
+    return truncated(distance)
+
+
+def noise(seed: int, resolution: int, levels: int) -> Field:
+    """Independent values at the grid points of [0, 1]**3, some of them exactly zero."""
+    n = resolution + 1
+    values = torch.from_numpy(
+        np.random.default_rng(seed).integers(-levels, levels + 1, n**3) / levels
+    ).float()
+
+    def field(p: torch.Tensor) -> torch.Tensor:
+        i = (p * resolution).round().long()
+        return values[(i[:, 0] * n + i[:, 1]) * n + i[:, 2]]
+
+    return field
+
+
+def assembly() -> Field:
+    rng = np.random.default_rng(3)
+    return boxes(
+        *[(rng.uniform(-0.7, 0.7, 3).tolist(), rng.uniform(0.02, 0.25, 3).tolist()) for _ in range(12)]
+    )
+
+
+def run(field: Field, resolution: int) -> Extraction:
+    return extract(field, resolution, lo=LO, hi=HI, truncation=TRUNCATION)
+
+
+def dense(field: Field, resolution: int) -> Extraction:
+    return extract_dense(field, resolution, lo=LO, hi=HI, truncation=TRUNCATION)
+
+
+def mesh_of(got: Extraction) -> trimesh.Trimesh:
+    return trimesh.Trimesh(got.vertices, got.faces, process=False)
+
+
+def assert_closed(got: Extraction) -> None:
+    mesh = mesh_of(got)
+    assert len(got.faces) > 0
+    _, uses = np.unique(np.sort(mesh.edges, axis=1), axis=0, return_counts=True)
+    assert (uses == 2).all()
+    assert mesh.is_watertight
+    assert mesh.is_winding_consistent
+    assert mesh.volume > 0
+    assert mesh.area_faces.min() > 0
+    assert len(np.unique(got.faces)) == len(got.vertices)
+
+
+def assert_same(one: Extraction, other: Extraction) -> None:
+    np.testing.assert_array_equal(one.vertices, other.vertices)
+    np.testing.assert_array_equal(one.faces, other.faces)
+
+
+def test_the_grid_ends_at_both_ends_of_the_range() -> None:
+    np.testing.assert_allclose(grid_to_world(np.arange(5), 4, -1.0, 3.0), [-1, 0, 1, 2, 3])
+    np.testing.assert_allclose(grid_to_world(np.array(0.5), 4, -1.0, 3.0), -0.5)
+
+
+@pytest.mark.parametrize("resolution", [192, 256])
+def test_a_sphere_has_its_radius_and_centre(resolution: int) -> None:
+    radius, at = 0.8, (0.013, -0.021, 0.034)
+    got = run(sphere(radius, at), resolution)
+    v = got.vertices
+    # |v|^2 = 2 c.v + (r^2 - |c|^2) is linear in the centre c and the bracket.
+    solution = np.linalg.lstsq(np.c_[2 * v, np.ones(len(v))], (v**2).sum(axis=1), rcond=None)[0]
+    centre = solution[:3]
+    fitted = np.sqrt(solution[3] + centre @ centre)
+    cell = (HI - LO) / resolution
+    np.testing.assert_allclose(centre, at, atol=1e-3 * cell)
+    assert fitted == pytest.approx(radius, abs=1e-3 * cell)
+    # A linear interpolation cuts the corner by at most cell^2 / 8r along an edge.
+    assert np.abs(np.linalg.norm(v - at, axis=1) - radius).max() < cell**2 / (8 * radius) + 1e-6
+
+
+def test_a_torus_has_one_hole() -> None:
+    got = run(torus(0.6, 0.25), 96)
+    assert_closed(got)
+    assert mesh_of(got).euler_number == 0
+    assert mesh_of(got).volume == pytest.approx(2 * np.pi**2 * 0.6 * 0.25**2, rel=0.01)
+
+
+def test_two_boxes_are_two_parts() -> None:
+    got = run(boxes(((-0.5, 0, 0), (0.2, 0.3, 0.4)), ((0.5, 0.1, 0), (0.3, 0.3, 0.1))), 96)
+    assert_closed(got)
+    parts = mesh_of(got).split()
+    assert sorted(p.volume for p in parts) == pytest.approx([8 * 0.009, 8 * 0.024], rel=0.03)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 0.75])
+def test_a_plate_of_one_and_a_half_cells_is_whole(shift: float) -> None:
+    cell = (HI - LO) / 128
+    got = run(boxes(((0.0, 0.0, shift * cell), (0.7, 0.7, 0.75 * cell))), 128)
+    assert_closed(got)
+    mesh = mesh_of(got)
+    assert mesh.euler_number == 2
+    assert mesh.body_count == 1
+    assert mesh.volume == pytest.approx(1.4 * 1.4 * 1.5 * cell, rel=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(16, 20), st.sampled_from([1, 3, 1000]))
+def test_noise_is_closed(seed: int, resolution: int, levels: int) -> None:
+    assert_closed(extract(noise(seed, resolution, levels), resolution, lo=0.0, hi=1.0, truncation=1.0))
+
+
+def edges_of(triangles: Array) -> tuple[Array, Array]:
+    return triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+
+
+def test_the_triangles_are_those_of_pymcubes() -> None:
+    resolution, n = 16, 17
+    field = noise(5, resolution, 1000)
+    got = extract_dense(field, resolution, lo=0.0, hi=1.0, truncation=1.0)
+    index = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    block = field(torch.from_numpy(index / resolution).float()).numpy().reshape(n, n, n).astype(np.float64)
+    block[block == 0] = 1e-38
+    border = (index.reshape(n, n, n, 3) % resolution == 0).any(axis=-1)
+    block[border] = np.abs(block[border])
+    vertices, faces = mcubes.marching_cubes(-block, 0.0)
+    theirs, ours = (vertices / resolution)[faces], got.vertices[got.faces]
+    assert len(ours) == len(theirs)
+    distance, match = cKDTree(theirs.mean(axis=1)).query(ours.mean(axis=1))
+    assert distance.max() < 1e-3 / resolution
+    assert len(np.unique(match)) == len(match)
+    flips = (np.cross(*edges_of(ours)) * np.cross(*edges_of(theirs[match]))).sum(axis=1) < 0
+    assert not flips.any()
+
+
+@pytest.mark.parametrize("resolution", [16, 61, 96, 100])
+@pytest.mark.parametrize(
+    "field",
+    [sphere(0.9), torus(0.6, 0.07), assembly(), boxes(((0.1, 0, 0), (0.02, 0.9, 0.5))), sphere(0.05)],
+    ids=["sphere", "torus", "assembly", "plate", "dot"],
+)
+def test_coarse_to_fine_equals_dense(field: Field, resolution: int) -> None:
+    assert_same(run(field, resolution), dense(field, resolution))
+
+
+@pytest.mark.parametrize("gain", [0.4, 2.0, 6.0])
+def test_a_field_that_is_not_a_distance_is_followed_around(gain: float) -> None:
+    """Six times too steep, the coarse lattice alone does not see where the surface goes."""
+
+    def field(p: torch.Tensor) -> torch.Tensor:
+        return (gain * torus(0.6, 0.2)(p)).clamp(-TRUNCATION, TRUNCATION)
+
+    got = run(field, 128)
+    assert_closed(got)
+    assert_same(got, dense(field, 128))
+
+
+def test_a_short_truncation_makes_the_lattice_finer() -> None:
+    field = sphere(0.06, (0.3, 0.31, 0.29))
+    short = extract(lambda p: field(p).clamp(-0.01, 0.01), 64, lo=LO, hi=HI, truncation=0.01)
+    assert_closed(short)
+
+
+def test_a_shape_that_touches_the_border_is_closed() -> None:
+    got = run(boxes(((0.9, 0.0, 0.0), (0.5, 0.5, 2.0))), 64)
+    assert_closed(got)
+    assert mesh_of(got).bounds[1] == pytest.approx([HI, 0.5, HI], abs=(HI - LO) / 64)
+    everything = run(lambda p: torch.full((len(p),), -TRUNCATION), 32)
+    assert_closed(everything)
+    assert mesh_of(everything).euler_number == 2
+
+
+def test_no_surface_gives_no_faces() -> None:
+    got = run(lambda p: torch.full((len(p),), TRUNCATION), 256)
+    assert got.vertices.shape == (0, 3)
+    assert got.faces.shape == (0, 3)
+    assert got.faces.dtype == np.int64
+    assert 0 < got.evaluated < got.total / 100
+
+
+@pytest.mark.parametrize("field", [sphere(0.8), assembly()], ids=["sphere", "assembly"])
+def test_few_points_are_evaluated_and_none_twice(field: Field) -> None:
+    seen: list[torch.Tensor] = []
+
+    def watched(p: torch.Tensor) -> torch.Tensor:
+        assert p.dtype == torch.float32
+        assert len(p) <= 50_000
+        seen.append(p)
+        return field(p)
+
+    got = extract(watched, 256, lo=LO, hi=HI, truncation=TRUNCATION, batch=50_000)
+    points = np.concatenate([p.numpy() for p in seen])
+    index = np.rint((points - LO) / (HI - LO) * 256).astype(np.int64)
+    assert len(np.unique(index @ [257**2, 257, 1])) == len(points) == got.evaluated
+    assert got.total == 257**3
+    assert got.evaluated < 0.10 * got.total
+
+
+def test_the_batch_size_does_not_matter() -> None:
+    one, other = (extract(assembly(), 48, lo=LO, hi=HI, truncation=TRUNCATION, batch=b) for b in (999, 10**9))
+    assert_same(one, other)
+    assert one.evaluated == other.evaluated
+
+
+def test_bad_arguments_are_refused() -> None:
+    field = sphere(0.5)
+    for resolution, lo, truncation, slack in [
+        (8, LO, TRUNCATION, 1.0),
+        (1024, LO, TRUNCATION, 1.0),
+        (32, HI, TRUNCATION, 1.0),
+        (32, LO, 0.0, 1.0),
+        (32, LO, TRUNCATION, 0.0),
+    ]:
+        with pytest.raises(ValueError, match="must be"):
+            extract(field, resolution, lo=lo, hi=HI, truncation=truncation, slack=slack)
+    with pytest.raises(ValueError, match="batch"):
+        extract(field, 32, lo=LO, hi=HI, truncation=TRUNCATION, batch=0)
+    with pytest.raises(ValueError, match="not finite"):
+        run(lambda p: p[:, 0] / 0, 32)
+    with pytest.raises(ValueError, match="the field gave"):
+        run(lambda p: p, 32)
