@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import igl
@@ -97,6 +98,29 @@ class Scores:
         """Field name to value, in the order of the fields."""
         return asdict(self)
 
+    @classmethod
+    def nothing(
+        cls,
+        *,
+        exterior: bool = True,
+        points: bool = True,
+        volume: bool = False,
+        components_reference: int = 0,
+    ) -> Scores:
+        """What an empty mesh scores; the flags say which of the optional fields are 0 rather than None."""
+        zeros = [0.0] * len(TAUS)
+        return cls(
+            **_at_each_tau(zeros, zeros, zeros),
+            **_beside(zeros if exterior else None, zeros if points else None),
+            chamfer=float("inf"),
+            p95=float("inf"),
+            max=float("inf"),
+            normal_consistency=0.0,
+            volume_iou=0.0 if volume else None,
+            components=0,
+            components_reference=components_reference,
+        )
+
 
 class Reference:
     """A reference mesh with its samples and search trees, to score several decoded meshes against.
@@ -129,16 +153,22 @@ class Reference:
         if self.surface.empty:
             raise BadMeshError("the reference mesh has no area", "give a mesh with a surface")
         self._points, self._normals = self.surface.sample(samples, np.random.default_rng([seed, 0]))
-        self._exterior: NDArray[np.bool_] | None = None
 
-    def fscore(self, decoded: MeshLike | None, taus: Sequence[float] = TAUS) -> tuple[float, ...]:
-        """Only the F-scores at ``taus``, each 0..1; 0 for an empty mesh."""
+    def fscore(
+        self, decoded: MeshLike | None, taus: Sequence[float] = TAUS, samples: int | None = None
+    ) -> tuple[float, ...]:
+        """Only the F-scores at ``taus``, each 0..1; 0 for an empty mesh.
+
+        ``samples`` takes fewer points than the reference has (every k-th), for a first look at many candidates.
+        """
         other = self._surface_of(decoded)
         if other.empty:
             return tuple(0.0 for _ in taus)
-        points, _ = other.sample(self.samples, np.random.default_rng([self.seed, 1]))
+        step = max(1, self.samples // samples) if samples else 1
+        own = self._points[::step]
+        points, _ = other.sample(len(own), np.random.default_rng([self.seed, 1]))
         to_reference = self.surface.distance(points)
-        to_decoded = other.distance(self._points)
+        to_decoded = other.distance(np.ascontiguousarray(own))
         return tuple(_harmonic(_share(to_reference, tau), _share(to_decoded, tau)) for tau in taus)
 
     def score(
@@ -146,9 +176,11 @@ class Reference:
     ) -> Scores:
         """All figures; the three flags leave out the slow ones, whose fields are then None."""
         other = self._surface_of(decoded)
-        volume = iou and is_closed((self.surface.vertices, self.surface.all_faces))
+        volume = iou and self.closed
         if other.empty:
-            return self._nothing(exterior, points, volume)
+            return Scores.nothing(
+                exterior=exterior, points=points, volume=volume, components_reference=self.components
+            )
         samples, normals = other.sample(self.samples, np.random.default_rng([self.seed, 1]))
         to_reference, face_r = self.surface.closest(samples)
         to_decoded, face_d = other.closest(self._points)
@@ -161,7 +193,7 @@ class Reference:
             f_exterior = [_harmonic(p, _share(seen, tau)) for p, tau in zip(precision, TAUS, strict=True)]
         f_points: list[float] | None = None
         if points:
-            # No share looks farther than the largest tau, and a search without a bound is slow where it is far.
+            # No share looks farther than the largest tau, and an unbounded search is slow far away.
             near_r, _ = cKDTree(self._points).query(samples, distance_upper_bound=max(TAUS))
             near_d, _ = cKDTree(samples).query(self._points, distance_upper_bound=max(TAUS))
             f_points = [_harmonic(_share(near_r, tau), _share(near_d, tau)) for tau in TAUS]
@@ -176,37 +208,45 @@ class Reference:
             normal_consistency=float(cos_r.mean() + cos_d.mean()) / 2,
             volume_iou=self._volume_iou(other) if volume else None,
             components=other.components(),
-            components_reference=self.surface.components(),
+            components_reference=self.components,
         )
 
-    @property
+    @cached_property
+    def closed(self) -> bool:
+        """As `is_closed` of the reference."""
+        return is_closed((self.surface.vertices, self.surface.all_faces))
+
+    @cached_property
+    def components(self) -> int:
+        """Connected parts of the reference."""
+        return self.surface.components()
+
+    @cached_property
     def exterior(self) -> NDArray[np.bool_]:
         """(samples,) whether at least one of 64 directions leaves the sample without meeting the mesh.
 
         Either side of the face counts: each ray starts a small step off the surface on the side it points to.
         """
-        if self._exterior is None:
-            directions = _sphere_directions(_RAY_ROUNDS[-1], np.random.default_rng([self.seed, 2]))
-            free = np.zeros(len(self._points), dtype=bool)
-            start = 0
-            for stop in _RAY_ROUNDS:
-                left = np.flatnonzero(~free)
-                if not len(left):
-                    break
-                rays = directions[start:stop]
-                side = np.where(self._normals[left] @ rays.T >= 0, _RAY_OFFSET, -_RAY_OFFSET)  # (left, rays)
-                origins = self._points[left, None] + side[..., None] * self._normals[left, None]
-                heading = np.broadcast_to(rays, origins.shape)
-                hit, _, _ = pcu.ray_mesh_intersection(
-                    self.surface.vertices,
-                    self.surface.faces,
-                    np.ascontiguousarray(origins.reshape(-1, 3)),
-                    np.ascontiguousarray(heading.reshape(-1, 3)),
-                )
-                free[left] = (np.asarray(hit).reshape(len(left), -1) < 0).any(axis=1)
-                start = stop
-            self._exterior = free
-        return self._exterior
+        directions = _sphere_directions(_RAY_ROUNDS[-1], np.random.default_rng([self.seed, 2]))
+        free = np.zeros(len(self._points), dtype=bool)
+        start = 0
+        for stop in _RAY_ROUNDS:
+            left = np.flatnonzero(~free)
+            if not len(left):
+                break
+            rays = directions[start:stop]
+            side = np.where(self._normals[left] @ rays.T >= 0, _RAY_OFFSET, -_RAY_OFFSET)  # (left, rays)
+            origins = self._points[left, None] + side[..., None] * self._normals[left, None]
+            heading = np.broadcast_to(rays, origins.shape)
+            hit, _, _ = pcu.ray_mesh_intersection(
+                self.surface.vertices,
+                self.surface.faces,
+                np.ascontiguousarray(origins.reshape(-1, 3)),
+                np.ascontiguousarray(heading.reshape(-1, 3)),
+            )
+            free[left] = (np.asarray(hit).reshape(len(left), -1) < 0).any(axis=1)
+            start = stop
+        return free
 
     def _surface_of(self, decoded: MeshLike | None) -> _Surface:
         if decoded is None:
@@ -222,20 +262,6 @@ class Reference:
         a, b = self.surface.inside(points), other.inside(points)
         either = int((a | b).sum())
         return float((a & b).sum()) / either if either else 0.0
-
-    def _nothing(self, exterior: bool, points: bool, volume: bool) -> Scores:
-        zeros = [0.0] * len(TAUS)
-        return Scores(
-            **_at_each_tau(zeros, zeros, zeros),
-            **_beside(zeros if exterior else None, zeros if points else None),
-            chamfer=float("inf"),
-            p95=float("inf"),
-            max=float("inf"),
-            normal_consistency=0.0,
-            volume_iou=0.0 if volume else None,
-            components=0,
-            components_reference=self.surface.components(),
-        )
 
 
 def score(

@@ -77,7 +77,7 @@ def test_the_frame_is_the_references() -> None:
 
 def test_the_frame_is_the_half_extent_of_the_longest_side_not_the_diagonal() -> None:
     box = trimesh.creation.box(extents=(8, 2, 2))
-    # The half-extent is 4: the two 8 x 2 faces in z are 0.036 / 4 = 0.009 away, the others stay in their plane.
+    # The half-extent is 4: the two 8 x 2 faces in z are 0.036 / 4 = 0.009 away, the others stay in plane.
     slab = trimesh.creation.box(extents=(8, 2, 2 + 2 * 0.036))
     got = metrics.score(box, slab, samples=N, exterior=False, points=False)
     assert got.max == pytest.approx(0.009, abs=1e-6)
@@ -183,6 +183,9 @@ def test_both_sides_of_an_open_sheet_are_exterior() -> None:
     flipped = bowl.copy()
     flipped.invert()
     assert metrics.Reference(flipped, samples=2_000).exterior.all()
+    inside_out = sphere()
+    inside_out.invert()
+    assert metrics.Reference(inside_out, samples=2_000).exterior.all()
 
 
 def test_volume_needs_a_closed_reference_and_ignores_orientation() -> None:

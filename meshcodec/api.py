@@ -1,0 +1,309 @@
+"""The codec as Python sees it: a mesh to bytes, bytes to a mesh."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+import trimesh
+
+from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
+from meshcodec.container import VatFile, token_capacity
+from meshcodec.device import choose_device
+from meshcodec.errors import BadMeshError, CorruptFileError, UsageError
+from meshcodec.geometry.extract import Extraction, extract, extract_dense
+from meshcodec.geometry.inside import Surfaces, TargetField, classify
+from meshcodec.geometry.io import load_mesh
+from meshcodec.geometry.normalize import Placement, placement_of
+from meshcodec.geometry.sample import sample_surface
+from meshcodec.metrics import fscore
+from meshcodec.model import VariationalTokenizer
+from meshcodec.refine import EFFORTS, Progress, refine, scales_begun
+from meshcodec.train.cache import query_points
+from meshcodec.weights import Registry, WeightsEntry, load_model
+
+MeshSource = str | Path | BinaryIO | trimesh.Trimesh
+
+DEFAULT_EFFORT = 4
+DEFAULT_RESOLUTION = 256
+_CHECK_SAMPLES = 30_000
+_CHECK_RESOLUTION = 160
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file and how it came about.
+
+    Attributes
+    ----------
+    data : the ``.vat`` file
+    tokens : tokens in it
+    scales : scales begun
+    effort : level asked for
+    refined : whether the refined tokens were kept, rather than the encoder's own
+    seconds : of each stage
+    """
+
+    data: bytes
+    tokens: int
+    scales: int
+    effort: int
+    refined: bool
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A mesh and what its decoding cost.
+
+    Attributes
+    ----------
+    mesh : closed, in the original frame
+    evaluated, total : points at which the field was evaluated, and points of the whole grid
+    seconds : of each stage
+    """
+
+    mesh: trimesh.Trimesh
+    evaluated: int
+    total: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def token_budget(size: int, config: ModelConfig) -> int:
+    """Tokens that a file of at most `size` bytes gets.
+
+    A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is filled.
+
+    Raises
+    ------
+    UsageError
+        Less than 64 bytes.
+    """
+    capacity = min(token_capacity(size), config.max_tokens)
+    if size in SIZES.values():
+        return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
+    return capacity
+
+
+class Codec:
+    """Holds the weights, so that many meshes can be coded at the price of one load.
+
+    Parameters
+    ----------
+    device : "auto", "cpu" or "cuda"
+    weights : folder with a ``registry.json``; the shipped one by default
+
+    Raises
+    ------
+    WeightsError
+        No weights, or damaged ones.
+    UsageError
+        A device that does not work here.
+    """
+
+    def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
+        self.device, self.device_reason = choose_device(device)
+        self.registry = Registry(weights)
+        self._models: dict[bytes, VariationalTokenizer] = {}
+        self._entry = self.registry.default()
+
+    @property
+    def model_id(self) -> str:
+        """The encoding model, 8 hex digits."""
+        return self._entry.model_id.hex()
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shape of the encoding model."""
+        return self._entry.config
+
+    def encode(self, source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0) -> bytes:
+        """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
+        return self.encode_detailed(source, size, effort, seed).data
+
+    def encode_detailed(
+        self,
+        source: MeshSource,
+        size: int = 1024,
+        effort: int = DEFAULT_EFFORT,
+        seed: int = 0,
+        file_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> Encoded:
+        """`encode`, with everything that is known about the result.
+
+        Parameters
+        ----------
+        source : path, open binary file (with `file_type`) or Trimesh
+        size : largest number of bytes of the file, from 64 up
+        effort : 0 to 9; 0 takes the encoder's tokens as they are, more refines them for this mesh
+        seed : of all sampling; the same one gives the same bytes on the same machine
+        progress : told about the steps of the refinement
+
+        Raises
+        ------
+        BadMeshError
+            The mesh cannot be read or holds no surface.
+        UsageError
+            `size` or `effort` is out of range.
+        """
+        if not 0 <= effort < len(EFFORTS):
+            raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
+        tokens = token_budget(size, self.config)
+        clock = _Clock()
+        with clock("load"):
+            mesh = load_mesh(source, file_type)
+            placement = placement_of(mesh.vertices)
+        with clock("weights"):
+            model = self._model(self._entry)
+        with clock("sample"):
+            surfaces = classify(placement.to_unit(mesh.vertices), mesh.faces)
+            rng = np.random.default_rng(seed)
+            points, normals = sample_surface(surfaces, self.config.input_points, rng)
+        with clock("encoder"), torch.no_grad():
+            mu, _ = model.encoder(*(torch.from_numpy(a)[None].to(self.device) for a in (points, normals)))
+            digits = model.quantizer.project(mu)
+            own = self._tokens(model, digits, tokens)
+        chosen = own
+        if EFFORTS[effort].steps:
+            with clock("targets"):
+                queries, distances = self._targets(surfaces, EFFORTS[effort].queries, rng)
+            with clock("refine"):
+                refined = refine(model, digits, queries, distances, tokens, self._lower_rungs(tokens),
+                                 EFFORTS[effort].steps, seed, progress=progress)
+            with clock("measure"):
+                candidate = self._tokens(model, refined, tokens)
+                chosen = max((own, candidate), key=lambda t: self._quality(model, t, mesh, placement))
+        data = VatFile(chosen, self._entry.model_id, placement.center, placement.scale).to_bytes()
+        return Encoded(data, tokens, scales_begun(tokens, self.config), effort, chosen is not own, clock.seconds)
+
+    def decode(
+        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
+    ) -> trimesh.Trimesh:
+        """The bytes of a ``.vat`` file to a closed mesh in the original frame."""
+        return self.decode_detailed(data, resolution, tokens).mesh
+
+    def decode_detailed(
+        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None, dense: bool = False
+    ) -> Decoded:
+        """`decode`, with everything that is known about the result.
+
+        Parameters
+        ----------
+        data : a whole ``.vat`` file
+        resolution : cells a side of the grid, 16 to 512
+        tokens : use only this many of the file's tokens; all by default
+        dense : evaluate the field at every point of the grid instead of coarse to fine; slow, gives the same mesh
+
+        Raises
+        ------
+        CorruptFileError
+            Not a whole ``.vat`` file, or tokens without any surface.
+        WeightsError
+            The model that it names is not here.
+        UsageError
+            `resolution` or `tokens` out of range.
+        """
+        if not 16 <= resolution <= 512:
+            raise UsageError(f"resolution {resolution} is out of range", "choose 16 to 512")
+        file = VatFile.from_bytes(data)
+        entry = self.registry.find(file.model_id)
+        count = len(file.tokens)
+        if not 1 <= count <= entry.config.max_tokens:
+            raise CorruptFileError(f"{count} tokens, the model has 1 to {entry.config.max_tokens}", "get the file again")
+        if tokens is not None:
+            if not 1 <= tokens <= count:
+                raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {count} tokens")
+            count = tokens
+        clock = _Clock()
+        with clock("weights"):
+            model = self._model(entry)
+        extraction = self._extract(model, file.tokens[:count], resolution, clock, dense)
+        if len(extraction.faces) == 0:
+            raise CorruptFileError("its tokens decode to no surface", "encode the mesh again at a larger --size")
+        placement = Placement(file.center or (0.0, 0.0, 0.0), file.scale or 1.0)
+        mesh = trimesh.Trimesh(placement.to_world(extraction.vertices), extraction.faces, process=False)
+        return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
+
+    def _model(self, entry: WeightsEntry) -> VariationalTokenizer:
+        if entry.model_id not in self._models:
+            self._models[entry.model_id] = load_model(entry).to(self.device)
+        return self._models[entry.model_id]
+
+    def _targets(
+        self, surfaces: Surfaces, count: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+        """A pool of (1, count, 3) queries and their (1, count) distances."""
+        points, _ = sample_surface(surfaces, max(count // 2, 1), rng, sharp_share=0.3)
+        queries = query_points(points, count // 2, count // 3, count - count // 2 - count // 3, rng)
+        return queries[None], TargetField(surfaces)(queries)[None]
+
+    def _lower_rungs(self, tokens: int) -> list[int]:
+        """Ladder sizes below this one, as numbers of scales."""
+        budgets = (token_budget(size, self.config) for size in SIZES.values())
+        return [scales_begun(budget, self.config) for budget in budgets if budget < tokens]
+
+    def _tokens(self, model: VariationalTokenizer, digits: list[torch.Tensor], tokens: int) -> bytes:
+        with torch.no_grad():
+            levels = [model.quantizer.quantize(d) for d in digits]
+            return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
+
+    def _quality(self, model: VariationalTokenizer, tokens: bytes, mesh: trimesh.Trimesh, placement: Placement) -> float:
+        """Sum of the F-scores at 0.02 and 0.01 of what the tokens decode to."""
+        extraction = self._extract(model, tokens, _CHECK_RESOLUTION, _Clock())
+        decoded = placement.to_world(extraction.vertices), extraction.faces
+        return sum(fscore((mesh.vertices, mesh.faces), decoded, taus=(0.02, 0.01), samples=_CHECK_SAMPLES))
+
+    @torch.no_grad()
+    def _extract(
+        self, model: VariationalTokenizer, tokens: bytes, resolution: int, clock: _Clock, dense: bool = False
+    ) -> Extraction:
+        with clock("planes"):
+            array = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(self.device)
+            planes = model.planes(array)
+
+        def distance(points: torch.Tensor) -> torch.Tensor:
+            # Logits are distances in units of the truncation near the surface; the squashed tail is linear again here.
+            logits = model.field(planes, points[None])[0]
+            return TRUNCATION * logits.clamp(-1.0, 1.0)
+
+        with clock("extract"):
+            run = extract_dense if dense else extract
+            return run(distance, resolution, lo=-EXTENT, hi=EXTENT, truncation=TRUNCATION, device=self.device)
+
+
+class _Clock:
+    """Adds up seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@functools.lru_cache(maxsize=2)
+def _default_codec(device: str) -> Codec:
+    return Codec(device)
+
+
+def encode(source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0, device: str = "auto") -> bytes:
+    """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes. See `Codec`."""
+    return _default_codec(device).encode(source, size, effort, seed)
+
+
+def decode(data: bytes, resolution: int = DEFAULT_RESOLUTION, device: str = "auto") -> trimesh.Trimesh:
+    """The bytes of a ``.vat`` file to a closed mesh in the original frame. See `Codec`."""
+    return _default_codec(device).decode(data, resolution)

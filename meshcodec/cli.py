@@ -1,0 +1,825 @@
+"""The ``meshcodec`` command: options, files and messages around `meshcodec.api`.
+
+Results go to stdout, talk to stderr. A failure is one line, ``meshcodec: error: FILE: fault; remedy``, and
+the exit code of its class in `meshcodec.errors`; 130 after an interruption. Whatever imports numpy, torch or
+trimesh is imported inside the verb that needs it, so that ``--help`` and ``info`` answer at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from meshcodec import __version__
+from meshcodec.config import SIZES, TrainConfig
+from meshcodec.container import MIN_SIZE, VatFile
+from meshcodec.errors import (
+    BadMeshError,
+    CorruptFileError,
+    MeshcodecError,
+    PartialFailureError,
+    UsageError,
+    WeightsError,
+)
+from meshcodec.weights import Registry
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from meshcodec.api import Codec
+    from meshcodec.refine import Progress
+
+FORMATS = ("obj", "ply", "stl", "glb", "off")
+_TEXT_FORMATS = ("obj", "off")
+_STDIN = "<stdin>"
+_LARGEST_VAT = 1 << 17  # above any whole file; what is longer is refused without reading it all
+_VERIFY_RESOLUTION = 64
+_TAUS = (0.02, 0.01, 0.005)
+
+_EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed; 4 bad input or corrupt file;
+5 weights missing or not the ones the file names; 130 interrupted.
+
+Shell completion: eval "$(_MESHCODEC_COMPLETE=bash_source meshcodec)", or zsh_source, or for fish:
+_MESHCODEC_COMPLETE=fish_source meshcodec | source"""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# ---- option types and shared options
+
+
+class _Size(click.ParamType):
+    """A number of bytes, with k for 1024 of them."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)(k?)", str(value).strip().lower(), re.ASCII)
+        if not match:
+            self.fail(f"{value!r} is not a size; give {', '.join(SIZES)} or a number of bytes", param, ctx)
+        size = int(match[1]) * (1024 if match[2] else 1)
+        if size < MIN_SIZE:
+            self.fail(f"{size} bytes is too small; ask for {MIN_SIZE} or more", param, ctx)
+        return size
+
+
+class _Listed(click.ParamType):
+    """Values separated by commas."""
+
+    def __init__(self, item: click.ParamType) -> None:
+        self.item = item
+        self.name = f"{item.name},..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
+        if isinstance(value, list):
+            return value
+        return [self.item.convert(part.strip(), param, ctx) for part in value.split(",") if part.strip()]
+
+
+_PATH = click.Path(path_type=Path)
+
+_weights = click.option("--weights", type=_PATH, metavar="FOLDER", help="Use the weights of this folder.")
+_device = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+_force = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
+_effort = click.option(
+    "--effort", type=click.IntRange(0, 9), default=4, show_default=True, help="Refinement; 0 is none."
+)
+
+
+def _resolution(default: int | None) -> Callable[[F], F]:
+    return click.option(
+        "--resolution",
+        type=click.IntRange(16, 512),
+        default=default,
+        show_default=default is not None,
+        help="Cells a side of the decoded grid.",
+    )
+
+
+def _jobs(command: F) -> F:
+    return click.option(
+        "-j", "--jobs", type=click.IntRange(min=1), help="Processes; by default one for each core."
+    )(command)
+
+
+def _talk(command: F) -> F:
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more, with seconds of the stages.")
+    return quiet(verbose(command))
+
+
+# ---- the command
+
+
+class _Failure(click.ClickException):
+    """A MeshcodecError as click reports it."""
+
+    def __init__(self, error: MeshcodecError) -> None:
+        super().__init__(_one_line(str(error)))
+        self.exit_code = error.exit_code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"meshcodec: error: {self.message}", file=file, err=True)
+
+
+class _Cli(click.Group):
+    """Turns errors and interruptions into messages and exit codes, and keeps the verbs in order."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MeshcodecError as error:
+            raise _Failure(error) from error
+        except KeyboardInterrupt:
+            click.echo("meshcodec: interrupted", err=True)
+            ctx.exit(130)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Cli, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="meshcodec", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Meshes to files of 512 bytes to 4 KB, and back. The name - stands for a pipe."""
+
+
+def main() -> None:
+    """Entry point of the ``meshcodec`` command."""
+    cli(prog_name="meshcodec")
+
+
+@cli.command()
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
+@click.option("--size", type=_Size(), default="1k", show_default=True, help="512, 1k, 2k, 4k, or bytes.")
+@_effort
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
+@click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
+@click.option("--file-type", metavar="EXT", help="Format of a mesh from a pipe, e.g. obj.")
+@_weights
+@_device
+@_json
+@_force
+@_talk
+def encode(
+    source: str,
+    output: str | None,
+    size: int,
+    effort: int,
+    seed: int,
+    verify: bool,
+    file_type: str | None,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Encode the mesh INPUT into a .vat file."""
+    if source == "-" and file_type is None:
+        raise UsageError("a mesh from a pipe has no extension", "name its format with --file-type")
+    _check_input(source)
+    out = _output(source, output, "vat")
+    _check_output(out, force, as_json, binary=True)
+    from meshcodec.api import Codec
+    from meshcodec.geometry.io import load_mesh
+
+    began = time.perf_counter()
+    codec = Codec(device, weights)
+    name = _shown(source)
+    mesh_file = source if source != "-" else _Pipe(click.get_binary_stream("stdin").read())
+    with _naming(source), _progress(quiet) as progress:
+        encoded = codec.encode_detailed(mesh_file, size, effort, seed, file_type, progress)
+    _write(out, encoded.data, force)
+    seconds = time.perf_counter() - began
+    record: dict[str, Any] = {
+        "input": name,
+        "output": _shown(out),
+        "bytes": len(encoded.data),
+        "tokens": encoded.tokens,
+        "scales": encoded.scales,
+        "effort": encoded.effort,
+        "refined": encoded.refined,
+        "model": codec.model_id,
+        "device": codec.device.type,
+        "seconds": {"total": seconds, **encoded.seconds},
+    }
+    if not quiet:
+        _say(
+            f"{name} -> {_shown(out)}: {len(encoded.data)} bytes, {encoded.tokens} tokens, "
+            f"{encoded.scales} scales, effort {encoded.effort}, {seconds:.1f} s"
+        )
+    if verbose and not quiet:
+        _say(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
+        _say(_stages(encoded.seconds))
+    if verify:
+        if isinstance(mesh_file, _Pipe):
+            mesh_file.seek(0)
+        written = encoded.data if out == "-" else Path(out).read_bytes()
+        with _naming(source):
+            record["fscore"] = _fscore(load_mesh(mesh_file, file_type), codec.decode(written))
+        if not quiet:
+            _say(_fscore_line(record["fscore"]))
+    if as_json:
+        _print_json(record)
+
+
+@cli.command()
+@click.argument("source", metavar="INPUT.vat")
+@click.option(
+    "-o", "--output", metavar="OUT|-", help=f"A {', '.join(FORMATS)} file; by default INPUT with .obj."
+)
+@_resolution(256)
+@click.option("--tokens", type=click.IntRange(min=1), help="Use only the first tokens: a coarser mesh.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="By default the extension of OUT.")
+@click.option("--dense", is_flag=True, help="Evaluate every point of the grid; slow, the same mesh.")
+@_weights
+@_device
+@_json
+@_force
+@_talk
+def decode(
+    source: str,
+    output: str | None,
+    resolution: int,
+    tokens: int | None,
+    format_: str | None,
+    dense: bool,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Decode a .vat file into a closed mesh.
+
+    The mesh lies in the frame of the original.
+    """
+    data, file = _read_vat(source)
+    out = _output(source, output, format_ or "obj")
+    kind = format_ or (_extension(out) if out != "-" else "obj")
+    if kind not in FORMATS:
+        raise UsageError(f"{_shown(out)}: cannot write {kind!r} files", f"choose one of {', '.join(FORMATS)}")
+    _check_output(out, force, as_json, binary=kind not in _TEXT_FORMATS)
+    with _naming(source, weights_too=True):
+        Registry(weights).find(file.model_id)  # before torch is loaded, and while the file's name is known
+    from meshcodec.api import Codec
+    from meshcodec.geometry.io import export_mesh
+
+    began = time.perf_counter()
+    codec = Codec(device, weights)
+    with _naming(source):
+        decoded = codec.decode_detailed(data, resolution, tokens, dense)
+    _write(out, export_mesh(decoded.mesh, kind), force)
+    seconds = time.perf_counter() - began
+    vertices, faces = len(decoded.mesh.vertices), len(decoded.mesh.faces)
+    if not quiet:
+        _say(
+            f"{_shown(source)} -> {_shown(out)}: {vertices} vertices, {faces} faces, "
+            f"resolution {resolution}, {seconds:.1f} s"
+        )
+    if verbose and not quiet:
+        share = 100 * decoded.evaluated / decoded.total
+        _say(f"field evaluated at {decoded.evaluated} of {decoded.total} points ({share:.1f} %)")
+        _say(_stages(decoded.seconds))
+    if as_json:
+        _print_json(
+            {
+                "input": _shown(source),
+                "output": _shown(out),
+                "vertices": vertices,
+                "faces": faces,
+                "resolution": resolution,
+                "tokens": tokens or len(file.tokens),
+                "evaluated": decoded.evaluated,
+                "total": decoded.total,
+                "model": file.model_id.hex(),
+                "device": codec.device.type,
+                "seconds": {"total": seconds, **decoded.seconds},
+            }
+        )
+
+
+@cli.command()
+@click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
+@_weights
+@_json
+def info(files: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
+    """Print what .vat files say about themselves."""
+    registry = _registry(weights)
+    _each(files, lambda name: _describe(name, registry), _description, as_json)
+
+
+@cli.command()
+@click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
+@click.option("--against", metavar="MESH", help="Print F-scores against this mesh.")
+@_weights
+@_device
+@_json
+def verify(
+    files: tuple[str, ...], against: str | None, weights: Path | None, device: str, as_json: bool
+) -> None:
+    """Check that .vat files are whole and decode.
+
+    Header, checksum, number of tokens, whether the model is here, and whether the mesh is closed.
+    """
+    if against is not None:
+        _check_input(against)
+    from meshcodec.api import Codec
+    from meshcodec.geometry.io import load_mesh
+
+    codec = Codec(device, weights)
+    reference = load_mesh(against) if against is not None else None
+    _each(files, lambda name: _verified(name, codec, reference), _verdict, as_json)
+
+
+@cli.command()
+@_weights
+@_json
+def doctor(weights: Path | None, as_json: bool) -> None:
+    """Say which device computes, and check the weights."""
+    import platform
+
+    import numpy
+    import torch
+    import trimesh
+
+    from meshcodec.device import available_cores, bfloat16_is_fast, choose_device
+    from meshcodec.weights import load_model
+
+    device, reason = choose_device()
+    report: dict[str, Any] = {
+        "versions": {
+            "meshcodec": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "trimesh": trimesh.__version__,
+        },
+        "device": str(device),
+        "reason": reason,
+        "cores": available_cores(),
+        "bfloat16": "fast" if bfloat16_is_fast(device) else "slow",
+        "weights": None,
+        "models": [],
+    }
+    fault: WeightsError | None = None
+    try:
+        registry = Registry(weights)
+        report["weights"] = str(registry.folder)
+        for model_id, entry in registry.entries.items():
+            state = "ok"
+            try:
+                load_model(entry)
+            except WeightsError as error:
+                state, fault = error.fault, error
+            default = model_id == registry.default_id
+            report["models"].append({"id": model_id, "name": entry.name, "default": default, "state": state})
+        registry.default()
+    except WeightsError as error:
+        fault = error
+    if as_json:
+        _print_json(report)
+    else:
+        click.echo("versions  " + ", ".join(f"{name} {v}" for name, v in report["versions"].items()))
+        click.echo(f"device    {report['device']} ({reason})")
+        click.echo(f"cores     {report['cores']}")
+        click.echo(f"bfloat16  {report['bfloat16']}")
+        click.echo(f"weights   {report['weights'] or 'none'}")
+        for model in report["models"]:
+            default = ", default" if model["default"] else ""
+            click.echo(f"model     {model['id']} {model['name']}{default}: {model['state']}")
+    if fault is not None:
+        raise fault
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@click.option("--sizes", type=_Listed(_Size()), default="512,1k,2k,4k", show_default=True)
+@_effort
+@click.option("--baselines", type=_Listed(click.STRING), default="", help="Such as draco,hull.")
+@click.option("-o", "--output", type=_PATH, metavar="DIR", help="Write the table and the plot here.")
+@_jobs
+@_resolution(256)
+def bench(
+    folder: Path,
+    sizes: list[int],
+    effort: int,
+    baselines: list[str],
+    output: Path | None,
+    jobs: int | None,
+    resolution: int,
+) -> None:
+    """Measure size against quality over a folder of meshes."""
+    from meshcodec.bench import run_bench
+    from meshcodec.device import available_cores
+
+    run_bench(folder, sizes, effort, baselines, output, jobs or available_cores(), resolution)
+
+
+# ---- training
+
+
+@cli.group()
+def train() -> None:
+    """Train weights: prepare, run, export."""
+
+
+_cache = click.option("--cache", type=_PATH, required=True, metavar="CACHE", help="Of 'train prepare'.")
+
+
+@train.command()
+@click.argument("corpus", metavar="CORPUS", type=_PATH)
+@click.option("-o", "--output", type=_PATH, required=True, metavar="CACHE")
+@click.option("--recipe", type=_PATH, required=True, metavar="R.json")
+@_jobs
+def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
+    """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
+    config = _recipe(recipe)
+    from meshcodec.device import available_cores
+    from meshcodec.train.cache import prepare as fill
+    from meshcodec.train.corpus import procedural_items, read_corpus
+
+    _log_to_stderr()
+    items = read_corpus(corpus) + procedural_items(config.procedural_meshes)
+    left_out = fill(items, output, config.validation_sources, jobs or available_cores())
+    _say(f"{_shown(corpus)} -> {_shown(output)}: {len(items)} meshes, {left_out} newly left out")
+
+
+@train.command()
+@click.argument("recipe", metavar="RECIPE.json", type=_PATH)
+@_cache
+@click.option("-o", "--output", type=_PATH, required=True, metavar="RUN", help="Checkpoint and log.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch; by default its own choice.")
+@click.option("--from-weights", type=_PATH, metavar="FOLDER", help="Start from this folder's default model.")
+@_device
+@click.pass_context
+def run(
+    ctx: click.Context,
+    recipe: Path,
+    cache: Path,
+    output: Path,
+    threads: int | None,
+    from_weights: Path | None,
+    device: str,
+) -> None:
+    """Train by a recipe, or go on with a run that was stopped."""
+    config = _recipe(recipe)
+    import torch
+
+    from meshcodec.device import choose_device
+    from meshcodec.train.loop import Trainer
+    from meshcodec.weights import load_model
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen, reason = choose_device(device)
+    if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
+    _log_to_stderr()
+    _say(f"training on {chosen} ({reason})")
+    start_from = None
+    if from_weights is not None:
+        entry = Registry(from_weights).default()
+        if entry.config != config.model:
+            raise UsageError(f"{recipe}: its model is not that of {entry.path}", "use that model's shape")
+        start_from = load_model(entry).state_dict()
+    trainer = Trainer(config, cache, output, chosen, start_from)
+    trainer.run()
+    if trainer.step < config.steps:
+        _say(f"stopped at step {trainer.step} of {config.steps}; the same command goes on from here")
+        ctx.exit(130)
+
+
+@train.command()
+@click.argument("run_folder", metavar="RUN", type=_PATH)
+@click.option("-o", "--output", type=_PATH, required=True, metavar="WEIGHTS_FOLDER")
+@click.option("--name", required=True, help="Of the model: letters, digits, dots, dashes.")
+def export(run_folder: Path, output: Path, name: str) -> None:
+    """Write the averaged weights of a run as safetensors and enter them in the folder's registry."""
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise UsageError(f"--name {name!r} does not suit a file", "use letters, digits, dots and dashes")
+    import pickle
+
+    import torch
+
+    from meshcodec.model import VariationalTokenizer
+    from meshcodec.weights import save_model
+
+    checkpoint = run_folder / "checkpoint.pt"
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        model = VariationalTokenizer(TrainConfig.from_dict(json.loads(state["config"])).model)
+        model.load_state_dict(state["averaged"])
+    except FileNotFoundError as error:
+        raise UsageError(f"{checkpoint}: there is no such file", "name the folder of 'train run'") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.PickleError) as error:
+        raise UsageError(f"{checkpoint}: not a checkpoint of this version", "train again") from error
+    try:
+        model_id = save_model(model, output, name)
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror})", "choose another") from error
+    _say(f"{_shown(run_folder)} -> {_shown(output)}: model {model_id}, step {state['step']}")
+    click.echo(model_id)
+
+
+def _recipe(path: Path) -> TrainConfig:
+    remedy = "see meshcodec/config.py for what a recipe holds"
+    try:
+        return TrainConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})", "name a recipe") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error})", remedy) from error
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a recipe ({error})", remedy) from error
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+
+# ---- .vat files
+
+
+def _read_vat(name: str) -> tuple[bytes, VatFile]:
+    with _naming(name):
+        try:
+            if name == "-":
+                data = click.get_binary_stream("stdin").read(_LARGEST_VAT)
+            else:
+                with Path(name).open("rb") as stream:
+                    data = stream.read(_LARGEST_VAT)
+        except FileNotFoundError as error:
+            raise CorruptFileError("there is no such file", "check the path") from error
+        except OSError as error:
+            raise CorruptFileError(f"cannot be read: {error.strerror}", "check the path") from error
+        return data, VatFile.from_bytes(data)
+
+
+def _registry(weights: Path | None) -> Registry | None:
+    """The registry; None when no folder was named and none is installed."""
+    try:
+        return Registry(weights)
+    except WeightsError:
+        if weights is not None:
+            raise
+        return None
+
+
+def _describe(name: str, registry: Registry | None) -> dict[str, Any]:
+    data, file = _read_vat(name)
+    entry = registry.entries.get(file.model_id.hex()) if registry else None
+    count = len(file.tokens)
+    scales = None
+    if entry is not None:
+        ends = entry.config.scale_ends()
+        scales = {
+            "sides": [s for s, end in zip(entry.config.scale_sides, (0, *ends), strict=False) if end < count],
+            "whole": sum(end <= count for end in ends),
+            "of": len(ends),
+        }
+    return {
+        "file": _shown(name),
+        "bytes": len(data),
+        "version": data[3],
+        "packing": file.packing,
+        "tokens": count,
+        "model": file.model_id.hex(),
+        "model_name": entry.name if entry else None,
+        "scales": scales,
+        "center": file.center,
+        "scale": file.scale,
+    }
+
+
+def _description(record: dict[str, Any]) -> str:
+    scales = record["scales"]
+    lines = [
+        f"{record['file']}: {record['bytes']} bytes, format version {record['version']}",
+        f"  model   {record['model']} ({record['model_name'] or 'not installed'})",
+        f"  tokens  {record['tokens']}, packing {record['packing']}",
+    ]
+    if scales is not None:
+        sides = " ".join(map(str, scales["sides"]))
+        lines.append(f"  scales  {scales['whole']} whole of {scales['of']}; cells a side: {sides}")
+    if record["center"] is not None:
+        x, y, z = record["center"]
+        lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half side {record['scale']:.7g}")
+    else:
+        lines.append("  place   none: it stays in the cube [-1, 1]")
+    return "\n".join(lines)
+
+
+def _verified(name: str, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
+    from meshcodec.api import DEFAULT_RESOLUTION
+    from meshcodec.metrics import is_closed
+
+    data, file = _read_vat(name)
+    with _naming(name, weights_too=True):
+        codec.registry.find(file.model_id)
+    with _naming(name):
+        resolution = DEFAULT_RESOLUTION if reference is not None else _VERIFY_RESOLUTION
+        try:
+            mesh = codec.decode(data, resolution)
+        except CorruptFileError:
+            if resolution == DEFAULT_RESOLUTION:
+                raise
+            resolution = DEFAULT_RESOLUTION  # a thin sheet can slip between the points of the small grid
+            mesh = codec.decode(data, resolution)
+        if not is_closed(mesh):
+            raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
+        return {
+            "file": _shown(name),
+            "tokens": len(file.tokens),
+            "model": file.model_id.hex(),
+            "resolution": resolution,
+            "faces": len(mesh.faces),
+            "closed": True,
+            "fscore": _fscore(reference, mesh) if reference is not None else None,
+        }
+
+
+def _verdict(record: dict[str, Any]) -> str:
+    line = f"{record['file']}: ok, {record['tokens']} tokens, model {record['model']}"
+    return f"{line}, {_fscore_line(record['fscore'])}" if record["fscore"] else line
+
+
+def _each(
+    names: Sequence[str],
+    examine: Callable[[str], dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    as_json: bool,
+) -> None:
+    """Examine files one by one; of several, those that fail do not keep the others from being printed."""
+    records, failed = [], []
+    for name in names:
+        try:
+            record = examine(name)
+        except MeshcodecError as error:
+            if len(names) == 1:
+                raise
+            _Failure(error).show()
+            failed.append(_shown(name))
+            records.append({"file": _shown(name), "error": str(error)})
+            continue
+        records.append(record)
+        if not as_json:
+            click.echo(line(record))
+    if as_json:
+        _print_json(records)
+    if failed:
+        raise PartialFailureError(f"{len(failed)} of {len(names)} files failed: {', '.join(failed)}")
+
+
+def _fscore(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, float]:
+    from meshcodec.metrics import fscore
+
+    return {str(tau): f for tau, f in zip(_TAUS, fscore(reference, decoded, _TAUS), strict=True)}
+
+
+def _fscore_line(scores: dict[str, float]) -> str:
+    return "  ".join(f"F@{tau} {f:.4f}" for tau, f in scores.items())
+
+
+# ---- input, output and talk
+
+
+class _Pipe(io.BytesIO):
+    """What came through a pipe, with the name that messages give it."""
+
+    name = _STDIN
+
+
+def _check_input(name: str) -> None:
+    """Before the output is looked at: of a wrong input, the output's folder is not what is wrong."""
+    try:
+        missing = name != "-" and not Path(name).exists()
+    except OSError:
+        missing = False  # the reader says what is wrong
+    if missing:
+        raise BadMeshError("there is no such file", "check the path").about(_shown(name))
+
+
+def _output(source: str, output: str | None, extension: str) -> str:
+    """Where the result goes: where asked, else beside the input; from pipe to pipe."""
+    if output is not None:
+        return output
+    if source == "-":
+        return "-"
+    if not Path(source).name:
+        raise UsageError(f"{source or repr(source)}: not the name of a file", "name a file")
+    return str(Path(source).with_suffix(f".{extension}"))
+
+
+def _check_output(out: str, force: bool, as_json: bool, binary: bool) -> None:
+    """Refuse before any work what could not be written after it."""
+    if out == "-":
+        if as_json:
+            raise UsageError("--json and -o - both write to stdout", "name an output file")
+        if binary and sys.stdout.isatty():
+            raise UsageError("binary data is not written to a terminal", "redirect it or name a file with -o")
+        return
+    path, shown = Path(out), _shown(out)
+    try:
+        if path.is_dir():
+            raise UsageError(f"{shown}: is a folder", "name a file")
+        if path.exists():
+            if path.is_file() and not force:
+                raise UsageError(f"{shown}: exists", "pass -f to overwrite")
+            if not path.is_file():
+                return  # a device or a named pipe
+        if not path.parent.is_dir():
+            raise UsageError(f"{shown}: {path.parent} is not a folder", "create it or choose another output")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UsageError(f"{shown}: {path.parent} is read-only", "choose another output folder")
+    except OSError as error:
+        raise UsageError(f"{shown}: cannot be written ({error.strerror})", "choose another output") from error
+
+
+def _write(out: str, data: bytes, force: bool) -> None:
+    from meshcodec.geometry.io import write_atomic
+
+    if out == "-":
+        stream = click.get_binary_stream("stdout")
+        stream.write(data)
+        stream.flush()  # so that a closed pipe is noticed here
+    else:
+        write_atomic(Path(out), data, force)
+
+
+@contextmanager
+def _naming(source: str, weights_too: bool = False) -> Iterator[None]:
+    """Put the file's name in front of errors that lack it; those about the weights are about another file."""
+    try:
+        yield
+    except MeshcodecError as error:
+        shown = _shown(source)
+        if str(error).startswith(f"{shown}:") or (isinstance(error, WeightsError) and not weights_too):
+            raise
+        raise error.about(shown) from error
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress | None]:
+    """A bar for the steps of the refinement, where there is a terminal to draw it on."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with ExitStack() as stack:
+        bars: list[tqdm[Any]] = []
+
+        def show(step: int, steps: int, loss: float) -> None:
+            if not bars:  # effort 0 has no steps and gets no bar
+                bars.append(stack.enter_context(tqdm(desc="refining", total=steps, unit="step", leave=False)))
+            bars[0].set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bars[0].update(step - bars[0].n)
+
+        yield show
+
+
+def _extension(out: str) -> str:
+    return Path(out).suffix.lower().removeprefix(".")
+
+
+def _shown(name: str | Path) -> str:
+    """A file's name on one line, as `load_mesh` writes it in its messages."""
+    return _STDIN if str(name) == "-" else repr(str(name))[1:-1]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _stages(seconds: dict[str, float]) -> str:
+    return "seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items())
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=1))

@@ -1,0 +1,137 @@
+"""Encode-time refinement: gradient steps on the tokens of one mesh through the frozen decoder.
+
+The encoder's tokens are a first guess that has to serve every mesh. Here the digits behind the tokens are optimized for
+the mesh at hand: rounded in the forward pass, passed straight through in the backward pass, so that what is optimized
+is what will be written. The inference is iterative as in image codecs (Yang et al. 2020, Improving Inference for
+Neural Image Compression); the decoder never changes, so the file is an ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshcodec.config import TRUNCATION, ModelConfig
+from meshcodec.device import bfloat16_is_fast
+from meshcodec.model import VariationalTokenizer
+from meshcodec.model.decoder import to_distance
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What an effort level spends.
+
+    Attributes
+    ----------
+    steps : gradient steps
+    queries : query points in the pool, of which each step draws `STEP_QUERIES`
+    """
+
+    steps: int
+    queries: int
+
+
+EFFORTS = (
+    Effort(0, 0),
+    Effort(25, 15_000),
+    Effort(50, 20_000),
+    Effort(100, 30_000),
+    Effort(200, 40_000),
+    Effort(350, 60_000),
+    Effort(500, 80_000),
+    Effort(800, 100_000),
+    Effort(1200, 120_000),
+    Effort(2000, 150_000),
+)
+"""Levels 0 to 9."""
+
+STEP_QUERIES = 6000
+LEARNING_RATE = 0.1
+REFINE_TRUNCATION = 0.05
+"""Distances beyond this do not matter for the surface and are not spent bits on."""
+
+Progress = Callable[[int, int, float], None]
+"""Called with steps done, steps in all, loss."""
+
+
+def scales_begun(tokens: int, config: ModelConfig) -> int:
+    """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
+    return sum(end - count < tokens for end, count in zip(config.scale_ends(), config.scale_tokens, strict=True))
+
+
+def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[Tensor]:
+    """For each scale begun, (1, 3, n, n, 1) ones where the prefix of `tokens` tokens has a token and zeros elsewhere."""
+    masks = []
+    for number in range(scales_begun(tokens, config)):
+        side, count = config.scale_sides[number], config.scale_tokens[number]
+        first = config.scale_ends()[number] - count
+        mask = (torch.arange(count, device=device) < tokens - first).float()
+        masks.append(mask.view(1, 3, side, side, 1))
+    return masks
+
+
+def refine(
+    model: VariationalTokenizer,
+    digits: list[Tensor],
+    queries: NDArray[np.float32],
+    distances: NDArray[np.float32],
+    tokens: int,
+    lower_rungs: list[int],
+    steps: int,
+    seed: int = 0,
+    learning_rate: float = LEARNING_RATE,
+    progress: Progress | None = None,
+) -> list[Tensor]:
+    """Optimize the digits of a batch of meshes.
+
+    Parameters
+    ----------
+    model : frozen
+    digits : unbounded digits of each scale, (B, 3, n, n, D), as `MultiScaleQuantizer.project` gives them
+    queries, distances : (B, Q, 3) and (B, Q), pools to draw from
+    tokens : length of the prefix that will be written
+    lower_rungs : shorter prefixes, as numbers of scales, that should decode well too
+    steps : gradient steps; 0 returns the digits as they are
+    seed : of the draws of queries and prefixes
+    progress : told about each step; an exception that it raises, KeyboardInterrupt included, passes through
+
+    Returns
+    -------
+    Unbounded digits of the scales begun by the prefix.
+    """
+    device = digits[0].device
+    masks = token_masks(tokens, model.config, device)
+    unbounded = [d.detach().clone().requires_grad_() for d in digits[: len(masks)]]
+    optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
+    rng = np.random.default_rng(seed)
+    pool = torch.from_numpy(queries).to(device), torch.from_numpy(distances).to(device)
+    for step in range(steps):
+        # A cosine from the full rate to a tenth: large moves first, then settling.
+        optimizer.param_groups[0]["lr"] = learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * step / steps)))
+        shorter = bool(lower_rungs) and rng.random() < 0.3
+        scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
+        chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
+        levels = [model.quantizer.quantize(u) * m for u, m in zip(unbounded[:scales], masks, strict=False)]
+        loss = _loss(model, levels, pool[0][:, chosen], pool[1][:, chosen])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if progress is not None:
+            progress(step + 1, steps, float(loss.detach()))
+    return [u.detach() for u in unbounded]
+
+
+def _loss(model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, distances: Tensor) -> Tensor:
+    latent = model.quantizer.dequantize(levels)
+    with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
+        logits = model.field(model.decode_latent(latent), queries)
+    bound = REFINE_TRUNCATION
+    error = to_distance(logits).clamp(-bound, bound) - distances.clamp(-bound, bound)
+    # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive there.
+    far = to_distance(logits) - distances.clamp(-TRUNCATION, TRUNCATION)
+    return (error.abs().mean() + 0.2 * far.abs().mean()) / bound
