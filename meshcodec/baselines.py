@@ -3,17 +3,17 @@
 At each size the best, by F@0.02 + F@0.01, of three decimators x five bit depths x the face count that fills
 the size:
 
-=======  ============================================================================================
+=======  ===========================================================================================
 quadric  fast_simplification (Garland and Heckbert 1997): best on closed scans, stalls on many parts
 prune    meshoptimizer ``simplify`` with ``SIMPLIFY_PRUNE``: drops parts that have become too small
 sloppy   meshoptimizer ``simplifySloppy``: clusters vertices whatever the topology, never stalls
-=======  ============================================================================================
+=======  ===========================================================================================
 
-Each runs both in one go and by way of a mesh with at least eight times the faces wanted. Neither way is better:
-on single meshes F@0.02 at 512 B differs by as much as 0.18, to either side.
+Each runs both in one go and by way of a mesh with at least eight times the faces wanted. Neither way is
+better: on single meshes F@0.02 at 512 B differs by as much as 0.18, to either side.
 
-Files are Draco's own (DracoPy, level 10, positions only), with the bounding box in them: they decode in place.
-Needs the extra ``baselines``.
+Files are Draco's own (DracoPy, level 10, positions only), with the bounding box in them: they decode in
+place. Needs the extra ``baselines``.
 """
 
 from __future__ import annotations

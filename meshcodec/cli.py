@@ -7,6 +7,7 @@ trimesh is imported inside the verb that needs it, so that ``--help`` and ``info
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -18,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
+import click, numpy
 
 from meshcodec import __version__
 from meshcodec.config import SIZES, TrainConfig
@@ -58,34 +59,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 # ---- option types and shared options
 
 
-class _Size(click.ParamType):
+def _size(text: str) -> int:
     """A number of bytes, with k for 1024 of them."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+)(k?)", str(value).strip().lower(), re.ASCII)
-        if not match:
-            self.fail(f"{value!r} is not a size; give {', '.join(SIZES)} or a number of bytes", param, ctx)
-        size = int(match[1]) * (1024 if match[2] else 1)
-        if size < MIN_SIZE:
-            self.fail(f"{size} bytes is too small; ask for {MIN_SIZE} or more", param, ctx)
-        return size
+    match = re.fullmatch(r"(\d+)(k?)", text.strip().lower(), re.ASCII)
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a size; give {', '.join(SIZES)} or a number of bytes")
+    size = int(match[1]) * (1024 if match[2] else 1)
+    if size < MIN_SIZE:
+        raise click.BadParameter(f"{size} bytes is too small; ask for {MIN_SIZE} or more")
+    return size
 
 
-class _Listed(click.ParamType):
+def _list(text: str) -> list[str]:
     """Values separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
-    def __init__(self, item: click.ParamType) -> None:
-        self.item = item
-        self.name = f"{item.name},..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
-        if isinstance(value, list):
-            return value
-        return [self.item.convert(part.strip(), param, ctx) for part in value.split(",") if part.strip()]
+def _sizes(text: str) -> list[int]:
+    return [_size(part) for part in _list(text)]
 
 
 _PATH = click.Path(path_type=Path)
@@ -126,17 +117,6 @@ def _talk(command: F) -> F:
 # ---- the command
 
 
-class _Failure(click.ClickException):
-    """A MeshcodecError as click reports it."""
-
-    def __init__(self, error: MeshcodecError) -> None:
-        super().__init__(_one_line(str(error)))
-        self.exit_code = error.exit_code
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"meshcodec: error: {self.message}", file=file, err=True)
-
-
 class _Cli(click.Group):
     """Turns errors and interruptions into messages and exit codes, and keeps the verbs in order."""
 
@@ -144,7 +124,8 @@ class _Cli(click.Group):
         try:
             return super().invoke(ctx)
         except MeshcodecError as error:
-            raise _Failure(error) from error
+            _complain(error)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("meshcodec: interrupted", err=True)
             ctx.exit(130)
@@ -167,7 +148,9 @@ def main() -> None:
 @cli.command()
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
-@click.option("--size", type=_Size(), default="1k", show_default=True, help="512, 1k, 2k, 4k, or bytes.")
+@click.option(
+    "--size", type=_size, default="1k", show_default=True, metavar="SIZE", help="512, 1k, 2k, 4k, or bytes."
+)
 @_effort
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
@@ -198,20 +181,20 @@ def encode(
     _check_input(source)
     out = _output(source, output, "vat")
     _check_output(out, force, as_json, binary=True)
-    from meshcodec.api import Codec
+    from meshcodec.api import DEFAULT_RESOLUTION, Codec
     from meshcodec.geometry.io import load_mesh
 
     began = time.perf_counter()
     codec = Codec(device, weights)
     name = _shown(source)
-    mesh_file = source if source != "-" else _Pipe(click.get_binary_stream("stdin").read())
+    mesh_file = source if source != "-" else _Pipe(sys.stdin.buffer.read())
     with _naming(source), _progress(quiet) as progress:
         encoded = codec.encode_detailed(mesh_file, size, effort, seed, file_type, progress)
     _write(out, encoded.data, force)
     seconds = time.perf_counter() - began
     record: dict[str, Any] = {
         "input": name,
-        "output": _shown(out),
+        "output": _target(out),
         "bytes": len(encoded.data),
         "tokens": encoded.tokens,
         "scales": encoded.scales,
@@ -223,7 +206,7 @@ def encode(
     }
     if not quiet:
         _say(
-            f"{name} -> {_shown(out)}: {len(encoded.data)} bytes, {encoded.tokens} tokens, "
+            f"{name} -> {_target(out)}: {len(encoded.data)} bytes, {encoded.tokens} tokens, "
             f"{encoded.scales} scales, effort {encoded.effort}, {seconds:.1f} s"
         )
     if verbose and not quiet:
@@ -234,7 +217,9 @@ def encode(
             mesh_file.seek(0)
         written = encoded.data if out == "-" else Path(out).read_bytes()
         with _naming(source):
-            record["fscore"] = _fscore(load_mesh(mesh_file, file_type), codec.decode(written))
+            record["fscore"] = _fscore(
+                load_mesh(mesh_file, file_type), codec.decode(written, DEFAULT_RESOLUTION)
+            )
         if not quiet:
             _say(_fscore_line(record["fscore"]))
     if as_json:
@@ -293,7 +278,7 @@ def decode(
     vertices, faces = len(decoded.mesh.vertices), len(decoded.mesh.faces)
     if not quiet:
         _say(
-            f"{_shown(source)} -> {_shown(out)}: {vertices} vertices, {faces} faces, "
+            f"{_shown(source)} -> {_target(out)}: {vertices} vertices, {faces} faces, "
             f"resolution {resolution}, {seconds:.1f} s"
         )
     if verbose and not quiet:
@@ -304,7 +289,7 @@ def decode(
         _print_json(
             {
                 "input": _shown(source),
-                "output": _shown(out),
+                "output": _target(out),
                 "vertices": vertices,
                 "faces": faces,
                 "resolution": resolution,
@@ -413,26 +398,55 @@ def doctor(weights: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=_PATH)
-@click.option("--sizes", type=_Listed(_Size()), default="512,1k,2k,4k", show_default=True)
+@click.option("--sizes", type=_sizes, default="512,1k,2k,4k", show_default=True, metavar="SIZE,...")
 @_effort
-@click.option("--baselines", type=_Listed(click.STRING), default="", help="Such as draco,hull.")
-@click.option("-o", "--output", type=_PATH, metavar="DIR", help="Write the table and the plot here.")
+@click.option("--baselines", type=_list, default="", metavar="NAME,...", help="Such as draco,hull.")
+@click.option("-o", "--output", type=_PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @_jobs
 @_resolution(256)
+@_weights
+@_device
+@_json
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def bench(
     folder: Path,
     sizes: list[int],
     effort: int,
     baselines: list[str],
-    output: Path | None,
+    output: Path,
     jobs: int | None,
     resolution: int,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure size against quality over a folder of meshes."""
+    from meshcodec.api import Codec
     from meshcodec.bench import run_bench
-    from meshcodec.device import available_cores
 
-    run_bench(folder, sizes, effort, baselines, output, jobs or available_cores(), resolution)
+    report = run_bench(
+        folder,
+        sizes,
+        effort,
+        baselines,
+        output,
+        jobs or _cores(),
+        resolution,
+        device=device,
+        make_codec=functools.partial(Codec, weights=weights) if weights is not None else None,
+        quiet=quiet,
+    )
+    if as_json:
+        _print_json([row.to_dict() for row in report.rows])
+    else:
+        click.echo(report.table(), nl=False)
+    for note in report.notes:
+        _say(note)
+    failed = {row.file: row.error for row in report.failed}
+    if failed:
+        listed = ", ".join(f"{_shown(name)} ({error})" for name, error in failed.items())
+        raise PartialFailureError(f"{len(failed)} files failed: {listed}")
 
 
 # ---- training
@@ -454,13 +468,12 @@ _cache = click.option("--cache", type=_PATH, required=True, metavar="CACHE", hel
 def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
     """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
     config = _recipe(recipe)
-    from meshcodec.device import available_cores
     from meshcodec.train.cache import prepare as fill
     from meshcodec.train.corpus import procedural_items, read_corpus
 
     _log_to_stderr()
     items = read_corpus(corpus) + procedural_items(config.procedural_meshes)
-    left_out = fill(items, output, config.validation_sources, jobs or available_cores())
+    left_out = fill(items, output, config.validation_sources, jobs or _cores())
     _say(f"{_shown(corpus)} -> {_shown(output)}: {len(items)} meshes, {left_out} newly left out")
 
 
@@ -494,8 +507,6 @@ def run(
     chosen, reason = choose_device(device)
     if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
-    _log_to_stderr()
-    _say(f"training on {chosen} ({reason})")
     start_from = None
     if from_weights is not None:
         entry = Registry(from_weights).default()
@@ -503,6 +514,8 @@ def run(
             raise UsageError(f"{recipe}: its model is not that of {entry.path}", "use that model's shape")
         start_from = load_model(entry).state_dict()
     trainer = Trainer(config, cache, output, chosen, start_from)
+    _log_to_stderr()
+    _say(f"training on {chosen} ({reason})")
     trainer.run()
     if trainer.step < config.steps:
         _say(f"stopped at step {trainer.step} of {config.steps}; the same command goes on from here")
@@ -541,6 +554,12 @@ def export(run_folder: Path, output: Path, name: str) -> None:
     click.echo(model_id)
 
 
+def _cores() -> int:
+    from meshcodec.device import available_cores
+
+    return available_cores()
+
+
 def _recipe(path: Path) -> TrainConfig:
     remedy = "see meshcodec/config.py for what a recipe holds"
     try:
@@ -566,7 +585,7 @@ def _read_vat(name: str) -> tuple[bytes, VatFile]:
     with _naming(name):
         try:
             if name == "-":
-                data = click.get_binary_stream("stdin").read(_LARGEST_VAT)
+                data = sys.stdin.buffer.read(_LARGEST_VAT)
             else:
                 with Path(name).open("rb") as stream:
                     data = stream.read(_LARGEST_VAT)
@@ -679,7 +698,7 @@ def _each(
         except MeshcodecError as error:
             if len(names) == 1:
                 raise
-            _Failure(error).show()
+            _complain(error)
             failed.append(_shown(name))
             records.append({"file": _shown(name), "error": str(error)})
             continue
@@ -761,7 +780,7 @@ def _write(out: str, data: bytes, force: bool) -> None:
     from meshcodec.geometry.io import write_atomic
 
     if out == "-":
-        stream = click.get_binary_stream("stdout")
+        stream = sys.stdout.buffer
         stream.write(data)
         stream.flush()  # so that a closed pipe is noticed here
     else:
@@ -809,8 +828,12 @@ def _shown(name: str | Path) -> str:
     return _STDIN if str(name) == "-" else repr(str(name))[1:-1]
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+def _target(out: str) -> str:
+    return "<stdout>" if out == "-" else _shown(out)
+
+
+def _complain(error: MeshcodecError) -> None:
+    click.echo(f"meshcodec: error: {' '.join(str(error).splitlines())}", err=True)
 
 
 def _stages(seconds: dict[str, float]) -> str:

@@ -159,7 +159,7 @@ class Reference:
     ) -> tuple[float, ...]:
         """Only the F-scores at ``taus``, each 0..1; 0 for an empty mesh.
 
-        ``samples`` takes fewer points than the reference has (every k-th), for a first look at many candidates.
+        ``samples`` takes fewer points than the reference has (every k-th), for a first look at candidates.
         """
         other = self._surface_of(decoded)
         if other.empty:
@@ -193,7 +193,7 @@ class Reference:
             f_exterior = [_harmonic(p, _share(seen, tau)) for p, tau in zip(precision, TAUS, strict=True)]
         f_points: list[float] | None = None
         if points:
-            # No share looks farther than the largest tau, and an unbounded search is slow far away.
+            # No share looks beyond the largest tau, and an unbounded search is slow far away.
             near_r, _ = cKDTree(self._points).query(samples, distance_upper_bound=max(TAUS))
             near_d, _ = cKDTree(samples).query(self._points, distance_upper_bound=max(TAUS))
             f_points = [_harmonic(_share(near_r, tau), _share(near_d, tau)) for tau in TAUS]

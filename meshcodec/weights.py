@@ -65,7 +65,7 @@ class Registry:
                                    ModelConfig.from_dict(entry["config"]), entry["name"])
                 for name, entry in content["models"].items()
             }
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"{path}: not a readable registry ({error})", REMEDY) from error
 
     def default(self) -> WeightsEntry:

@@ -13,7 +13,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
 from meshcodec.weights import save_model
 
-BALL_RADIUS = 0.9
+BALL_RADIUS = 1.0
 
 TINY = ModelConfig(
     scale_sides=(1, 2, 4),
@@ -32,7 +32,7 @@ TINY = ModelConfig(
 
 def ball_model() -> VariationalTokenizer:
     """Random weights, then a second of training on random tokens towards one signed distance field."""
-    steps, rate = 200, 3e-3
+    steps, rate = 150, 3e-3
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = VariationalTokenizer(TINY)
@@ -40,8 +40,8 @@ def ball_model() -> VariationalTokenizer:
         optimizer = torch.optim.Adam(learned, lr=rate)
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-            tokens = torch.randint(256, (2, TINY.max_tokens)).to(torch.uint8)
-            queries = _queries(2, 512)
+            tokens = torch.randint(256, (1, TINY.max_tokens)).to(torch.uint8)
+            queries = _queries(1, 512)
             target = (queries.norm(dim=-1) - BALL_RADIUS).clamp(-TRUNCATION, TRUNCATION)
             loss = (to_distance(model.field(model.planes(tokens), queries)) - target).abs().mean()
             optimizer.zero_grad()

@@ -115,7 +115,7 @@ def prepare(
     global _blocks  # read by forked workers: items hold closures, which do not pickle
     _blocks = blocks
     failed = 0
-    with multiprocessing.get_context("fork").Pool(jobs) as pool, tqdm(total=len(blocks), unit="block") as bar:
+    with multiprocessing.get_context("fork").Pool(jobs) as pool, tqdm(total=len(blocks), unit="block", disable=None) as bar:
         for left_out in pool.imap_unordered(_write_block, range(len(blocks))):
             failed += left_out
             bar.update()

@@ -1,0 +1,47 @@
+# Everything a fresh machine needs happens in here: Python 3.10 or later, pip, gcc and make are enough.
+#
+#   make demo            encode and decode the meshes of examples/, print a table, draw demo-out/comparison.png
+#   make test            the test suite
+#   make lint            ruff and mypy --strict
+#   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
+#   make clean           remove the environment and whatever the targets above wrote
+#
+# PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: help venv test lint demo bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+venv: $(STAMP)
+
+# The stamp is written last: an installation that was interrupted is done again.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines]"
+	@touch $@
+
+test: venv
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy --strict
+
+demo: venv
+	$(BIN)/python -m meshcodec.demo examples -o demo-out
+
+bench: venv
+	@test -n "$(DIR)" || { echo "usage: make bench DIR=folder-of-meshes" >&2; exit 2; }
+	@mkdir -p out/bench
+	$(BIN)/meshcodec bench "$(DIR)" --baselines draco,hull -o out/bench
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-out out/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find meshcodec tests -name __pycache__ -type d -prune -exec rm -rf {} +

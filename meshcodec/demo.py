@@ -1,0 +1,176 @@
+"""``python -m meshcodec.demo FOLDER -o OUT``: a folder of meshes there and back, as a table and as a picture.
+
+Each mesh is encoded and decoded at each size. OUT receives ``NAME.SIZE.vat``, ``NAME.SIZE.obj`` and
+``comparison.png``, the originals beside their decodes. ``make demo`` runs this on ``examples/``, and the picture in
+the README is its work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trimesh
+
+from meshcodec.api import DEFAULT_EFFORT, Codec
+from meshcodec.config import SIZES
+from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
+from meshcodec.geometry.io import READ_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.geometry.render import comparison_sheet, save_png
+from meshcodec.metrics import Reference
+
+TAUS = (0.02, 0.01)
+PICTURE_SIDE = 200
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One mesh there and back.
+
+    Attributes
+    ----------
+    mesh : what came back
+    size : bytes of the file
+    fscores : F-scores at `TAUS`
+    encode_seconds, decode_seconds : spent
+    """
+
+    mesh: trimesh.Trimesh
+    size: int
+    fscores: tuple[float, ...]
+    encode_seconds: float
+    decode_seconds: float
+
+
+def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> Trip:
+    """Encode and decode one mesh; ``stem`` with ``.vat`` and ``.obj`` appended is what is written."""
+    started = time.perf_counter()
+    data = codec.encode(original, size, effort)
+    encoded = time.perf_counter()
+    write_atomic(stem.with_name(f"{stem.name}.vat"), data, overwrite=True)
+    reread = time.perf_counter()
+    mesh = codec.decode(data)
+    decoded = time.perf_counter()
+    write_atomic(stem.with_name(f"{stem.name}.obj"), export_mesh(mesh, "obj"), overwrite=True)
+    fscores = Reference(original).fscore(mesh, TAUS)
+    return Trip(mesh, len(data), fscores, encoded - started, decoded - reread)
+
+
+def run(folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None) -> None:
+    """The whole demonstration; prints as it goes.
+
+    Raises
+    ------
+    PartialFailureError
+        Some meshes failed; each one's error was printed, the others are done.
+    MeshcodecError
+        Nothing could be done: no meshes, no weights, no Pillow, a folder that cannot be written.
+    """
+    paths = _meshes(folder)
+    if importlib.util.find_spec("PIL") is None:  # before minutes of work, not after
+        raise UsageError("the picture needs Pillow", 'pip install "meshcodec[report]"')
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made ({error.strerror})", "choose another -o") from error
+    codec = Codec(device, weights)
+    names = _names(paths)
+    width = max(len(name) for name in [*names, "mean"])
+    heads = ["size", "bytes", *(f"F@{tau}" for tau in TAUS), "encode s", "decode s"]
+    print(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
+    rows: list[tuple[str, list[trimesh.Trimesh | None]]] = []
+    notes: list[list[str]] = []
+    done: dict[str, list[Trip]] = {label: [] for label in sizes}
+    failed = 0
+    for path, name in zip(paths, names, strict=True):
+        try:
+            original = load_mesh(path)
+            trips = {label: round_trip(codec, original, size, effort, out / f"{name}.{label}")
+                     for label, size in sizes.items()}
+        except MeshcodecError as error:
+            _complain(error, path)
+            failed += 1
+            continue
+        for label, trip in trips.items():
+            done[label].append(trip)
+            print(_line(f"{name:{width}}", label, [trip]), flush=True)
+        rows.append((name, [original, *(trip.mesh for trip in trips.values())]))
+        notes.append([f"{len(original.faces)} faces", *(f"F@0.02 {t.fscores[0]:.2f}" for t in trips.values())])
+    if not rows:
+        raise PartialFailureError(f"{folder}: all {failed} meshes failed")
+    for label, trips_of_size in done.items():
+        print(_line(f"{'mean':{width}}", label, trips_of_size))
+    headers = ["original", *(f"{size} bytes" for size in sizes.values())]
+    picture = out / "comparison.png"
+    save_png(picture, comparison_sheet(rows, headers, notes=notes, size=PICTURE_SIDE))
+    print(f"files and the picture {picture.name} are in {out}")
+    if failed:
+        raise PartialFailureError(f"{failed} of {len(paths)} meshes failed")
+
+
+def _line(name: str, label: str, trips: Sequence[Trip]) -> str:
+    """A row of the table: means over the trips."""
+    def mean(values: Sequence[float]) -> float:
+        return sum(values) / len(values)
+
+    fscores = "".join(f"{mean(values):10.3f}" for values in zip(*(trip.fscores for trip in trips), strict=True))
+    encode = mean([trip.encode_seconds for trip in trips])
+    decode = mean([trip.decode_seconds for trip in trips])
+    size = mean([trip.size for trip in trips])
+    return f"{name}{label:>10}{size:10.0f}{fscores}{encode:10.1f}{decode:10.1f}"
+
+
+def _meshes(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder", "pass a folder of meshes")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in READ_FORMATS)
+    if not paths:
+        raise UsageError(f"{folder}: holds no mesh", f"known formats are {', '.join(READ_FORMATS)}")
+    return paths
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """File names without extension where that tells them apart."""
+    count = Counter(path.stem for path in paths)
+    return [path.stem if count[path.stem] == 1 else path.name for path in paths]
+
+
+def _sizes(text: str) -> dict[str, int]:
+    labels = [label.strip().lower() for label in text.split(",")]
+    try:
+        return {label: SIZES.get(label) or int(label) for label in labels}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers of bytes or {', '.join(SIZES)}") from error
+
+
+def _complain(error: MeshcodecError, path: Path | None = None) -> None:
+    text = str(error) if path is None or str(error).startswith(str(path)) else f"{path}: {error}"
+    print(f"meshcodec.demo: error: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m meshcodec.demo", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="meshes to encode")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write to")
+    parser.add_argument("--sizes", type=_sizes, default="512,4k", help="bytes of each file (default: %(default)s)")
+    parser.add_argument("--effort", type=int, default=DEFAULT_EFFORT, help="refinement, 0 to 9 (default: %(default)s)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="use the weights of this folder")
+    given = parser.parse_args(arguments)
+    try:
+        run(given.folder, given.output, given.sizes, given.effort, given.device, given.weights)
+    except MeshcodecError as error:
+        _complain(error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
