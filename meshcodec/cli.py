@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click, numpy
+import click
 
 from meshcodec import __version__
 from meshcodec.config import SIZES, TrainConfig

@@ -120,6 +120,9 @@ class TrainConfig:
     """Share of the meshes turned by a free rotation; the others get one of the 48 symmetries of the cube."""
     seed: int = 0
     """Start of the random streams."""
+    budget_seconds: int = 0
+    """When positive, the run lasts this many seconds of training, however many steps those are, and `steps`,
+    `quantize_from` and `warmup` only say in which proportion its time is divided."""
     validate_every: int = 1000
     """Steps between evaluations of the validation set."""
     validate_meshes: int = 128

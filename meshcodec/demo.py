@@ -62,7 +62,9 @@ def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, 
     return Trip(mesh, len(data), fscores, encoded - started, decoded - reread)
 
 
-def run(folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None) -> None:
+def run(
+    folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None
+) -> None:
     """The whole demonstration; prints as it goes.
 
     Raises
@@ -91,8 +93,10 @@ def run(folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str
     for path, name in zip(paths, names, strict=True):
         try:
             original = load_mesh(path)
-            trips = {label: round_trip(codec, original, size, effort, out / f"{name}.{label}")
-                     for label, size in sizes.items()}
+            trips = {
+                label: round_trip(codec, original, size, effort, out / f"{name}.{label}")
+                for label, size in sizes.items()
+            }
         except MeshcodecError as error:
             _complain(error, path)
             failed += 1
@@ -101,7 +105,9 @@ def run(folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str
             done[label].append(trip)
             print(_line(f"{name:{width}}", label, [trip]), flush=True)
         rows.append((name, [original, *(trip.mesh for trip in trips.values())]))
-        notes.append([f"{len(original.faces)} faces", *(f"F@0.02 {t.fscores[0]:.2f}" for t in trips.values())])
+        notes.append(
+            [f"{len(original.faces)} faces", *(f"F@0.02 {t.fscores[0]:.2f}" for t in trips.values())]
+        )
     if not rows:
         raise PartialFailureError(f"{folder}: all {failed} meshes failed")
     for label, trips_of_size in done.items():
@@ -116,10 +122,13 @@ def run(folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str
 
 def _line(name: str, label: str, trips: Sequence[Trip]) -> str:
     """A row of the table: means over the trips."""
+
     def mean(values: Sequence[float]) -> float:
         return sum(values) / len(values)
 
-    fscores = "".join(f"{mean(values):10.3f}" for values in zip(*(trip.fscores for trip in trips), strict=True))
+    fscores = "".join(
+        f"{mean(values):10.3f}" for values in zip(*(trip.fscores for trip in trips), strict=True)
+    )
     encode = mean([trip.encode_seconds for trip in trips])
     decode = mean([trip.decode_seconds for trip in trips])
     size = mean([trip.size for trip in trips])
@@ -156,11 +165,17 @@ def _complain(error: MeshcodecError, path: Path | None = None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m meshcodec.demo", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m meshcodec.demo", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="meshes to encode")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write to")
-    parser.add_argument("--sizes", type=_sizes, default="512,4k", help="bytes of each file (default: %(default)s)")
-    parser.add_argument("--effort", type=int, default=DEFAULT_EFFORT, help="refinement, 0 to 9 (default: %(default)s)")
+    parser.add_argument(
+        "--sizes", type=_sizes, default="512,4k", help="bytes of each file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--effort", type=int, default=DEFAULT_EFFORT, help="refinement, 0 to 9 (default: %(default)s)"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="use the weights of this folder")
     given = parser.parse_args(arguments)

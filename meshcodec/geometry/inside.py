@@ -17,11 +17,11 @@ frame: bounding box centred at the origin, longest half-extent 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import point_cloud_utils as pcu
 from numpy.typing import NDArray
 
 SHEET_HALF_THICKNESS = 0.0075
@@ -67,21 +67,47 @@ class Surfaces:
         return self.kinds != FaceKind.INTERIOR
 
 
-def is_inside(vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]) -> NDArray[np.bool_]:
+Inside = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.bool_]]
+"""`is_inside` or its like on another device: (vertices, faces, points) -> (n,) mask."""
+
+Unsigned = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]], NDArray[np.float32]]
+"""`unsigned_distance` or its like on another device: (points, vertices, faces) -> (n,) distances."""
+
+
+def is_inside(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """(n,) whether each of the (n, 3) points has a winding number of magnitude above 0.5."""
     if len(points) == 0:
         return np.zeros(0, dtype=bool)
-    winding = pcu.triangle_soup_fast_winding_number(vertices, faces, np.ascontiguousarray(points, dtype=np.float32))
+    import point_cloud_utils as pcu  # here, because training where it is missing brings its own `Inside`
+
+    winding = pcu.triangle_soup_fast_winding_number(
+        vertices, faces, np.ascontiguousarray(points, dtype=np.float32)
+    )
     return np.abs(np.nan_to_num(np.asarray(winding).reshape(-1))) > 0.5
 
 
-def classify(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Surfaces:
+def unsigned_distance(
+    points: NDArray[np.float32], vertices: NDArray[np.float32], faces: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """(n,) distance of each of the (n, 3) points to the nearest of the faces."""
+    import point_cloud_utils as pcu
+
+    distances, _, _ = pcu.closest_points_on_mesh(points, vertices, faces)
+    return np.asarray(distances, dtype=np.float32)
+
+
+def classify(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer], inside_of: Inside = is_inside
+) -> Surfaces:
     """Sort the faces of a unit-frame mesh into solid, sheet and interior.
 
     Parameters
     ----------
     vertices : (V, 3) in [-1, 1]
     faces : (F, 3)
+    inside_of : what tells inside from outside
 
     Returns
     -------
@@ -108,7 +134,7 @@ def classify(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Surf
     step = SIDE_STEP * normals[:, None, :]
     sides = np.stack([tests + step, tests - step])
     shape = sides.shape[:3]
-    inside = is_inside(vertices32, faces32, sides.reshape(-1, 3).astype(np.float32)).reshape(shape)
+    inside = inside_of(vertices32, faces32, sides.reshape(-1, 3).astype(np.float32)).reshape(shape)
     front, back = inside[0].mean(axis=1), inside[1].mean(axis=1)
     both = (inside[0] & inside[1]).mean(axis=1)
     neither = (~inside[0] & ~inside[1]).mean(axis=1)
@@ -128,8 +154,10 @@ class TargetField:
     ``field(points)`` gives (n,) float32 distances in the unit frame, negative inside, not truncated.
     """
 
-    def __init__(self, surfaces: Surfaces) -> None:
-        self._surfaces = surfaces
+    def __init__(
+        self, surfaces: Surfaces, inside_of: Inside = is_inside, unsigned: Unsigned = unsigned_distance
+    ) -> None:
+        self._surfaces, self._inside_of, self._unsigned_of = surfaces, inside_of, unsigned
         self._solid = np.ascontiguousarray(surfaces.faces[surfaces.kinds == FaceKind.SOLID])
         self._sheet = np.ascontiguousarray(surfaces.faces[surfaces.kinds == FaceKind.SHEET])
 
@@ -140,12 +168,11 @@ class TargetField:
             return target
         if len(self._solid):
             distance = self._unsigned(points32, self._solid)
-            inside = is_inside(self._surfaces.vertices, self._surfaces.faces, points32)
+            inside = self._inside_of(self._surfaces.vertices, self._surfaces.faces, points32)
             target = np.where(inside, -distance, distance)
         if len(self._sheet):
             target = np.minimum(target, self._unsigned(points32, self._sheet) - SHEET_HALF_THICKNESS)
         return target.astype(np.float32)
 
     def _unsigned(self, points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
-        distances, _, _ = pcu.closest_points_on_mesh(points, self._surfaces.vertices, faces)
-        return np.asarray(distances, dtype=np.float32)
+        return self._unsigned_of(points, self._surfaces.vertices, faces)

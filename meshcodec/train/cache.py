@@ -17,16 +17,24 @@ import json
 import logging
 import multiprocessing
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.inside import TargetField, classify
+from meshcodec.geometry.inside import (
+    Inside,
+    TargetField,
+    Unsigned,
+    classify,
+    is_inside,
+    unsigned_distance,
+)
 from meshcodec.geometry.sample import sample_surface
 from meshcodec.train.corpus import CorpusItem, is_validation
 
@@ -52,6 +60,21 @@ class Sample:
     distances: NDArray[np.int16]
 
 
+Sampler = Callable[[NDArray[np.floating], NDArray[np.integer], int], Sample]
+"""`make_sample` or its like on another device: (vertices, faces, seed) -> Sample."""
+
+Block = tuple[Path, str, list[CorpusItem]]
+"""Stem of a block's files, its split, its meshes."""
+
+
+class Samples(Protocol):
+    """Random access to samples."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
 def query_points(
     points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
@@ -68,14 +91,20 @@ def query_points(
     return np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
 
 
-def make_sample(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int) -> Sample:
+def make_sample(
+    vertices: NDArray[np.floating],
+    faces: NDArray[np.integer],
+    seed: int,
+    inside_of: Inside = is_inside,
+    unsigned: Unsigned = unsigned_distance,
+) -> Sample:
     """Sample a unit-frame mesh for training. Deterministic by seed."""
     rng = np.random.default_rng(seed)
-    surfaces = classify(vertices, faces)
+    surfaces = classify(vertices, faces, inside_of)
     points, normals = sample_surface(surfaces, POINTS, rng)
     queries = _to_grid(query_points(points, NEAR, MIDDLE, UNIFORM, rng))
     # The distance is taken where the rounded query lies, so that rounding costs nothing.
-    distances = TargetField(surfaces)(from_grid(queries))
+    distances = TargetField(surfaces, inside_of, unsigned)(from_grid(queries))
     rounded = np.clip(np.rint(distances * (32767 / MAX_DISTANCE)), -32767, 32767).astype(np.int16)
     return Sample(_to_grid(points), np.rint(normals * 127).astype(np.int8), queries, rounded)
 
@@ -100,38 +129,54 @@ def prepare(
 
     Returns the number of meshes left out because they hold nothing to encode (each is logged).
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # Meshes come in a random order, so that training may begin before the cache is whole.
-    order = np.random.default_rng(0).permutation(len(items))
-    blocks = []
-    for split in ("validation", "train"):  # validation first: training can begin with the first train block
-        chosen = [
-            items[i] for i in order if is_validation(items[i], validation_sources) == (split == "validation")
-        ]
-        for start in range(0, len(chosen), BLOCK):
-            stem = folder / f"{name}-{split}-{start // BLOCK:04d}"
-            if not stem.with_suffix(".json").exists():
-                blocks.append((stem, split, chosen[start : start + BLOCK]))
+    from tqdm import tqdm  # here, because reading a cache must do without it
+
+    blocks = plan_blocks(items, folder, lambda item: is_validation(item, validation_sources), name)
     global _blocks  # read by forked workers: items hold closures, which do not pickle
     _blocks = blocks
     failed = 0
-    with multiprocessing.get_context("fork").Pool(jobs) as pool, tqdm(total=len(blocks), unit="block", disable=None) as bar:
-        for left_out in pool.imap_unordered(_write_block, range(len(blocks))):
+    with (
+        multiprocessing.get_context("fork").Pool(jobs) as pool,
+        tqdm(total=len(blocks), unit="block", disable=None) as bar,
+    ):
+        for left_out in pool.imap_unordered(_write_planned, range(len(blocks))):
             failed += left_out
             bar.update()
     return failed
 
 
-_blocks: list[tuple[Path, str, list[CorpusItem]]] = []
+def plan_blocks(
+    items: list[CorpusItem], folder: Path, held_out: Callable[[CorpusItem], bool], name: str = "block"
+) -> list[Block]:
+    """Blocks that a cache folder (made if need be) still lacks: where each goes, its split and its meshes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Meshes come in a random order, so that training may begin before the cache is whole.
+    order = np.random.default_rng(0).permutation(len(items))
+    blocks = []
+    for split in ("validation", "train"):  # validation first: training can begin with the first train block
+        chosen = [items[i] for i in order if held_out(items[i]) == (split == "validation")]
+        for start in range(0, len(chosen), BLOCK):
+            stem = folder / f"{name}-{split}-{start // BLOCK:04d}"
+            if not stem.with_suffix(".json").exists():
+                blocks.append((stem, split, chosen[start : start + BLOCK]))
+    return blocks
 
 
-def _write_block(number: int) -> int:
-    stem, split, items = _blocks[number]
+_blocks: list[Block] = []
+
+
+def _write_planned(number: int) -> int:
+    return write_block(_blocks[number])
+
+
+def write_block(block: Block, sampler: Sampler = make_sample) -> int:
+    """Sample the meshes of a block and write it; returns how many were left out because they hold nothing."""
+    stem, split, items = block
     samples, kept = [], []
     for item in items:
         try:
             vertices, faces = item.load()
-            samples.append(make_sample(vertices, faces, seed=len(kept)))
+            samples.append(sampler(vertices, faces, len(kept)))
         except BadMeshError as error:
             log.warning("left out %s: %s", item.id, error)
             continue
@@ -177,6 +222,11 @@ class SampleCache:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def arrays(self) -> tuple[list[NDArray[np.generic]], ...]:
+        """The four arrays of each block: points, normals, queries, distances, in the order of `__getitem__`."""
+        blocks = list(self._blocks.values())
+        return tuple([block[field] for block in blocks] for field in range(4))
 
     def __getitem__(self, index: int) -> Sample:
         stem, row = self._rows[index]

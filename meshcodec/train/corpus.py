@@ -17,9 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import placement_of
-from meshcodec.train.procedural import generate
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 
@@ -67,6 +65,9 @@ def read_corpus(folder: Path) -> list[CorpusItem]:
 def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
     """`count` shapes of the generator, one for each seed from `first_seed` on."""
 
+    # Here, and not above, because packed corpora are read where the generator's libraries are missing.
+    from meshcodec.train.procedural import generate
+
     def item(seed: int) -> CorpusItem:
         return CorpusItem(f"procedural-{seed}", "procedural", lambda: to_unit(*generate(seed)))
 
@@ -104,6 +105,8 @@ def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
 
 
 def _files(folder: Path) -> list[CorpusItem]:
+    from meshcodec.geometry.io import load_mesh
+
     def item(path: Path) -> CorpusItem:
         def load() -> Mesh:
             mesh = load_mesh(path)

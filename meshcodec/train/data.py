@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshcodec.config import EXTENT, TrainConfig
-from meshcodec.train.cache import MAX_DISTANCE, MIDDLE, NEAR, UNIFORM, Sample, SampleCache, from_grid
+from meshcodec.train.cache import MAX_DISTANCE, MIDDLE, NEAR, UNIFORM, Sample, Samples, from_grid
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def make_batch(samples: list[Arrays]) -> Batch:
     return Batch(*(torch.from_numpy(np.stack([sample[k] for sample in samples])) for k in range(4)))
 
 
-def training_batches(cache: SampleCache, config: TrainConfig, seed: int) -> Iterator[Batch]:
+def training_batches(cache: Samples, config: TrainConfig, seed: int) -> Iterator[Batch]:
     """Endless random batches; the same seed gives the same ones."""
     rng = np.random.default_rng(seed)
     while True:
@@ -124,7 +124,7 @@ def training_batches(cache: SampleCache, config: TrainConfig, seed: int) -> Iter
         yield make_batch(samples)
 
 
-def validation_batches(cache: SampleCache, config: TrainConfig) -> list[Batch]:
+def validation_batches(cache: Samples, config: TrainConfig) -> list[Batch]:
     """The first `validate_meshes` held-out meshes, unturned, always the same points."""
     rng = np.random.default_rng(0)
     count = min(config.validate_meshes, len(cache))

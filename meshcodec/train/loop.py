@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -72,7 +73,7 @@ class Objective(nn.Module):
         self.model = VariationalTokenizer(config.model)
         self.ladder = ladder_scales(config)
 
-    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch and its parts. Draws noise and prefixes from torch's random stream."""
         device = batch.points.device.type
         with torch.autocast(device, torch.bfloat16):
@@ -80,13 +81,15 @@ class Objective(nn.Module):
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
         if quantized:
-            latent = self.model.quantizer(z, self._draw_prefixes(len(z)).to(z.device))
+            keep = self._draw_prefixes(len(z)).to(z.device, non_blocking=True)
+            latent = self.model.quantizer(z, keep)
         else:
             latent = self._low_pass(z)
         with torch.autocast(device, torch.bfloat16):
             logits = self.model.field(self.model.decode_latent(latent), batch.queries)
         loss, distance_loss = field_loss(logits, batch.distances, self.config.sign_weight)
-        parts = {"loss": float(loss.detach()), "distance": float(distance_loss.detach()), "kl": float(kl.detach())}
+        # Tensors, because turning them into numbers would make every step wait for the device.
+        parts = {"loss": loss.detach(), "distance": distance_loss.detach(), "kl": kl.detach()}
         return loss + self.config.kl_weight * kl, parts
 
     def _draw_prefixes(self, count: int) -> Tensor:
@@ -128,8 +131,8 @@ def validate(model: VariationalTokenizer, batches: list[Batch], ladder: list[int
     return totals
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Warm-up, plateau, cosine to a twentieth."""
+def learning_rate(step: float, config: TrainConfig) -> float:
+    """Warm-up, plateau, cosine to a twentieth; `step` is a position in the recipe, whole or not."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     start = config.steps * (1 - config.decay_share)
@@ -137,13 +140,57 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
+class BatchSource(Protocol):
+    """Where a `Trainer` gets its batches."""
+
+    def training(self, seed: int) -> Iterator[Batch]:
+        """Endless random batches."""
+        ...
+
+    def validation(self) -> list[Batch]:
+        """Always the same batches of held-out meshes; empty where there are none."""
+        ...
+
+    def refresh(self) -> None:
+        """Take in what has been prepared since."""
+        ...
+
+
+class CachedBatches:
+    """A `BatchSource` over a cache folder.
+
+    Raises
+    ------
+    UsageError
+        The folder has no finished block of training meshes.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig) -> None:
+        self._folder, self._config = folder, config
+        self._train = SampleCache(folder, "train")
+        if not len(self._train):
+            raise UsageError(f"{folder}: no finished training blocks", "run 'meshcodec train prepare'")
+
+    def training(self, seed: int) -> Iterator[Batch]:
+        """See `training_batches`."""
+        return training_batches(self._train, self._config, seed)
+
+    def validation(self) -> list[Batch]:
+        """See `validation_batches`."""
+        return validation_batches(SampleCache(self._folder, "validation"), self._config)
+
+    def refresh(self) -> None:
+        """Look for blocks completed since."""
+        self._train.refresh()
+
+
 class Trainer:
-    """State of one run: objective, averaged weights, optimizer, step.
+    """State of one run: objective, averaged weights, optimizer, step, seconds trained.
 
     Parameters
     ----------
     config : recipe
-    cache : folder of `meshcodec.train.cache`
+    cache : folder of `meshcodec.train.cache`, or another source of batches
     out : folder of the run; ``checkpoint.pt`` and ``log.jsonl`` are written there, and an existing checkpoint resumed
     start_from : state of a model to start from when there is no checkpoint
     """
@@ -151,7 +198,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        cache: Path,
+        cache: Path | BatchSource,
         out: Path,
         device: torch.device,
         start_from: dict[str, Tensor] | None = None,
@@ -159,16 +206,21 @@ class Trainer:
         self.config, self.out, self.device = config, out, device
         self.rank, self.world = _start_distributed(device)
         out.mkdir(parents=True, exist_ok=True)
-        self.train_cache = SampleCache(cache, "train")
-        self.batches = validation_batches(SampleCache(cache, "validation"), config)
-        if not len(self.train_cache) or not self.batches:
-            raise UsageError(f"{cache}: no finished training and validation blocks", "run 'meshcodec train prepare'")
+        self.source: BatchSource = CachedBatches(cache, config) if isinstance(cache, Path) else cache
+        self.batches = self.source.validation()
+        if not self.batches:
+            raise UsageError(f"{cache}: no finished validation blocks", "run 'meshcodec train prepare'")
+        if config.budget_seconds and self.world > 1:
+            # Clocks differ, and processes that disagree on the last step wait for each other for ever.
+            raise UsageError("budget_seconds is for a single process", "give the recipe steps instead")
         torch.manual_seed(config.seed)
         self.objective = Objective(config).to(device)
         if start_from is not None:
             self.objective.model.load_state_dict(start_from)
         self.averaged = {k: v.detach().clone() for k, v in self.objective.model.state_dict().items()}
         self.step = 0
+        self.elapsed = 0.0
+        self.calibrated = config.quantize_from < 0
         self.optimizer = self._make_optimizer()
         self.checkpoint = out / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -183,38 +235,60 @@ class Trainer:
                   {"params": others, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
 
-    def run(self) -> dict[str, float]:
-        """Train to the end of the recipe, or until SIGTERM or SIGINT; returns the last validation losses."""
+    @property
+    def position(self) -> float:
+        """Where in the recipe the run is, in steps of the recipe: by steps taken, or by time where that is budgeted."""
+        if self.config.budget_seconds:
+            return self.config.steps * self.elapsed / self.config.budget_seconds
+        return self.step
+
+    @property
+    def finished(self) -> bool:
+        """Whether the recipe is at its end."""
+        return self.position >= self.config.steps
+
+    def run(self, until: float = math.inf) -> dict[str, float]:
+        """Train to the end of the recipe; returns the last validation losses.
+
+        Stops early, with a checkpoint to go on from, at SIGTERM, at SIGINT and when `time.monotonic` reaches `until`.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         seed = hash((self.config.seed, self.step, self.rank)) & 0x7FFFFFFF
-        batches = prefetch(training_batches(self.train_cache, self.config, seed))
+        batches = self.source.training(seed)
+        if isinstance(self.source, CachedBatches):
+            batches = prefetch(batches)
         saved, began, first = time.monotonic(), time.monotonic(), self.step
-        recent: dict[str, float] = {}
+        spent = self.elapsed
+        recent: dict[str, Tensor] = {}
         losses: dict[str, float] = {}
-        while self.step < self.config.steps and not self._stop:
-            if self.step == self.config.quantize_from:
+        done = self.finished
+        while not done and not self._stop and time.monotonic() < until:
+            if not self.calibrated and self.position >= self.config.quantize_from:
                 self._calibrate()
             parts = self._train_step(next(batches).to(self.device))
             for name, value in parts.items():
                 recent[name] = value if name not in recent else 0.98 * recent[name] + 0.02 * value
             self.step += 1
+            self.elapsed = spent + time.monotonic() - began
+            done = self.finished
             if self.step % 100 == 0:
                 rate = (self.step - first) * self.config.batch * self.world / (time.monotonic() - began)
-                self._log({"step": self.step, **recent, "samples_per_second": rate})
-            if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                means = {name: float(value) for name, value in recent.items()}
+                self._log({"step": self.step, **means, "samples_per_second": rate})
+            if self.step % self.config.validate_every == 0 or done:
                 losses = self._validate()
-                self.train_cache.refresh()
+                self.source.refresh()
             if time.monotonic() - saved > self.config.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
         self._save()
         return losses or self._validate()
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.config)
-        loss, parts = self.objective(batch, self.step >= self.config.quantize_from)
+            group["lr"] = learning_rate(self.position, self.config)
+        loss, parts = self.objective(batch, self.calibrated)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = [p for p in self.objective.parameters() if p.grad is not None]
@@ -232,20 +306,24 @@ class Trainer:
     @torch.no_grad()
     def _calibrate(self) -> None:
         """Start the quantizer from the latents of the validation meshes' like: a few hundred training meshes."""
-        source = training_batches(self.train_cache, self.config, seed=self.config.seed)
+        source = self.source.training(self.config.seed)
         latents = []
         for _ in range(max(1, 192 // self.config.batch)):
             batch = next(source).to(self.device)
             latents.append(self.objective.model.encoder(batch.points, batch.normals)[0])
-        self.objective.model.quantizer.calibrate(torch.cat(latents))
+        # On the processor wherever the model is: the matrices are tiny, and it is done once.
+        quantizer = copy.deepcopy(self.objective.model.quantizer).cpu()
+        quantizer.calibrate(torch.cat(latents).float().cpu())
+        self.objective.model.quantizer.load_state_dict(quantizer.state_dict())
         for name, value in self.objective.model.quantizer.state_dict().items():
             self.averaged[f"quantizer.{name}"].copy_(value)
+        self.calibrated = True
         self._log({"step": self.step, "event": "quantizer calibrated"})
 
     def _validate(self) -> dict[str, float]:
         model = VariationalTokenizer(self.config.model).to(self.device)
         model.load_state_dict(self.averaged)
-        losses = validate(model.eval(), self.batches, self.objective.ladder, self.step > self.config.quantize_from)
+        losses = validate(model.eval(), self.batches, self.objective.ladder, self.calibrated)
         self._log({"step": self.step, "validation": losses})
         return losses
 
@@ -260,7 +338,7 @@ class Trainer:
     def _save(self) -> None:
         if self.rank:
             return
-        state = {"step": self.step, "model": self.objective.model.state_dict(), "averaged": self.averaged,
+        state = {"step": self.step, "elapsed": self.elapsed, "calibrated": self.calibrated, "model": self.objective.model.state_dict(), "averaged": self.averaged,
                  "optimizer": self.optimizer.state_dict(), "config": json.dumps(dataclasses.asdict(self.config))}
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
@@ -275,6 +353,9 @@ class Trainer:
         self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        self.elapsed = float(state.get("elapsed", 0.0))
+        # Checkpoints of before knew it by the step.
+        self.calibrated = bool(state.get("calibrated", self.step > self.config.quantize_from))
         self._log({"step": self.step, "event": "resumed"})
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,411 @@
+"""A corpus in one small file, for a machine that nothing else reaches: ``python -m meshcodec.train.pack``.
+
+Reading takes numpy and the standard library; writing takes the extra ``baselines`` too. The file is
+
+====================  ===============================================================================================
+magic, header length  ``MCPK`` and a version byte; uint32
+header                JSON in xz: ids, sources, split, counts, bits, lengths of the streams
+faces                 xz of the corner codes, low bytes of all, then the next bytes, and so on
+vertices              xz of the coordinate codes, likewise
+====================  ===============================================================================================
+
+Faces are put in an order in which neighbours follow each other and turned so that their newest vertex comes last;
+vertices are numbered in the order of first use. A corner is then coded by how far below the next new vertex it is (so
+that a new one is 0), and a vertex by its difference to the newest older vertex of the face that brings it in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import lzma
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.config import TrainConfig
+from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
+from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus, to_unit
+
+MAX_BYTES = 30 * 2**20
+BITS = 13
+"""Bits of a coordinate: a step is then a fortieth of the finest offset of the query points."""
+
+_MAGIC = b"MCPK\x01"
+_SMALLEST_LIMIT = 32
+_SAMPLED = 256
+"""Meshes from which the bytes a face are estimated."""
+
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
+
+log = logging.getLogger(__name__)
+
+Quantized = tuple[NDArray[np.uint16], NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class PackedCorpus:
+    """What a packed file holds.
+
+    Attributes
+    ----------
+    vertices : (sum V, 3) uint16, below ``2**bits``, without duplicates within a mesh
+    faces : (sum F, 3) int32, indices into the vertices of their own mesh
+    vertex_starts, face_starts : (M + 1,) int64, where the rows of each mesh begin
+    ids, sources : M each
+    held_out : (M,) bool, the validation split
+    bits : of a coordinate
+    """
+
+    vertices: NDArray[np.uint16]
+    faces: NDArray[np.int32]
+    vertex_starts: NDArray[np.int64]
+    face_starts: NDArray[np.int64]
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    held_out: NDArray[np.bool_]
+    bits: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def mesh(self, row: int) -> Mesh:
+        """One mesh in the unit frame: vertices (V, 3) float32, faces (F, 3) int32."""
+        v0, v1 = self.vertex_starts[row : row + 2]
+        f0, f1 = self.face_starts[row : row + 2]
+        half = np.float32((2**self.bits - 1) / 2)
+        # Placed anew, because rounding and simplification move the bounding box a little.
+        return to_unit(self.vertices[v0:v1].astype(np.float32) / half - 1, self.faces[f0:f1])
+
+    def items(self) -> list[CorpusItem]:
+        """All meshes, as every other corpus gives them."""
+
+        def item(row: int) -> CorpusItem:
+            return CorpusItem(self.ids[row], self.sources[row], lambda: self.mesh(row))
+
+        return [item(row) for row in range(len(self))]
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What `pack` did.
+
+    Attributes
+    ----------
+    meshes, faces, size : of the file; `size` in bytes
+    limit : faces of a mesh above which it was simplified
+    simplified, left_out : meshes; those left out hold nothing to encode
+    """
+
+    meshes: int
+    faces: int
+    size: int
+    limit: int
+    simplified: int
+    left_out: int
+
+
+def pack(
+    items: list[CorpusItem],
+    path: Path,
+    max_bytes: int = MAX_BYTES,
+    procedural: int = 0,
+    validation_sources: tuple[str, ...] = (),
+    bits: int = BITS,
+) -> PackReport:
+    """Write a corpus into one file, simplifying the longest meshes as far as it takes to fit.
+
+    Parameters
+    ----------
+    items : the corpus
+    path : the file, replaced when it is whole
+    max_bytes : what it may take
+    procedural : shapes of the generator to add
+    validation_sources : see `meshcodec.train.corpus.is_validation`; the split is stored
+    bits : of a coordinate, 2..16
+
+    Raises
+    ------
+    UsageError
+        The extra ``baselines`` is not installed, there is no mesh, or nothing that fits would be left of them.
+    """
+    optimizer = _need("meshoptimizer")
+    kept, meshes, left_out = [], [], 0
+    for item in [*items, *procedural_items(procedural)]:
+        try:
+            mesh = _quantize(*item.load(), bits)
+        except BadMeshError as error:
+            log.warning("left out %s: %s", item.id, error)
+            mesh = (np.zeros((0, 3), np.uint16), np.zeros((0, 3), np.int32))
+        if not len(mesh[1]):
+            left_out += 1
+            continue
+        kept.append(item)
+        meshes.append(mesh)
+    if not meshes:
+        raise UsageError("no mesh to pack", "give a corpus that holds some")
+
+    counts = np.array([len(faces) for _, faces in meshes])
+    sampled = list(range(0, len(meshes), max(1, len(meshes) // _SAMPLED)))
+    rate = sum(map(len, _encode([_order(meshes[i], optimizer) for i in sampled]))) / counts[sampled].sum()
+    limit = _limit_for(counts, max_bytes / rate)
+    while True:
+        chosen = [_simplify(mesh, limit, bits) if len(mesh[1]) > limit else mesh for mesh in meshes]
+        ordered = [_order(mesh, optimizer) for mesh in chosen]
+        data = _container(kept, ordered, validation_sources, bits)
+        log.info("at most %d faces a mesh: %.2f MiB", limit, len(data) / 2**20)
+        if len(data) <= max_bytes:
+            break
+        if limit <= _SMALLEST_LIMIT:
+            raise UsageError(
+                f"{len(meshes)} meshes do not fit {max_bytes} bytes", "allow more bytes or pack fewer meshes"
+            )
+        now = np.minimum(counts, limit).sum()
+        limit = min(_limit_for(counts, now * 0.99 * max_bytes / len(data)), limit * 9 // 10)
+        limit = max(limit, _SMALLEST_LIMIT)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+    faces = sum(len(faces) for _, faces in ordered)
+    return PackReport(len(kept), faces, len(data), limit, int((counts > limit).sum()), left_out)
+
+
+def unpack(path: Path) -> PackedCorpus:
+    """Read what `pack` wrote, exactly.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, is no packed corpus, or is damaged.
+    """
+    try:
+        data = path.read_bytes()
+        if not data.startswith(_MAGIC):
+            raise ValueError("another kind of file")
+        (length,) = struct.unpack_from("<I", data, len(_MAGIC))
+        begin = len(_MAGIC) + 4
+        header = json.loads(lzma.decompress(data[begin : begin + length]))
+        streams, begin = [], begin + length
+        for size in header["streams"]:
+            streams.append(lzma.decompress(data[begin : begin + size]))
+            begin += size
+        vertex_counts, face_counts = (np.array(header[key], dtype=np.int64) for key in ("V", "F"))
+        codes = _join(streams[0], np.uint32).reshape(-1, 3)
+        steps = _join(streams[1], np.uint16).reshape(-1, 3)
+        vertex_starts, face_starts = (
+            np.concatenate([[0], np.cumsum(n)]).astype(np.int64) for n in (vertex_counts, face_counts)
+        )
+        if len(codes) != face_starts[-1] or len(steps) != vertex_starts[-1] or begin != len(data):
+            raise ValueError("its parts do not fit each other")
+        faces, vertices = np.empty(codes.shape, np.int32), np.empty(steps.shape, np.uint16)
+        for row in range(len(vertex_counts)):
+            f, v = (slice(starts[row], starts[row + 1]) for starts in (face_starts, vertex_starts))
+            faces[f] = _decode_faces(codes[f])
+            vertices[v] = _decode_vertices(steps[v], faces[f])
+        return PackedCorpus(
+            vertices,
+            faces,
+            vertex_starts,
+            face_starts,
+            tuple(header["ids"]),
+            tuple(header["sources"]),
+            np.array(header["held_out"], dtype=bool),
+            int(header["bits"]),
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror})", "pass a file of meshcodec.train.pack"
+        ) from error
+    except (ValueError, KeyError, TypeError, IndexError, struct.error, lzma.LZMAError) as error:
+        raise UsageError(f"{path}: not a whole packed corpus ({error})", "pack the corpus again") from error
+
+
+def _need(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(f"packing needs {module}", 'pip install "meshcodec[baselines]"') from error
+
+
+def _quantize(vertices: NDArray[np.floating], faces: NDArray[np.integer], bits: int) -> Quantized:
+    half = (2**bits - 1) / 2
+    grid = np.clip(np.rint((vertices.astype(np.float64) + 1) * half), 0, 2**bits - 1)
+    return _weld(grid.astype(np.uint16), faces)
+
+
+def _weld(vertices: NDArray[np.uint16], faces: NDArray[np.integer]) -> Quantized:
+    """Merge vertices that coincide and drop the faces that have become lines: they bound nothing."""
+    wide = vertices.astype(np.int64)
+    _, first, merged = np.unique(
+        (wide[:, 0] << 32) | (wide[:, 1] << 16) | wide[:, 2], return_index=True, return_inverse=True
+    )
+    welded = merged.reshape(-1)[faces].astype(np.int32)
+    a, b, c = welded.T
+    return vertices[first], welded[(a != b) & (b != c) & (c != a)]
+
+
+def _simplify(mesh: Quantized, limit: int, bits: int) -> Quantized:
+    """To `limit` faces or as near as the simplifier gets; the mesh itself when nothing would be left of it."""
+    simplify = _need("fast_simplification").simplify
+    points, faces = simplify(mesh[0].astype(np.float32), mesh[1], target_count=limit)
+    grid = np.clip(np.rint(points), 0, 2**bits - 1).astype(np.uint16)
+    simpler = _weld(grid, faces)
+    return simpler if len(simpler[1]) else mesh
+
+
+def _order(mesh: Quantized, optimizer: Any) -> Quantized:
+    """The same mesh with faces and vertices in the order of the file."""
+    vertices, faces = mesh
+    flat = np.ascontiguousarray(faces, dtype=np.uint32).reshape(-1)
+    near = np.empty_like(flat)
+    optimizer.optimize_vertex_cache(near, flat, len(flat), len(vertices))
+    vertices, faces = _by_first_use(vertices, near.reshape(-1, 3).astype(np.int32))
+    # Turning a face changes the order of first use within it, so number again: its newest vertices then come last.
+    for _ in range(2):
+        newest = faces.argmax(axis=1)
+        faces = np.take_along_axis(faces, (newest[:, None] + np.array([1, 2, 3])) % 3, axis=1)
+        vertices, faces = _by_first_use(vertices, faces)
+    return vertices, faces
+
+
+def _by_first_use(vertices: NDArray[np.uint16], faces: NDArray[np.int32]) -> Quantized:
+    used, first, compact = np.unique(faces, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(used), dtype=np.int32)
+    number[order] = np.arange(len(used), dtype=np.int32)
+    return vertices[used[order]], number[compact.reshape(-1)].reshape(-1, 3)
+
+
+def _encode(meshes: list[Quantized]) -> list[bytes]:
+    """The streams of faces and of vertices."""
+    codes, steps = [], []
+    for vertices, faces in meshes:
+        corners = faces.reshape(-1)
+        newest = np.maximum.accumulate(corners)
+        codes.append(np.concatenate([[0], newest[:-1] + 1]).astype(np.uint32) - corners.astype(np.uint32))
+        parents = _parents(faces, len(vertices))
+        wide = vertices.astype(np.int32)
+        difference = wide - np.where(parents[:, None] >= 0, wide[parents], 0)
+        # Arithmetic modulo 2**16, folded so that small differences of either sign have a high byte of zero.
+        wrapped = difference.astype(np.uint16).view(np.int16).astype(np.int32)
+        steps.append(((wrapped << 1) ^ (wrapped >> 15)).astype(np.uint16))
+    planes = _split(np.concatenate(codes)), _split(np.concatenate(steps).reshape(-1))
+    return [lzma.compress(plane, filters=_FILTERS) for plane in planes]
+
+
+def _decode_faces(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
+    flat = codes.reshape(-1).astype(np.int64)
+    before = np.concatenate([[0], np.cumsum(flat == 0)[:-1]])
+    faces: NDArray[np.int32] = (before - flat).reshape(-1, 3).astype(np.int32)
+    return faces
+
+
+def _decode_vertices(steps: NDArray[np.uint16], faces: NDArray[np.int32]) -> NDArray[np.uint16]:
+    # Unsigned arithmetic wraps as it did when encoding.
+    total = (steps >> 1) ^ (0 - (steps & 1))
+    parents = _parents(faces, len(steps))
+    # Each round adds what the ancestor has summed up and doubles how far up the next ancestor is.
+    while (parents >= 0).any():
+        has = np.flatnonzero(parents >= 0)
+        up = parents[has]
+        total[has] += total[up]
+        parents[has] = parents[up]
+    return total
+
+
+def _parents(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """(V,) the vertex that each is coded from, -1 for none: the newest older one of its first face, or the last one."""
+    corners = faces.reshape(-1)
+    newest = np.maximum.accumulate(corners)
+    first = np.flatnonzero(np.concatenate([[True], newest[1:] > newest[:-1]]))
+    own = np.arange(count)
+    others = faces[first // 3]
+    older = np.where(others < own[:, None], others, -1).max(axis=1)
+    return np.where(older >= 0, older, own - 1).astype(np.int64)
+
+
+def _split(values: NDArray[Any]) -> bytes:
+    """Bytes of little-endian integers, all the lowest ones first."""
+    little = np.ascontiguousarray(values.reshape(-1)).astype(values.dtype.newbyteorder("<"))
+    return little.view(np.uint8).reshape(-1, values.dtype.itemsize).T.tobytes()
+
+
+def _join(data: bytes, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    size = np.dtype(dtype).itemsize
+    planes = np.frombuffer(data, dtype=np.uint8).reshape(size, -1)
+    little = np.ascontiguousarray(planes.T).view(np.dtype(dtype).newbyteorder("<"))
+    return little.reshape(-1).astype(dtype)
+
+
+def _container(
+    items: list[CorpusItem], meshes: list[Quantized], validation_sources: tuple[str, ...], bits: int
+) -> bytes:
+    streams = _encode(meshes)
+    header = {
+        "ids": [item.id for item in items],
+        "sources": [item.source for item in items],
+        "held_out": [int(is_validation(item, validation_sources)) for item in items],
+        "V": [len(vertices) for vertices, _ in meshes],
+        "F": [len(faces) for _, faces in meshes],
+        "bits": bits,
+        "streams": [len(stream) for stream in streams],
+    }
+    packed = lzma.compress(json.dumps(header).encode(), filters=_FILTERS)
+    return b"".join([_MAGIC, struct.pack("<I", len(packed)), packed, *streams])
+
+
+def _limit_for(counts: NDArray[np.int64], total: float) -> int:
+    """The largest limit that leaves at most `total` faces in all."""
+    low, high = _SMALLEST_LIMIT, int(counts.max())
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(counts, middle).sum() <= total else (low, middle - 1)
+    return low
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m meshcodec.train.pack", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("corpus", type=Path, help="folder of meshes or of shard_*.npz files")
+    parser.add_argument("packed", type=Path, help="the file to write")
+    parser.add_argument(
+        "--recipe", type=Path, help="takes the held-out sources and the number of generated shapes"
+    )
+    parser.add_argument("--max-bytes", type=int, default=MAX_BYTES, help="default %(default)s")
+    parser.add_argument(
+        "--bits", type=int, choices=range(2, 17), metavar="N", default=BITS, help="of a coordinate"
+    )
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        values = json.loads(chosen.recipe.read_text(encoding="utf-8")) if chosen.recipe else {}
+        config = TrainConfig.from_dict(values)
+        report = pack(
+            read_corpus(chosen.corpus),
+            chosen.packed,
+            chosen.max_bytes,
+            config.procedural_meshes,
+            config.validation_sources,
+            chosen.bits,
+        )
+    except (MeshcodecError, OSError) as error:
+        log.error("error: %s", error)
+        return error.exit_code if isinstance(error, MeshcodecError) else 2
+    log.info(
+        "%d meshes, %d faces, %d bytes; %d simplified to %d faces, %d left out",
+        report.meshes, report.faces, report.size, report.simplified, report.limit, report.left_out,
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
