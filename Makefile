@@ -1,4 +1,4 @@
-# Everything a fresh machine needs happens in here: Python 3.10 or later, pip, gcc and make are enough.
+# All set-up happens in here: a machine with Python 3.11 (or later), pip, gcc and make is enough.
 #
 #   make demo            encode and decode the meshes of examples/, print a table, draw demo-out/comparison.png
 #   make test            the test suite

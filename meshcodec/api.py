@@ -13,11 +13,12 @@ from typing import BinaryIO
 import numpy as np
 import torch
 import trimesh
+from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
 from meshcodec.container import VatFile, token_capacity
 from meshcodec.device import choose_device
-from meshcodec.errors import BadMeshError, CorruptFileError, UsageError
+from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import Extraction, extract, extract_dense
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import load_mesh
@@ -79,7 +80,8 @@ class Decoded:
 def token_budget(size: int, config: ModelConfig) -> int:
     """Tokens that a file of at most `size` bytes gets.
 
-    A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is filled.
+    A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is
+    filled.
 
     Raises
     ------
@@ -124,7 +126,9 @@ class Codec:
         """Shape of the encoding model."""
         return self._entry.config
 
-    def encode(self, source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0) -> bytes:
+    def encode(
+        self, source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0
+    ) -> bytes:
         """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
         return self.encode_detailed(source, size, effort, seed).data
 
@@ -176,13 +180,16 @@ class Codec:
             with clock("targets"):
                 queries, distances = self._targets(surfaces, EFFORTS[effort].queries, rng)
             with clock("refine"):
-                refined = refine(model, digits, queries, distances, tokens, self._lower_rungs(tokens),
-                                 EFFORTS[effort].steps, seed, progress=progress)
+                steps, lower = EFFORTS[effort].steps, self._lower_rungs(tokens)
+                refined = refine(
+                    model, digits, queries, distances, tokens, lower, steps, seed, progress=progress
+                )
             with clock("measure"):
                 candidate = self._tokens(model, refined, tokens)
                 chosen = max((own, candidate), key=lambda t: self._quality(model, t, mesh, placement))
         data = VatFile(chosen, self._entry.model_id, placement.center, placement.scale).to_bytes()
-        return Encoded(data, tokens, scales_begun(tokens, self.config), effort, chosen is not own, clock.seconds)
+        scales = scales_begun(tokens, self.config)
+        return Encoded(data, tokens, scales, effort, chosen is not own, clock.seconds)
 
     def decode(
         self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
@@ -191,7 +198,11 @@ class Codec:
         return self.decode_detailed(data, resolution, tokens).mesh
 
     def decode_detailed(
-        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None, dense: bool = False
+        self,
+        data: bytes,
+        resolution: int = DEFAULT_RESOLUTION,
+        tokens: int | None = None,
+        dense: bool = False,
     ) -> Decoded:
         """`decode`, with everything that is known about the result.
 
@@ -200,7 +211,7 @@ class Codec:
         data : a whole ``.vat`` file
         resolution : cells a side of the grid, 16 to 512
         tokens : use only this many of the file's tokens; all by default
-        dense : evaluate the field at every point of the grid instead of coarse to fine; slow, gives the same mesh
+        dense : evaluate the field at every point of the grid, not coarse to fine; slow, gives the same mesh
 
         Raises
         ------
@@ -217,7 +228,8 @@ class Codec:
         entry = self.registry.find(file.model_id)
         count = len(file.tokens)
         if not 1 <= count <= entry.config.max_tokens:
-            raise CorruptFileError(f"{count} tokens, the model has 1 to {entry.config.max_tokens}", "get the file again")
+            fault = f"{count} tokens, the model has 1 to {entry.config.max_tokens}"
+            raise CorruptFileError(fault, "get the file again")
         if tokens is not None:
             if not 1 <= tokens <= count:
                 raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {count} tokens")
@@ -227,7 +239,8 @@ class Codec:
             model = self._model(entry)
         extraction = self._extract(model, file.tokens[:count], resolution, clock, dense)
         if len(extraction.faces) == 0:
-            raise CorruptFileError("its tokens decode to no surface", "encode the mesh again at a larger --size")
+            remedy = "encode the mesh again at a larger --size"
+            raise CorruptFileError("its tokens decode to no surface", remedy)
         placement = Placement(file.center or (0.0, 0.0, 0.0), file.scale or 1.0)
         mesh = trimesh.Trimesh(placement.to_world(extraction.vertices), extraction.faces, process=False)
         return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
@@ -239,7 +252,7 @@ class Codec:
 
     def _targets(
         self, surfaces: Surfaces, count: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A pool of (1, count, 3) queries and their (1, count) distances."""
         points, _ = sample_surface(surfaces, max(count // 2, 1), rng, sharp_share=0.3)
         queries = query_points(points, count // 2, count // 3, count - count // 2 - count // 3, rng)
@@ -255,7 +268,9 @@ class Codec:
             levels = [model.quantizer.quantize(d) for d in digits]
             return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
 
-    def _quality(self, model: VariationalTokenizer, tokens: bytes, mesh: trimesh.Trimesh, placement: Placement) -> float:
+    def _quality(
+        self, model: VariationalTokenizer, tokens: bytes, mesh: trimesh.Trimesh, placement: Placement
+    ) -> float:
         """Sum of the F-scores at 0.02 and 0.01 of what the tokens decode to."""
         extraction = self._extract(model, tokens, _CHECK_RESOLUTION, _Clock())
         decoded = placement.to_world(extraction.vertices), extraction.faces
@@ -270,8 +285,8 @@ class Codec:
             planes = model.planes(array)
 
         def distance(points: torch.Tensor) -> torch.Tensor:
-            # Logits are distances in units of the truncation near the surface; the squashed tail is linear again here.
-            logits = model.field(planes, points[None])[0]
+            # Near the surface logits are distances in units of the truncation; the squashed tail is linear again.
+            logits: torch.Tensor = model.field(planes, points[None])[0]
             return TRUNCATION * logits.clamp(-1.0, 1.0)
 
         with clock("extract"):
@@ -299,8 +314,10 @@ def _default_codec(device: str) -> Codec:
     return Codec(device)
 
 
-def encode(source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0, device: str = "auto") -> bytes:
-    """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes. See `Codec`."""
+def encode(
+    source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0, device: str = "auto"
+) -> bytes:
+    """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size`. See `Codec`."""
     return _default_codec(device).encode(source, size, effort, seed)
 
 

@@ -1,4 +1,7 @@
-"""Every number that shapes the codec, in frozen dataclasses. No torch here: ``info`` reads the scales through this."""
+"""Every number that shapes the codec, in frozen dataclasses.
+
+No torch here: ``info`` reads the scales through this.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class ModelConfig:
     token_levels: tuple[int, ...] = (4, 4, 4, 4)
     """Levels of each digit of a token (finite scalar quantization); the product is 256, one byte."""
     patch: int = 2
-    """Latent cells per transformer token and axis; latent_side / patch cells a side stand in the transformer."""
+    """Latent cells per transformer token and axis; the transformer has latent_side / patch cells a side."""
     width: int = 192
     """Channels of the transformer."""
     heads: int = 4
@@ -82,7 +85,8 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Back from JSON. Unknown keys are an error: the weights are newer than the program."""
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class TrainConfig:
     queries: int = 2048
     """Query points a mesh, half near the surface, a third around it, the rest anywhere."""
     learning_rate: float = 1.2e-3
-    """Peak of the schedule: linear warm-up, constant, then a cosine to a twentieth over the last `decay_share`."""
+    """Peak of the schedule: linear warm-up, constant, a cosine to a twentieth over the last `decay_share`."""
     warmup: int = 200
     """Steps of the warm-up."""
     decay_share: float = 0.3
@@ -139,4 +143,5 @@ class TrainConfig:
         """From the parsed recipe; keys left out keep their defaults, unknown keys raise TypeError."""
         values = dict(values)
         model = ModelConfig.from_dict(values.pop("model", {}))
-        return cls(model=model, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(model=model, **fields)

@@ -1,8 +1,8 @@
 """``python -m meshcodec.demo FOLDER -o OUT``: a folder of meshes there and back, as a table and as a picture.
 
 Each mesh is encoded and decoded at each size. OUT receives ``NAME.SIZE.vat``, ``NAME.SIZE.obj`` and
-``comparison.png``, the originals beside their decodes. ``make demo`` runs this on ``examples/``, and the picture in
-the README is its work.
+``comparison.png``, the originals above their decodes. ``make demo`` runs this on ``examples/``, and the
+picture in the README is its work.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ import trimesh
 
 from meshcodec.api import DEFAULT_EFFORT, Codec
 from meshcodec.config import SIZES
+from meshcodec.container import MIN_SIZE
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
 from meshcodec.geometry.io import READ_FORMATS, export_mesh, load_mesh, write_atomic
-from meshcodec.geometry.render import comparison_sheet, save_png
+from meshcodec.geometry.render import Image, contact_sheet, frame_of, render_mesh, save_png
 from meshcodec.metrics import Reference
+from meshcodec.refine import EFFORTS
 
 TAUS = (0.02, 0.01)
 PICTURE_SIDE = 200
+PICTURE_COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,7 @@ def run(
     width = max(len(name) for name in [*names, "mean"])
     heads = ["size", "bytes", *(f"F@{tau}" for tau in TAUS), "encode s", "decode s"]
     print(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
-    rows: list[tuple[str, list[trimesh.Trimesh | None]]] = []
-    notes: list[list[str]] = []
+    columns: list[Column] = []
     done: dict[str, list[Trip]] = {label: [] for label in sizes}
     failed = 0
     for path, name in zip(paths, names, strict=True):
@@ -104,20 +106,42 @@ def run(
         for label, trip in trips.items():
             done[label].append(trip)
             print(_line(f"{name:{width}}", label, [trip]), flush=True)
-        rows.append((name, [original, *(trip.mesh for trip in trips.values())]))
-        notes.append(
-            [f"{len(original.faces)} faces", *(f"F@0.02 {t.fscores[0]:.2f}" for t in trips.values())]
-        )
-    if not rows:
+        columns.append(_column(name, original, list(trips.values())))
+    if not columns:
         raise PartialFailureError(f"{folder}: all {failed} meshes failed")
     for label, trips_of_size in done.items():
         print(_line(f"{'mean':{width}}", label, trips_of_size))
-    headers = ["original", *(f"{size} bytes" for size in sizes.values())]
     picture = out / "comparison.png"
-    save_png(picture, comparison_sheet(rows, headers, notes=notes, size=PICTURE_SIDE))
+    save_png(picture, _sheet(columns, ["original", *(f"{size} bytes" for size in sizes.values())]))
     print(f"files and the picture {picture.name} are in {out}")
     if failed:
         raise PartialFailureError(f"{failed} of {len(paths)} meshes failed")
+
+
+Column = list[tuple[Image, str]]
+"""Pictures of a mesh and of its decodes, each with a line of text."""
+
+
+def _column(name: str, original: trimesh.Trimesh, trips: Sequence[Trip]) -> Column:
+    center, radius = frame_of(original.vertices, original.faces)
+    texts = [
+        f"{name}, {len(original.faces)} faces",
+        *(f"F@{TAUS[0]} {trip.fscores[0]:.3f}" for trip in trips),
+    ]
+    meshes = [original, *(trip.mesh for trip in trips)]
+    return [
+        (render_mesh(mesh.vertices, mesh.faces, size=PICTURE_SIDE, center=center, radius=radius), text)
+        for mesh, text in zip(meshes, texts, strict=True)
+    ]
+
+
+def _sheet(columns: list[Column], captions: list[str]) -> Image:
+    """Meshes side by side, `PICTURE_COLUMNS` of them to a band; within a band, a row for each caption."""
+    bands = [columns[i : i + PICTURE_COLUMNS] for i in range(0, len(columns), PICTURE_COLUMNS)]
+    rows = [[column[k] for column in band] for band in bands for k in range(len(captions))]
+    images = [[image for image, _ in row] for row in rows]
+    notes = [[text for _, text in row] for row in rows]
+    return contact_sheet(images, captions=captions * len(bands), notes=notes)
 
 
 def _line(name: str, label: str, trips: Sequence[Trip]) -> str:
@@ -153,9 +177,12 @@ def _names(paths: list[Path]) -> list[str]:
 def _sizes(text: str) -> dict[str, int]:
     labels = [label.strip().lower() for label in text.split(",")]
     try:
-        return {label: SIZES.get(label) or int(label) for label in labels}
+        sizes = {label: SIZES.get(label) or int(label) for label in labels}
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers of bytes or {', '.join(SIZES)}") from error
+    if min(sizes.values()) < MIN_SIZE:
+        raise argparse.ArgumentTypeError(f"{text!r}: a file has {MIN_SIZE} bytes or more")
+    return sizes
 
 
 def _complain(error: MeshcodecError, path: Path | None = None) -> None:
@@ -174,7 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--sizes", type=_sizes, default="512,4k", help="bytes of each file (default: %(default)s)"
     )
     parser.add_argument(
-        "--effort", type=int, default=DEFAULT_EFFORT, help="refinement, 0 to 9 (default: %(default)s)"
+        "--effort",
+        type=int,
+        choices=range(len(EFFORTS)),
+        default=DEFAULT_EFFORT,
+        help="refinement; 0 is none (default: %(default)s)",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="use the weights of this folder")

@@ -24,10 +24,13 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     if name == "cpu":
         return torch.device("cpu"), "asked for"
     if torch.cuda.is_available():
-        return torch.device("cuda"), f"{'asked for' if name == 'cuda' else 'found'}: {torch.cuda.get_device_name()}"
-    why = "this torch is built without CUDA" if torch.version.cuda is None else "torch finds no working CUDA driver"
+        found = "asked for" if name == "cuda" else "found"
+        return torch.device("cuda"), f"{found}: {torch.cuda.get_device_name()}"
+    built = torch.version.cuda is not None
+    why = "torch finds no working CUDA driver" if built else "this torch is built without CUDA"
     if name == "cuda":
-        raise UsageError(f"--device cuda: {why}", "use --device cpu or auto, or install a CUDA build of torch")
+        remedy = "use --device cpu or auto, or install a CUDA build of torch"
+        raise UsageError(f"--device cuda: {why}", remedy)
     return torch.device("cpu"), why
 
 

@@ -1,7 +1,7 @@
 """The project's errors: one tree, each with an exit code and a one-line message that ends in a remedy.
 
-Exit codes: 0 done; 2 usage; 3 some files of a batch failed or a target was not met; 4 bad input or corrupt file;
-5 weights missing or not the ones the file names.
+Exit codes: 0 done; 2 usage; 3 some files of a batch failed or a target was not met; 4 bad input or corrupt
+file; 5 weights missing or not the ones the file names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 class MeshcodecError(Exception):
     """Base of every error that the project raises on purpose.
 
-    ``str(error)`` is one line: what is wrong, then what to do. ``exit_code`` is what the command line exits with.
+    ``str(error)`` is one line: what is wrong, then what to do. The command line exits with ``exit_code``.
     """
 
     exit_code = 1

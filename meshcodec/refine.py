@@ -1,9 +1,10 @@
 """Encode-time refinement: gradient steps on the tokens of one mesh through the frozen decoder.
 
-The encoder's tokens are a first guess that has to serve every mesh. Here the digits behind the tokens are optimized for
-the mesh at hand: rounded in the forward pass, passed straight through in the backward pass, so that what is optimized
-is what will be written. The inference is iterative as in image codecs (Yang et al. 2020, Improving Inference for
-Neural Image Compression); the decoder never changes, so the file is an ordinary one.
+The encoder's tokens are a first guess that has to serve every mesh. Here the digits behind the tokens are
+optimized for the mesh at hand: rounded in the forward pass, passed straight through in the backward pass, so
+that what is optimized is what will be written. The inference is iterative as in image codecs (Yang et al.
+2020, Improving Inference for Neural Image Compression); the decoder never changes, so the file is an ordinary
+one.
 """
 
 from __future__ import annotations
@@ -61,11 +62,12 @@ Progress = Callable[[int, int, float], None]
 
 def scales_begun(tokens: int, config: ModelConfig) -> int:
     """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
-    return sum(end - count < tokens for end, count in zip(config.scale_ends(), config.scale_tokens, strict=True))
+    ends = zip(config.scale_ends(), config.scale_tokens, strict=True)
+    return sum(end - count < tokens for end, count in ends)
 
 
 def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[Tensor]:
-    """For each scale begun, (1, 3, n, n, 1) ones where the prefix of `tokens` tokens has a token and zeros elsewhere."""
+    """For each scale begun, (1, 3, n, n, 1): one where the prefix of `tokens` tokens has a token, else zero."""
     masks = []
     for number in range(scales_begun(tokens, config)):
         side, count = config.scale_sides[number], config.scale_tokens[number]
@@ -132,6 +134,6 @@ def _loss(model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, di
         logits = model.field(model.decode_latent(latent), queries)
     bound = REFINE_TRUNCATION
     error = to_distance(logits).clamp(-bound, bound) - distances.clamp(-bound, bound)
-    # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive there.
+    # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive.
     far = to_distance(logits) - distances.clamp(-TRUNCATION, TRUNCATION)
     return (error.abs().mean() + 0.2 * far.abs().mean()) / bound

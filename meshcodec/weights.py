@@ -1,8 +1,8 @@
 """The shipped weights: a registry without torch, and loading that checks every byte.
 
-``weights/registry.json`` names the default model and holds, for each model id (the first four bytes of the SHA-256 of
-its file, in hex), the file, its full hash and the model's configuration, so that ``info`` can explain a file without
-loading anything. Weights are safetensors: reading them runs no code.
+``weights/registry.json`` names the default model and holds, for each model id (the first four bytes of the
+SHA-256 of its file, in hex), the file, its full hash and the model's configuration, so that ``info`` can
+explain a file without loading anything. Weights are safetensors: reading them runs no code.
 """
 
 from __future__ import annotations
@@ -61,8 +61,13 @@ class Registry:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             self.default_id: str = content["default"]
             self.entries = {
-                name: WeightsEntry(bytes.fromhex(name), self.folder / entry["file"], entry["sha256"],
-                                   ModelConfig.from_dict(entry["config"]), entry["name"])
+                name: WeightsEntry(
+                    bytes.fromhex(name),
+                    self.folder / entry["file"],
+                    entry["sha256"],
+                    ModelConfig.from_dict(entry["config"]),
+                    entry["name"],
+                )
                 for name, entry in content["models"].items()
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -76,8 +81,10 @@ class Registry:
         """The model of a ``.vat`` header. Raises WeightsError when it is not here."""
         if model_id.hex() not in self.entries:
             known = ", ".join(self.entries) or "none"
-            raise WeightsError(f"made with model {model_id.hex()}, which is not installed (here: {known})",
-                               "install the meshcodec version that wrote it, or pass --weights FOLDER")
+            raise WeightsError(
+                f"made with model {model_id.hex()}, which is not installed (here: {known})",
+                "install the meshcodec version that wrote it, or pass --weights FOLDER",
+            )
         return self.entries[model_id.hex()]
 
 
@@ -100,7 +107,8 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
         raise WeightsError(f"{entry.path}: cannot be read ({error.strerror})", REMEDY) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != entry.sha256:
-        raise WeightsError(f"{entry.path}: SHA-256 is {digest[:8]}..., the registry says {entry.sha256[:8]}...", REMEDY)
+        fault = f"SHA-256 is {digest[:8]}..., the registry says {entry.sha256[:8]}..."
+        raise WeightsError(f"{entry.path}: {fault}", REMEDY)
     model = VariationalTokenizer(entry.config)
     try:
         state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
@@ -130,7 +138,9 @@ def save_model(model: VariationalTokenizer, folder: Path, name: str, make_defaul
     file = f"{name}-{model_id}.safetensors"
     (folder / file).write_bytes(data)
     path = folder / "registry.json"
-    registry = json.loads(path.read_text()) if path.exists() else {"default": model_id, "models": {}}
+    registry: dict[str, Any] = {"default": model_id, "models": {}}
+    if path.exists():
+        registry = json.loads(path.read_text())
     registry["models"][model_id] = {"name": name, "file": file, "sha256": digest, "config": config}
     if make_default:
         registry["default"] = model_id

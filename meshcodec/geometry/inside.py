@@ -1,8 +1,8 @@
 """What a solid decoder can carry of a mesh: signed distance to its solids, with a thickness for its sheets.
 
-Inside is where the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al. 2018) has
-``|w| > 0.5``, so that open, self-intersecting, duplicated and flipped faces all have an answer. Each face is tested a
-small step to both of its sides:
+Inside is where the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al. 2018)
+has ``|w| > 0.5``, so that open, self-intersecting, duplicated and flipped faces all have an answer. Each face
+is tested a small step to both of its sides:
 
 ====================  ==================================================================================
 outside on both       a *sheet*: an open surface or a plate thinner than the step; it is given a thickness
@@ -10,9 +10,9 @@ inside on both        *interior*: hidden inside a solid, which a closed decode c
 one of each           part of the boundary of a solid
 ====================  ==================================================================================
 
-The target is ``min(signed distance of the solid, distance to the sheets - SHEET_HALF_THICKNESS)``: sheets survive and
-solids are not inflated. Training, refinement and encoding share this one definition. Everything here lives in the unit
-frame: bounding box centred at the origin, longest half-extent 1.
+The target is ``min(signed distance of the solid, distance to the sheets - SHEET_HALF_THICKNESS)``: sheets
+survive and solids are not inflated. Training, refinement and encoding share this one definition. Everything
+here lives in the unit frame: bounding box centred at the origin, longest half-extent 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHEET_HALF_THICKNESS = 0.0075
-"""Half the thickness that a sheet is given: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
+"""Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
 
 SIDE_STEP = 0.0075
 """How far to each side of a face the winding number is tested; thinner plates count as sheets."""
@@ -64,7 +64,8 @@ class Surfaces:
     @property
     def carried(self) -> NDArray[np.bool_]:
         """(F,) mask of the faces that the decoder can carry: all but the interior ones."""
-        return self.kinds != FaceKind.INTERIOR
+        carried: NDArray[np.bool_] = self.kinds != FaceKind.INTERIOR
+        return carried
 
 
 Inside = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.bool_]]
@@ -85,7 +86,8 @@ def is_inside(
     winding = pcu.triangle_soup_fast_winding_number(
         vertices, faces, np.ascontiguousarray(points, dtype=np.float32)
     )
-    return np.abs(np.nan_to_num(np.asarray(winding).reshape(-1))) > 0.5
+    inside: NDArray[np.bool_] = np.abs(np.nan_to_num(np.asarray(winding).reshape(-1))) > 0.5
+    return inside
 
 
 def unsigned_distance(
@@ -112,8 +114,8 @@ def classify(
     Returns
     -------
     Surfaces
-        Zero-area faces are dropped. When every face would be interior (coincident duplicate shells), all are kept as
-        sheets, so that something is always left to encode.
+        Zero-area faces are dropped. When every face would be interior (coincident duplicate shells), all are
+        kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
     faces32 = np.ascontiguousarray(faces, dtype=np.int32)

@@ -1,7 +1,8 @@
 """Points with normals on a mesh: half of them even over the area, half along its sharp edges.
 
-Sharp edges carry most of what tells one man-made shape from another and have no area, so even sampling misses them;
-drawing half of the points there follows Dora (Chen et al. 2024), with its dihedral threshold of 15 degrees.
+Sharp edges carry most of what tells one man-made shape from another and have no area, so even sampling misses
+them; drawing half of the points there follows Dora (Chen et al. 2024), with its dihedral threshold of 15
+degrees.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ def sample_surface(
     surfaces : classified mesh in the unit frame
     count : number of points, at least 1
     rng : source of the draw; the same state gives the same points
-    sharp_share : share of the points on sharp edges, in [0, 1]; all are even over the area where there are none
+    sharp_share : share of the points on sharp edges, in [0, 1]; without any, all are even over the area
 
     Returns
     -------
     points, normals : (count, 3) float32 each, in random order; normals have unit length
     """
     edges, edge_normals, lengths = _sharp_edges(surfaces)
-    on_edges = int(round(count * sharp_share)) if len(edges) else 0
+    on_edges = round(count * sharp_share) if len(edges) else 0
     area_points, area_normals = _even(surfaces, count - on_edges, rng)
     if on_edges:
         pick = _weighted(lengths, on_edges, rng)
@@ -48,7 +49,8 @@ def _weighted(weights: NDArray[np.floating], count: int, rng: np.random.Generato
     """(count,) indices drawn in proportion to the weights, one from each of `count` equal strata."""
     cumulative = np.cumsum(weights, dtype=np.float64)
     targets = (np.arange(count) + rng.random(count)) * (cumulative[-1] / max(count, 1))
-    return np.minimum(np.searchsorted(cumulative, targets, side="right"), len(weights) - 1)
+    found: NDArray[np.intp] = np.searchsorted(cumulative, targets, side="right")
+    return np.minimum(found, len(weights) - 1)
 
 
 def _even(
@@ -68,7 +70,12 @@ def _even(
 def _sharp_edges(
     surfaces: Surfaces,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
-    """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends: (E, 2), (E, 2, 3), (E,)."""
+    """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends.
+
+    Returns
+    -------
+    edges, normals, lengths : (E, 2) vertices, (E, 2, 3) normals of the two faces, (E,)
+    """
     carried = np.flatnonzero(surfaces.carried)
     faces = surfaces.faces[carried]
     # Files often repeat a vertex for every face (STL, split normals): edges are found between positions.
@@ -76,7 +83,8 @@ def _sharp_edges(
     corner = merged.reshape(-1)[faces].astype(np.int64)
     first = corner[:, [0, 1, 2]].reshape(-1)
     second = corner[:, [1, 2, 0]].reshape(-1)
-    raw = np.stack([faces[:, [0, 1, 2]].reshape(-1), faces[:, [1, 2, 0]].reshape(-1)], axis=1).astype(np.int64)
+    raw = np.stack([faces[:, [0, 1, 2]].reshape(-1), faces[:, [1, 2, 0]].reshape(-1)], axis=1)
+    raw = raw.astype(np.int64)
     key = np.minimum(first, second) * (int(corner.max(initial=0)) + 1) + np.maximum(first, second)
     order = np.argsort(key, kind="stable")
     owner = np.repeat(carried, 3)[order]

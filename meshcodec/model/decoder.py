@@ -1,4 +1,4 @@
-"""From the latent to a signed distance field: transformer, convolutional upsampling, three planes, a small MLP."""
+"""From the latent to a signed distance field: transformer, upsampling convolutions, planes, a small MLP."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TriplaneDecoder(nn.Module):
 
     ::
 
-        latent ─ patches ─ linear ─(+)─ transformer ─ (3, 32², 64) ─(+)─ conv ─ (3, 64², 32) ─ conv ─ (3, 128², 16)
-                   triplane tokens ─┘                                │
-        latent ─ 3x3 ────────────────────────────────────────────────┘
+        latent ─ patches ─ linear ─(+)─ transformer ─ (3, 32², 64) ─(+)─ conv ─ (3, 64², 32) ─ conv ─┐
+                   triplane tokens ─┘                                │                               │
+        latent ─ 3x3 ────────────────────────────────────────────────┘      planes (3, 128², 16) <───┘
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -53,7 +53,7 @@ class TriplaneDecoder(nn.Module):
         images = F.pixel_shuffle(self.to_half(images), 2)
         images = self.at_half(images)
         images = F.gelu(F.pixel_shuffle(self.to_full(images), 2))
-        planes = self.at_full(images).float()
+        planes: Tensor = self.at_full(images).float()
         return planes.view(len(latent), PLANES, *planes.shape[1:])
 
 
@@ -90,5 +90,5 @@ class FieldHead(nn.Module):
 
 
 def to_distance(logits: Tensor) -> Tensor:
-    """Logits to signed distances in (-TRUNCATION, TRUNCATION); the slope at the surface is TRUNCATION a unit."""
+    """Logits to signed distances in (-TRUNCATION, TRUNCATION); the slope at the surface is TRUNCATION."""
     return TRUNCATION * torch.tanh(logits)

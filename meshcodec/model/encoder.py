@@ -16,15 +16,15 @@ PLANE_AXES = ((0, 1), (1, 2), (2, 0))
 class PointEncoder(nn.Module):
     """Points and normals to the posterior of the latent.
 
-    VAT's in-context encoder (Zhang et al. 2024): points and latents stand in one sequence and only the latents are
-    kept. A latent token owns a patch of cells of one plane and starts from what the points that project into those
-    cells say, so that little has to be learned about where to look.
+    VAT's in-context encoder (Zhang et al. 2024): points and latents stand in one sequence and only the
+    latents are kept. A latent token owns a patch of cells of one plane and starts from what the points that
+    project into those cells say, so that little has to be learned about where to look.
 
     ::
 
         points, normals ─ Fourier ─ MLP ─┬─ mean and max over the points of a cell ─ patches ─┐
-                                         └─ mean and max over the points of a group ─────────(cat)─ blocks ─ latents
-                                                                                       only ─ linear ─ mu, log var
+                                         └─ mean and max over the points of a group ─────────(cat)─ blocks ─┐
+                                                           mu, log var <─ linear <─ the latents among them ─┘
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -94,7 +94,9 @@ class PointEncoder(nn.Module):
         nearest = torch.cdist(points.float(), points[:, :G].float()).argmin(dim=-1)
         index = nearest + G * torch.arange(B, device=points.device)[:, None]
         pooled, _ = pool(features.reshape(-1, C), index.reshape(-1), B * G)
-        return self.group(torch.cat([pooled.view(B, G, -1), fourier[:, :G].to(pooled.dtype)], dim=-1))
+        seeds = fourier[:, :G].to(pooled.dtype)
+        groups: Tensor = self.group(torch.cat([pooled.view(B, G, -1), seeds], dim=-1))
+        return groups
 
 
 def pool(values: Tensor, index: Tensor, bins: int) -> tuple[Tensor, Tensor]:
@@ -114,8 +116,10 @@ def pool(values: Tensor, index: Tensor, bins: int) -> tuple[Tensor, Tensor]:
     """
     values = values.float()
     C = values.shape[-1]
-    count = torch.zeros(bins, device=values.device).index_add_(0, index, torch.ones_like(index, dtype=torch.float32))
-    mean = torch.zeros(bins, C, device=values.device).index_add_(0, index, values) / count.clamp(min=1)[:, None]
+    ones = torch.ones_like(index, dtype=torch.float32)
+    count = torch.zeros(bins, device=values.device).index_add_(0, index, ones)
+    total = torch.zeros(bins, C, device=values.device).index_add_(0, index, values)
+    mean = total / count.clamp(min=1)[:, None]
     wide = index[:, None].expand(-1, C // 2)
     largest = torch.zeros(bins, C // 2, device=values.device)
     largest = largest.scatter_reduce(0, wide, values[:, : C // 2], "amax", include_self=False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def fourier_features(x: Tensor, octaves: int) -> Tensor:
-    """(..., d) coordinates -> (..., d * (1 + 2 * octaves)): x and the sine and cosine of pi 2^k x (NeRF, eq. 4)."""
+    """(..., d) coordinates -> (..., d * (1 + 2 * octaves)): x, sine and cosine of pi 2^k x (NeRF, eq. 4)."""
     angles = x[..., None] * (math.pi * 2.0 ** torch.arange(octaves, device=x.device, dtype=x.dtype))
     return torch.cat([x, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)
 
@@ -39,7 +39,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.project(self.attend(self.qkv(self.norm1(x))))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
+        x = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return x
 
     def attend(self, qkv: Tensor) -> Tensor:
         """(B, T, 3 * width) queries, keys and values -> (B, T, width): every token sees every token."""
@@ -49,15 +50,15 @@ class Block(nn.Module):
 
 
 class SlabBlock(Block):
-    """A transformer block over the cells of three planes in which a cell sees those that share a coordinate with it.
+    """A transformer block over the cells of three planes: a cell sees those that share a coordinate with it.
 
-    The cells at one x, say, are a row of the xy plane and a column of the zx plane: the slab of that x, 2S cells. Half
-    of the heads of a cell look along the slab of its plane's first axis, half along that of its second, so two blocks
-    reach everywhere, at a twelfth of the price of full attention over 3 * 16² cells.
+    The cells at one x, say, are a row of the xy plane and a column of the zx plane: the slab of that x, 2S
+    cells. Half of the heads of a cell look along the slab of its plane's first axis, half along that of its
+    second, so two blocks reach everywhere, at a twelfth of the price of full attention over 3 * 16² cells.
     """
 
     def attend(self, qkv: Tensor) -> Tensor:
-        """(B, 3 S², 3 * width) -> (B, 3 S², width); planes span xy, yz, zx, tokens run plane by plane, row by row."""
+        """(B, 3 S², 3 * width) -> (B, 3 S², width); planes xy, yz, zx, tokens plane by plane, row by row."""
         B, T, wide = qkv.shape
         side = math.isqrt(T // 3)
         half, channels = self.heads // 2, wide // 3 // self.heads
@@ -67,7 +68,8 @@ class SlabBlock(Block):
         second = cells[:, :, :, :, :, 1].transpose(2, 3).roll(1, dims=1)
         slabs = torch.cat([first, second], dim=3)  # (B, axis, slab, 2S, qkv, heads / 2, channels)
         q, k, v = slabs.permute(4, 0, 1, 2, 5, 3, 6).reshape(3, B * 3 * side, half, 2 * side, channels)
-        seen = F.scaled_dot_product_attention(q, k, v).view(B, 3, side, half, 2 * side, channels).transpose(3, 4)
+        seen = F.scaled_dot_product_attention(q, k, v)
+        seen = seen.view(B, 3, side, half, 2 * side, channels).transpose(3, 4)
         first, second = seen.split(side, dim=3)
         second = second.roll(-1, dims=1).transpose(2, 3)
         return torch.stack([first, second], dim=4).reshape(B, T, wide // 3)
@@ -83,7 +85,8 @@ class ResidualConv(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.gelu(self.first(F.gelu(x))))
+        residual: Tensor = self.second(F.gelu(self.first(F.gelu(x))))
+        return x + residual
 
 
 def patchify(cells: Tensor, patch: int) -> Tensor:

@@ -19,7 +19,7 @@ def bound(u: Tensor, levels: Tensor) -> Tensor:
 def round_to_level(x: Tensor, levels: Tensor) -> Tensor:
     """Nearest level, with the gradient of the identity (straight-through).
 
-    The L levels of a digit are the L numbers 1 apart and symmetric about zero: -1.5, -0.5, 0.5, 1.5 for L = 4.
+    The L levels of a digit are 1 apart and symmetric about zero: -1.5, -0.5, 0.5, 1.5 for L = 4.
     """
     half = (levels - 1) / 2
     nearest = (torch.floor(x + levels / 2).clamp(min=torch.zeros_like(levels), max=levels - 1)) - half
@@ -40,18 +40,20 @@ class ScaleCodec(nn.Module):
         self.down = nn.Linear(C, D)
         self.up = nn.Linear(D, C)
         self.smooth = nn.Conv2d(C, C, 3, padding=1)
-        nn.init.zeros_(self.smooth.weight)
-        nn.init.zeros_(self.smooth.bias)
+        for parameter in self.smooth.parameters():
+            nn.init.zeros_(parameter)
 
     def project(self, residual: Tensor) -> Tensor:
         """(B, 3, S, S, C) residual -> (B, 3, n, n, D) unbounded digits."""
-        return self.down(resize(residual, self.side))
+        digits: Tensor = self.down(resize(residual, self.side))
+        return digits
 
     def expand(self, digits: Tensor) -> Tensor:
         """(B, 3, n, n, D) digit values -> (B, 3, S, S, C), what this scale adds to the latent."""
         cells = resize(self.up(digits), self.latent_side)
         flat = cells.flatten(0, 1).permute(0, 3, 1, 2)
-        return (flat + self.smooth(flat)).permute(0, 2, 3, 1).view(cells.shape)
+        smoothed: Tensor = flat + self.smooth(flat)
+        return smoothed.permute(0, 2, 3, 1).view(cells.shape)
 
 
 class MultiScaleQuantizer(nn.Module):
@@ -75,14 +77,15 @@ class MultiScaleQuantizer(nn.Module):
         self.scales = nn.ModuleList(ScaleCodec(side, config) for side in config.scale_sides)
         levels = torch.tensor(config.token_levels)
         self.register_buffer("levels", levels.float(), persistent=False)
-        self.register_buffer("radix", torch.cat([torch.ones(1, dtype=torch.long), levels.cumprod(0)[:-1]]), False)
+        radix = torch.cat([torch.ones(1, dtype=torch.long), levels.cumprod(0)[:-1]])
+        self.register_buffer("radix", radix, persistent=False)
 
     def codecs(self) -> list[ScaleCodec]:
         """The scales, coarse to fine."""
         return [scale for scale in self.scales if isinstance(scale, ScaleCodec)]
 
     def forward(self, z: Tensor, keep: Tensor) -> Tensor:
-        """Quantize with gradients: (B, 3, S, S, C) latents, (B,) number of scales kept of each -> same shape."""
+        """Quantize with gradients: (B, 3, S, S, C) latents, (B,) scales kept of each -> same shape."""
         total = torch.zeros_like(z)
         for number, codec in enumerate(self.codecs()):
             kept = (keep > number).view(-1, 1, 1, 1, 1)
@@ -98,7 +101,7 @@ class MultiScaleQuantizer(nn.Module):
 
     @torch.no_grad()
     def project(self, z: Tensor) -> list[Tensor]:
-        """Unbounded digits of each scale, (B, 3, n, n, D), each scale coding what the rounded ones before left."""
+        """Unbounded digits of each scale, (B, 3, n, n, D); each codes what the rounded ones before it left."""
         total, digits = torch.zeros_like(z), []
         for codec in self.codecs():
             digits.append(codec.project(z - total))
@@ -106,15 +109,15 @@ class MultiScaleQuantizer(nn.Module):
         return digits
 
     def to_tokens(self, digits: list[Tensor]) -> Tensor:
-        """Level values of scales, each (B, 3, n, n, D) -> (B, T) uint8, scale by scale, plane by plane, row by row."""
+        """Level values of scales, each (B, 3, n, n, D) -> (B, T) uint8, by scale, then plane, then row."""
         half = (self.levels - 1) / 2
         tokens = [((d + half).round().long() * self.radix).sum(-1).flatten(1) for d in digits]
         return torch.cat(tokens, dim=1).to(torch.uint8)
 
     def to_digits(self, tokens: Tensor) -> list[Tensor]:
-        """(B, T) uint8, T any prefix length -> level values of each scale begun; absent tokens add digits of zero.
+        """(B, T) uint8, T any prefix length -> level values of each scale begun.
 
-        Zero lies between two levels: the middle of what the missing token could say.
+        Absent tokens are digits of zero, which lies between two levels: the middle of what they could say.
         """
         B, T = tokens.shape
         half = (self.levels - 1) / 2
@@ -136,7 +139,7 @@ class MultiScaleQuantizer(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, z: Tensor) -> None:
-        """Start the projections from data: at each scale the principal axes of the residual, scaled to the levels.
+        """Start the projections from data: each scale's principal axes of the residual, scaled to the levels.
 
         Parameters
         ----------
@@ -169,9 +172,10 @@ def resize(cells: Tensor, side: int) -> Tensor:
         return cells
     flat = cells.flatten(0, 1).permute(0, 3, 1, 2)
     if side < old:
-        flat = F.adaptive_avg_pool2d(flat, side) if old % side == 0 else F.interpolate(
-            flat, size=(side, side), mode="bilinear", align_corners=False, antialias=True
-        )
+        if old % side == 0:
+            flat = F.adaptive_avg_pool2d(flat, side)
+        else:
+            flat = F.interpolate(flat, (side, side), mode="bilinear", align_corners=False, antialias=True)
     else:
         flat = F.interpolate(flat, size=(side, side), mode="bilinear", align_corners=False)
     return flat.permute(0, 2, 3, 1).reshape(B, planes, side, side, C)

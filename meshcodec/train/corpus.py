@@ -1,8 +1,9 @@
 """Where training meshes come from: packed shards, plain folders of mesh files, and the procedural generator.
 
-A packed corpus is a folder of ``shard_*.npz`` files (``vertices`` uint16 (sum V, 3) with x = q / 32767.5 - 1, ``faces``
-uint16 (sum F, 3) local to each mesh, ``voff``/``foff`` int64 offsets, ``ids``) with an ``index.csv`` that names the
-source of each id. Any other folder is walked for mesh files, and the source of a file is the folder it lies in.
+A packed corpus is a folder of ``shard_*.npz`` files (``vertices`` uint16 (sum V, 3) with x = q / 32767.5 - 1,
+``faces`` uint16 (sum F, 3) local to each mesh, ``voff``/``foff`` int64 offsets, ``ids``) with an
+``index.csv`` that names the source of each id. Any other folder is walked for mesh files, and the source of a
+file is the folder it lies in.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
 
 
 def is_validation(item: CorpusItem, sources: tuple[str, ...]) -> bool:
-    """Whether a mesh is held out: its source is named, or, where none is named, its id hashes to one in twenty."""
+    """Whether a mesh is held out: its source is named or, where none is, its id hashes to one in twenty."""
     if sources:
         return item.source in sources
     return hashlib.sha256(item.id.encode()).digest()[0] % 20 == 0

@@ -33,30 +33,30 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return Batch(*(t.to(device, non_blocking=True) for t in
-                       (self.points, self.normals, self.queries, self.distances)))
+        tensors = (self.points, self.normals, self.queries, self.distances)
+        return Batch(*(t.to(device, non_blocking=True) for t in tensors))
 
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def thin(sample: Sample, points: int, queries: int, rng: np.random.Generator) -> Arrays:
-    """A random run of a cached sample's points and, of each kind of query, a random run (their order is random)."""
+    """A random run of a cached sample's points and one of each kind of query (their order is random)."""
     start = rng.integers(0, len(sample.points) - points + 1)
     chosen = slice(start, start + points)
     rows = []
     first = 0
     for kind, share in ((NEAR, 1 / 2), (MIDDLE, 1 / 3), (UNIFORM, 1 / 6)):
-        count = min(int(round(queries * share)), kind)
+        count = min(round(queries * share), kind)
         begin = first + int(rng.integers(0, kind - count + 1))
         rows.append(np.arange(begin, begin + count))
         first += kind
     index = np.concatenate(rows)
     return (
         from_grid(sample.points[chosen]),
-        sample.normals[chosen].astype(np.float32) / 127,
+        sample.normals[chosen].astype(np.float32) / np.float32(127),
         from_grid(sample.queries[index]),
-        sample.distances[index].astype(np.float32) * (MAX_DISTANCE / 32767),
+        sample.distances[index].astype(np.float32) * np.float32(MAX_DISTANCE / 32767),
     )
 
 
@@ -90,8 +90,8 @@ def random_rotation(rng: np.random.Generator) -> NDArray[np.float32]:
 def turn(arrays: Arrays, matrix: NDArray[np.float32], refit: bool) -> Arrays:
     """Apply an orthogonal matrix; with `refit` move and scale the result back into the unit frame.
 
-    Queries that leave the cube come back on its border with a distance too large to matter after truncation, so they
-    are replaced by the first query, which is inside.
+    Queries that leave the cube come back on its border with a distance too large to matter after truncation,
+    so they are replaced by the first query, which is inside.
     """
     points, normals, queries, distances = arrays
     points, normals, queries = points @ matrix.T, normals @ matrix.T, queries @ matrix.T

@@ -1,7 +1,7 @@
-"""Training on a machine that nothing reaches: ``python -m meshcodec.train.gpu PACKED --recipe R.json --out DIR``.
+"""Training on a machine that nothing reaches: ``python -m meshcodec.train.gpu PACKED --recipe R --out DIR``.
 
-One call unpacks the corpus of `meshcodec.train.pack`, samples it on the device, trains for the minutes given, and
-leaves in DIR what the next call and the user need, in files that are small enough to be carried away one by one:
+One call unpacks the corpus of `meshcodec.train.pack`, samples it on the device, trains for the minutes given,
+and leaves in DIR what the next call and the user need, in files small enough to be carried away one by one:
 
 ==========================  =========================================================================
 ``weights/``                averaged weights as safetensors, with their registry
@@ -9,11 +9,11 @@ leaves in DIR what the next call and the user need, in files that are small enou
 ``log.jsonl``               losses of this and, where the scratch folder was kept, of earlier calls
 ==========================  =========================================================================
 
-Samples and the whole checkpoint lie in the scratch folder; a call that finds them there does not make them again.
-Needs numpy, scipy, torch and safetensors, and none of the geometry libraries.
+Samples and the whole checkpoint lie in the scratch folder; a call that finds them does not make them again.
+Needs numpy, torch and safetensors, and none of the geometry libraries.
 
-The recipe ``gpu.json`` is for one H200. It budgets 24 minutes, and its `steps` rest on an assumed 16 steps a second:
-that number only divides the time between warm-up, the two phases and the decay.
+The recipe ``gpu.json`` is for one H200. It budgets 24 minutes, and its `steps` rest on an assumed 16 steps a
+second, which nobody measured: they only divide the time between warm-up, the two phases and the decay.
 """
 
 from __future__ import annotations
@@ -104,12 +104,12 @@ class DeviceBatches:
         """Nothing: the cache was whole."""
 
     def thin(self, rows: Tensor, stream: torch.Generator) -> Batch:
-        """Random runs of the points and of each kind of query of the (B,) meshes; see `meshcodec.train.data.thin`."""
+        """Random runs of the points and of each kind of query of (B,) meshes; see `meshcodec.train.data.thin`."""
         points, queries = self._config.points, self._config.queries
         chosen = _runs(len(rows), self.points.shape[1], points, stream)
         columns, first = [], 0
         for kind, share in ((NEAR, 1 / 2), (MIDDLE, 1 / 3), (UNIFORM, 1 / 6)):
-            count = min(int(round(queries * share)), kind)
+            count = min(round(queries * share), kind)
             columns.append(first + _runs(len(rows), kind, count, stream))
             first += kind
         asked, mesh = torch.cat(columns, dim=1), rows[:, None]
@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scratch", type=Path, help="folder for samples and checkpoint; by default OUT/scratch"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default %(default)s")
     parser.add_argument(
         "--workers", type=int, default=6, help="threads that prepare samples; default %(default)s"
     )

@@ -291,9 +291,9 @@ class Trainer:
         loss, parts = self.objective(batch, self.calibrated)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        parameters = [p for p in self.objective.parameters() if p.grad is not None]
         if self.world > 1:
-            _average_gradients(parameters, self.world)
+            _average_gradients(list(self.objective.parameters()), self.world)
+        parameters = [p for p in self.objective.parameters() if p.grad is not None]
         nn.utils.clip_grad_norm_(parameters, self.config.clip)
         self.optimizer.step()
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
@@ -338,8 +338,15 @@ class Trainer:
     def _save(self) -> None:
         if self.rank:
             return
-        state = {"step": self.step, "elapsed": self.elapsed, "calibrated": self.calibrated, "model": self.objective.model.state_dict(), "averaged": self.averaged,
-                 "optimizer": self.optimizer.state_dict(), "config": json.dumps(dataclasses.asdict(self.config))}
+        state = {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "calibrated": self.calibrated,
+            "model": self.objective.model.state_dict(),
+            "averaged": self.averaged,
+            "optimizer": self.optimizer.state_dict(),
+            "config": json.dumps(dataclasses.asdict(self.config)),
+        }
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self.checkpoint)
@@ -390,8 +397,14 @@ def _start_distributed(device: torch.device) -> tuple[int, int]:
 
 
 def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
-    """One all-reduce of all gradients in a single flat buffer."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    """One all-reduce of all gradients in a single flat buffer.
+
+    A parameter that this process did not use counts as a gradient of zero: which scales are used is drawn anew in
+    each process, and all have to send the same number of values.
+    """
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
     flat = torch.cat([g.reshape(-1) for g in gradients])
     dist.all_reduce(flat)
     flat /= world

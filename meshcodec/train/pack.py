@@ -2,16 +2,17 @@
 
 Reading takes numpy and the standard library; writing takes the extra ``baselines`` too. The file is
 
-====================  ===============================================================================================
+====================  =============================================================
 magic, header length  ``MCPK`` and a version byte; uint32
-header                JSON in xz: ids, sources, split, counts, bits, lengths of the streams
+header                JSON in xz: ids, sources, split, counts, bits, stream lengths
 faces                 xz of the corner codes, low bytes of all, then the next bytes, and so on
 vertices              xz of the coordinate codes, likewise
-====================  ===============================================================================================
+====================  =============================================================
 
-Faces are put in an order in which neighbours follow each other and turned so that their newest vertex comes last;
-vertices are numbered in the order of first use. A corner is then coded by how far below the next new vertex it is (so
-that a new one is 0), and a vertex by its difference to the newest older vertex of the face that brings it in.
+Faces are put in an order in which neighbours follow each other and turned so that their newest vertex comes
+last; vertices are numbered in the order of first use. A corner is then coded by how far below the next new
+vertex it is (so that a new one is 0), and a vertex by its difference to the newest older vertex of the face
+that brings it in.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ BITS = 13
 _MAGIC = b"MCPK\x01"
 _SMALLEST_LIMIT = 32
 _SAMPLED = 256
-"""Meshes from which the bytes a face are estimated."""
+"""About as many meshes are looked at to estimate how far the long ones have to be simplified."""
 
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
 
@@ -134,7 +135,7 @@ def pack(
     Raises
     ------
     UsageError
-        The extra ``baselines`` is not installed, there is no mesh, or nothing that fits would be left of them.
+        The extra ``baselines`` is not installed, there is no mesh, or even simplified they do not fit.
     """
     optimizer = _need("meshoptimizer")
     kept, meshes, left_out = [], [], 0
@@ -153,12 +154,9 @@ def pack(
         raise UsageError("no mesh to pack", "give a corpus that holds some")
 
     counts = np.array([len(faces) for _, faces in meshes])
-    sampled = list(range(0, len(meshes), max(1, len(meshes) // _SAMPLED)))
-    rate = sum(map(len, _encode([_order(meshes[i], optimizer) for i in sampled]))) / counts[sampled].sum()
-    limit = _limit_for(counts, max_bytes / rate)
+    limit = _estimate_limit(meshes, counts, max_bytes, bits, optimizer)
     while True:
-        chosen = [_simplify(mesh, limit, bits) if len(mesh[1]) > limit else mesh for mesh in meshes]
-        ordered = [_order(mesh, optimizer) for mesh in chosen]
+        ordered = _shorten(meshes, limit, bits, optimizer)
         data = _container(kept, ordered, validation_sources, bits)
         log.info("at most %d faces a mesh: %.2f MiB", limit, len(data) / 2**20)
         if len(data) <= max_bytes:
@@ -167,9 +165,8 @@ def pack(
             raise UsageError(
                 f"{len(meshes)} meshes do not fit {max_bytes} bytes", "allow more bytes or pack fewer meshes"
             )
-        now = np.minimum(counts, limit).sum()
-        limit = min(_limit_for(counts, now * 0.99 * max_bytes / len(data)), limit * 9 // 10)
-        limit = max(limit, _SMALLEST_LIMIT)
+        fitting = _limit_for(counts, 0.99 * np.minimum(counts, limit).sum() * max_bytes / len(data))
+        limit = max(min(fitting, limit - 1 - limit // 50), _SMALLEST_LIMIT)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)
@@ -267,7 +264,7 @@ def _order(mesh: Quantized, optimizer: Any) -> Quantized:
     near = np.empty_like(flat)
     optimizer.optimize_vertex_cache(near, flat, len(flat), len(vertices))
     vertices, faces = _by_first_use(vertices, near.reshape(-1, 3).astype(np.int32))
-    # Turning a face changes the order of first use within it, so number again: its newest vertices then come last.
+    # Turning a face changes the order of first use within it, so number again.
     for _ in range(2):
         newest = faces.argmax(axis=1)
         faces = np.take_along_axis(faces, (newest[:, None] + np.array([1, 2, 3])) % 3, axis=1)
@@ -309,7 +306,7 @@ def _decode_faces(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
 
 def _decode_vertices(steps: NDArray[np.uint16], faces: NDArray[np.int32]) -> NDArray[np.uint16]:
     # Unsigned arithmetic wraps as it did when encoding.
-    total = (steps >> 1) ^ (0 - (steps & 1))
+    total: NDArray[np.uint16] = ((steps >> 1) ^ (0 - (steps & 1))).astype(np.uint16)
     parents = _parents(faces, len(steps))
     # Each round adds what the ancestor has summed up and doubles how far up the next ancestor is.
     while (parents >= 0).any():
@@ -321,7 +318,7 @@ def _decode_vertices(steps: NDArray[np.uint16], faces: NDArray[np.int32]) -> NDA
 
 
 def _parents(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """(V,) the vertex that each is coded from, -1 for none: the newest older one of its first face, or the last one."""
+    """(V,) the vertex each is coded from, -1 for none: its first face's newest older one, else the one before."""
     corners = faces.reshape(-1)
     newest = np.maximum.accumulate(corners)
     first = np.flatnonzero(np.concatenate([[True], newest[1:] > newest[:-1]]))
@@ -361,9 +358,42 @@ def _container(
     return b"".join([_MAGIC, struct.pack("<I", len(packed)), packed, *streams])
 
 
+def _shorten(meshes: list[Quantized], limit: int, bits: int, optimizer: Any) -> list[Quantized]:
+    shorter = (_simplify(mesh, limit, bits) if len(mesh[1]) > limit else mesh for mesh in meshes)
+    return [_order(mesh, optimizer) for mesh in shorter]
+
+
+def _estimate_limit(
+    meshes: list[Quantized], counts: NDArray[np.int64], max_bytes: int, bits: int, optimizer: Any
+) -> int:
+    """The largest limit that a sample of the meshes lets one expect to fit, within a hundredth."""
+    chosen = slice(0, None, max(1, len(meshes) // _SAMPLED))
+
+    def expected(limit: int) -> float:
+        size = sum(map(len, _encode(_shorten(meshes[chosen], limit, bits, optimizer))))
+        # The sample tells the bytes of a face; the faces of all meshes are known.
+        return size * float(np.minimum(counts, limit).sum() / np.minimum(counts[chosen], limit).sum())
+
+    low, high = _SMALLEST_LIMIT, max(int(counts.max()), _SMALLEST_LIMIT)
+    size = expected(high)
+    if size <= max_bytes:
+        return high
+    tried = high
+    while high - low > max(1, low // 100):
+        # Where it would fit if faces took as many bytes as they just did, but never at the very ends.
+        fitting = _limit_for(counts, 0.98 * np.minimum(counts, tried).sum() * max_bytes / size)
+        margin = max(1, (high - low) // 20)
+        tried = min(max(fitting, low + margin), high - margin)
+        size = expected(tried)
+        if 0.97 * max_bytes <= size <= 0.99 * max_bytes:
+            return tried
+        low, high = (tried, high) if size <= 0.99 * max_bytes else (low, tried)
+    return low
+
+
 def _limit_for(counts: NDArray[np.int64], total: float) -> int:
     """The largest limit that leaves at most `total` faces in all."""
-    low, high = _SMALLEST_LIMIT, int(counts.max())
+    low, high = _SMALLEST_LIMIT, max(int(counts.max()), _SMALLEST_LIMIT)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(counts, middle).sum() <= total else (low, middle - 1)

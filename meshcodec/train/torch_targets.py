@@ -1,8 +1,8 @@
 """Training targets in plain torch, for machines with a GPU and without the geometry libraries.
 
-The twin of `meshcodec.geometry.inside` and, through it, of `meshcodec.train.cache.make_sample`: the definition stays
-there, and this module answers the two questions that it asks of a mesh by brute force, every point against every
-triangle. The winding number is exact here and a tree's approximation there; they differ by less than 0.01.
+The twin of `meshcodec.geometry.inside` and, through it, of `meshcodec.train.cache.make_sample`: the definition
+stays there, and this module answers the two questions that it asks of a mesh by brute force, every point
+against every triangle. The winding number is exact here and a tree's approximation there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from meshcodec.train import cache
 from meshcodec.train.cache import Sample
 
 _PAIRS = {"cuda": 1 << 27, "cpu": 1 << 17}
-"""Pairs of a point and a triangle looked at in one go: what fills a GPU, and what fits a processor's cache."""
+"""Pairs of a point and a triangle looked at in one go: what fills a GPU, what fits a processor's cache."""
 
 _NO_AREA = 1e-14
 """Twice the area up to which a triangle is taken for its edges only; `classify` drops the same ones."""
@@ -30,7 +30,7 @@ Vector = tuple[Tensor, Tensor, Tensor]
 
 
 def winding_number(points: Tensor, corners: Tensor, pairs: int | None = None) -> Tensor:
-    """Generalized winding number of a triangle soup, by summing solid angles (van Oosterom and Strackee 1983).
+    """Generalized winding number of a triangle soup: sum of solid angles (van Oosterom, Strackee 1983).
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class Geometry:
         return definition.TargetField(surfaces, self.is_inside, self.unsigned_distance)
 
     def make_sample(self, vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int) -> Sample:
-        """See `meshcodec.train.cache.make_sample`; the same seed draws the same points and queries as there."""
+        """See `meshcodec.train.cache.make_sample`; a seed draws the same points and queries as there."""
         return cache.make_sample(vertices, faces, seed, self.is_inside, self.unsigned_distance)
 
     def _put(self, array: NDArray[np.float32]) -> Tensor:
@@ -147,7 +147,9 @@ class Geometry:
 
 def _chunks(points: Tensor, faces: int, pairs: int | None) -> Iterator[Tensor]:
     limit = pairs or _PAIRS.get(points.device.type, _PAIRS["cpu"])
-    yield from points.split(max(1, limit // max(1, faces))) if len(points) else ()
+    step = max(1, limit // max(1, faces))
+    for start in range(0, len(points), step):
+        yield points[start : start + step]
 
 
 def _components(vectors: Tensor) -> Vector:
