@@ -55,8 +55,10 @@ class ModelConfig:
     """Texels per side of the decoded planes."""
     plane_channels: tuple[int, int, int] = (64, 32, 16)
     """Channels of the planes at a quarter, half and the whole of `plane_side`."""
-    field_width: int = 64
-    """Hidden width of the MLP that turns plane features into a distance."""
+    field_width: int = 128
+    """Hidden width of the MLP that turns plane features and a position into a distance."""
+    field_frequencies: int = 4
+    """Octaves of the Fourier features of a query's position."""
     input_points: int = 4096
     """Surface points that the encoder is given."""
 

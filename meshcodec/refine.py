@@ -39,15 +39,15 @@ class Effort:
 
 EFFORTS = (
     Effort(0, 0),
-    Effort(25, 15_000),
+    Effort(20, 15_000),
     Effort(50, 20_000),
-    Effort(100, 30_000),
-    Effort(200, 40_000),
-    Effort(350, 60_000),
-    Effort(500, 80_000),
-    Effort(800, 100_000),
+    Effort(75, 30_000),
+    Effort(100, 40_000),
+    Effort(200, 60_000),
+    Effort(350, 80_000),
+    Effort(600, 100_000),
     Effort(1200, 120_000),
-    Effort(2000, 150_000),
+    Effort(2400, 150_000),
 )
 """Levels 0 to 9."""
 
@@ -67,7 +67,7 @@ def scales_begun(tokens: int, config: ModelConfig) -> int:
 
 
 def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[Tensor]:
-    """For each scale begun, (1, 3, n, n, 1): one where the prefix of `tokens` tokens has a token, else zero."""
+    """For each scale begun, (1, 3, n, n, 1): one where the prefix of `tokens` has a token, else zero."""
     masks = []
     for number in range(scales_begun(tokens, config)):
         side, count = config.scale_sides[number], config.scale_tokens[number]

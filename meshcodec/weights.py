@@ -75,7 +75,10 @@ class Registry:
 
     def default(self) -> WeightsEntry:
         """The model that encodes when none is named."""
-        return self.find(bytes.fromhex(self.default_id))
+        if self.default_id not in self.entries:
+            fault = f"the default model {self.default_id!r} is not among its models"
+            raise WeightsError(f"{self.folder}: {fault}", REMEDY)
+        return self.entries[self.default_id]
 
     def find(self, model_id: bytes) -> WeightsEntry:
         """The model of a ``.vat`` header. Raises WeightsError when it is not here."""

@@ -1,4 +1,4 @@
-"""The targets in torch against the definition in the geometry libraries, and training without those libraries."""
+"""Targets in torch against the definition in the geometry libraries, and training without those libraries."""
 
 from __future__ import annotations
 
@@ -297,8 +297,8 @@ def test_training_needs_none_of_the_libraries_that_the_machine_lacks(tmp_path: P
     recipe.write_text(json.dumps(dataclasses.asdict(config)))
     out, scratch = tmp_path / "out", tmp_path / "scratch"
 
-    def call(*more: str) -> str:
-        command = [
+    def call() -> str:
+        command: list[str | Path] = [
             sys.executable,
             "-c",
             PROGRAM,
@@ -312,7 +312,7 @@ def test_training_needs_none_of_the_libraries_that_the_machine_lacks(tmp_path: P
         ]
         environment = {**os.environ, "PYTHONPATH": str(Path(meshcodec.__file__).parents[1])}
         done = subprocess.run(
-            [*command, "--minutes", "60", "--device", "cpu", *more],
+            [*command, "--minutes", "60", "--device", "cpu"],
             env=environment,
             capture_output=True,
             text=True,
@@ -330,7 +330,7 @@ def test_training_needs_none_of_the_libraries_that_the_machine_lacks(tmp_path: P
     assert len(files) <= 8
     assert all(path.stat().st_size < 16 * 2**20 for path in files)
 
-    # The machine is another one: its scratch folder is empty but for the samples, and only the pieces went along.
+    # As on another machine that has the samples, where only the pieces of the checkpoint went along.
     (scratch / "run" / "checkpoint.pt").unlink()
     recipe.write_text(json.dumps(dataclasses.asdict(dataclasses.replace(config, steps=14))))
     written = {path: path.stat().st_mtime_ns for path in (scratch / "cache").iterdir()}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from meshcodec.config import EXTENT, PLANES, TRUNCATION, ModelConfig
 from meshcodec.model.encoder import PLANE_AXES
-from meshcodec.model.layers import ResidualConv, SlabBlock, patchify, unpatchify
+from meshcodec.model.layers import ResidualConv, SlabBlock, fourier_features, patchify, unpatchify
 
 
 class TriplaneDecoder(nn.Module):
@@ -58,13 +58,23 @@ class TriplaneDecoder(nn.Module):
 
 
 class FieldHead(nn.Module):
-    """Planes and query points to truncated signed distances: bilinear lookups, concatenated, and an MLP."""
+    """Planes and query points to truncated signed distances: bilinear lookups and the position, and an MLP.
+
+    With the position beside them, the features of one plane can say at which depths behind a texel the solid
+    lies; from features alone the field is drawn to the common part of three silhouettes.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         C, width = config.plane_channels[-1], config.field_width
+        self.octaves = config.field_frequencies
+        position = 3 * (1 + 2 * self.octaves)
         self.mlp = nn.Sequential(
-            nn.Linear(PLANES * C, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1)
+            nn.Linear(PLANES * C + position, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, 1),
         )
 
     def forward(self, planes: Tensor, queries: Tensor) -> Tensor:
@@ -85,6 +95,7 @@ class FieldHead(nn.Module):
         grid = (queries[..., axes.flip(-1)] / EXTENT).transpose(1, 2).reshape(B * PLANES, n, 1, 2)
         sampled = F.grid_sample(planes.flatten(0, 1), grid, padding_mode="border", align_corners=False)
         features = sampled.view(B, PLANES * planes.shape[2], n).transpose(1, 2)
+        features = torch.cat([features, fourier_features(queries, self.octaves)], dim=-1)
         logits: Tensor = self.mlp(features).squeeze(-1).float()
         return logits
 

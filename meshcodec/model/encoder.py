@@ -32,7 +32,7 @@ class PointEncoder(nn.Module):
         self.config = config
         C, width, patch = config.point_channels, config.width, config.patch
         fourier = 3 * (1 + 2 * config.point_frequencies)
-        cell = C + C // 2 + 1
+        cell = C + C // 2 + 3
         side = config.latent_side // patch
         self.point = nn.Sequential(nn.Linear(fourier + 3, C), nn.GELU(), nn.Linear(C, C))
         self.offset = nn.Linear(C + 2, C)
@@ -72,7 +72,11 @@ class PointEncoder(nn.Module):
         return mu, log_variance.clamp(-12.0, 4.0)
 
     def _pool_cells(self, points: Tensor, features: Tensor) -> Tensor:
-        """(B, 3, S, S, 1.5 C + 1): mean and max over each cell's points, and the log of their number."""
+        """(B, 3, S, S, 1.5 C + 3): mean and max over each cell's points, log of their number, their reach.
+
+        The reach is the largest coordinate across the plane and the largest of its negative: the height maps
+        of both sides, given outright because a decoder that lacks them falls back to silhouettes.
+        """
         B, N, _ = points.shape
         side = self.config.latent_side
         scaled = ((points + EXTENT) * (side / (2 * EXTENT))).clamp(0, side - 1e-3)
@@ -84,8 +88,14 @@ class PointEncoder(nn.Module):
         values = F.gelu(self.offset(torch.cat([spread, offset.to(features.dtype)], dim=-1)))
         plane = torch.arange(B * PLANES, device=points.device).view(B, PLANES, 1)
         cell = (plane * side + corner[..., 0].long()) * side + corner[..., 1].long()
-        pooled, count = pool(values.reshape(-1, values.shape[-1]), cell.reshape(-1), B * PLANES * side * side)
-        return torch.cat([pooled, count.log1p()[:, None]], dim=-1).view(B, PLANES, side, side, -1)
+        bins = B * PLANES * side * side
+        pooled, count = pool(values.reshape(-1, values.shape[-1]), cell.reshape(-1), bins)
+        across = points[..., [2, 0, 1]].transpose(1, 2)  # (B, 3, N), the axis that each plane lacks
+        heights = torch.stack([across, -across], dim=-1).reshape(-1, 2).float()
+        wide = cell.reshape(-1, 1).expand(-1, 2)
+        reach = torch.zeros(bins, 2, device=points.device)
+        reach = reach.scatter_reduce(0, wide, heights, "amax", include_self=False)
+        return torch.cat([pooled, count.log1p()[:, None], reach], dim=-1).view(B, PLANES, side, side, -1)
 
     def _pool_groups(self, points: Tensor, features: Tensor, fourier: Tensor) -> Tensor:
         """(B, groups, width): points pooled around the first `groups` of them, which come in random order."""

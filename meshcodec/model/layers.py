@@ -39,8 +39,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.project(self.attend(self.qkv(self.norm1(x))))
-        x = x + self.down(F.gelu(self.up(self.norm2(x))))
-        return x
+        residual: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
+        return x + residual
 
     def attend(self, qkv: Tensor) -> Tensor:
         """(B, T, 3 * width) queries, keys and values -> (B, T, width): every token sees every token."""

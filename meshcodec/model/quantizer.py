@@ -101,7 +101,7 @@ class MultiScaleQuantizer(nn.Module):
 
     @torch.no_grad()
     def project(self, z: Tensor) -> list[Tensor]:
-        """Unbounded digits of each scale, (B, 3, n, n, D); each codes what the rounded ones before it left."""
+        """Unbounded digits of each scale, (B, 3, n, n, D); each codes what the rounded ones before left."""
         total, digits = torch.zeros_like(z), []
         for codec in self.codecs():
             digits.append(codec.project(z - total))

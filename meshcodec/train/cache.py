@@ -78,9 +78,10 @@ class Samples(Protocol):
 def query_points(
     points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Where distances are asked for: mostly close to the surface, (near + middle + uniform, 3) float32, in this order.
+    """Where distances are asked for, mostly close to the surface.
 
-    `points` (P, 3) are samples of the surface; the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
+    Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface; the
+    offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
     """
     around_near = points[rng.integers(0, len(points), near)] + rng.normal(scale=NEAR_SIGMA, size=(near, 3))
     around_middle = points[rng.integers(0, len(points), middle)] + rng.normal(
@@ -88,7 +89,8 @@ def query_points(
     )
     everywhere = rng.uniform(-EXTENT, EXTENT, (uniform, 3))
     queries = np.concatenate([around_near, around_middle, everywhere])
-    return np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
+    return clipped
 
 
 def make_sample(
@@ -110,7 +112,8 @@ def make_sample(
 
 
 def _to_grid(points: NDArray[np.floating]) -> NDArray[np.int16]:
-    return np.clip(np.rint(points * (32767 / EXTENT)), -32767, 32767).astype(np.int16)
+    grid: NDArray[np.int16] = np.clip(np.rint(points * (32767 / EXTENT)), -32767, 32767).astype(np.int16)
+    return grid
 
 
 def from_grid(points: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -172,7 +175,8 @@ def _write_planned(number: int) -> int:
 def write_block(block: Block, sampler: Sampler = make_sample) -> int:
     """Sample the meshes of a block and write it; returns how many were left out because they hold nothing."""
     stem, split, items = block
-    samples, kept = [], []
+    samples: list[Sample] = []
+    kept: list[CorpusItem] = []
     for item in items:
         try:
             vertices, faces = item.load()
@@ -224,7 +228,7 @@ class SampleCache:
         return len(self._rows)
 
     def arrays(self) -> tuple[list[NDArray[np.generic]], ...]:
-        """The four arrays of each block: points, normals, queries, distances, in the order of `__getitem__`."""
+        """Points, normals, queries and distances of each block; its rows in the order of `__getitem__`."""
         blocks = list(self._blocks.values())
         return tuple([block[field] for block in blocks] for field in range(4))
 

@@ -59,8 +59,8 @@ log = logging.getLogger(__name__)
 class DeviceBatches:
     """Batches drawn, turned and refitted on the device, from a cache that lies in its memory.
 
-    A `meshcodec.train.loop.BatchSource` that draws as `meshcodec.train.data.training_batches` does, from another
-    random stream.
+    A `meshcodec.train.loop.BatchSource` that draws as `meshcodec.train.data.training_batches` does, but from
+    another random stream.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class DeviceBatches:
         """Nothing: the cache was whole."""
 
     def thin(self, rows: Tensor, stream: torch.Generator) -> Batch:
-        """Random runs of the points and of each kind of query of (B,) meshes; see `meshcodec.train.data.thin`."""
+        """Random runs of points and of each kind of query of (B,) meshes; see `meshcodec.train.data.thin`."""
         points, queries = self._config.points, self._config.queries
         chosen = _runs(len(rows), self.points.shape[1], points, stream)
         columns, first = [], 0

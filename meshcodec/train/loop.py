@@ -53,7 +53,7 @@ def field_loss(logits: Tensor, distances: Tensor, sign_weight: float) -> tuple[T
 
     Returns
     -------
-    loss, distance_loss : scalars; the second is mean |error| of truncated distances in units of the truncation
+    loss, distance_loss : scalars; the second is mean |error| of truncated distances, in truncations
     """
     target = distances.clamp(-TRUNCATION, TRUNCATION)
     distance_loss = (to_distance(logits) - target).abs().mean() / TRUNCATION
@@ -93,7 +93,7 @@ class Objective(nn.Module):
         return loss + self.config.kl_weight * kl, parts
 
     def _draw_prefixes(self, count: int) -> Tensor:
-        """(count,) scales kept of each mesh: a size of the ladder nine times in ten, else any number (nested dropout)."""
+        """(count,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
         ladder = torch.tensor(self.ladder)
         # The smallest files are the hardest and the ones that matter most.
         weights = torch.linspace(1.5, 1.0, len(ladder))
@@ -111,7 +111,9 @@ class Objective(nn.Module):
 
 
 @torch.no_grad()
-def validate(model: VariationalTokenizer, batches: list[Batch], ladder: list[int], quantized: bool) -> dict[str, float]:
+def validate(
+    model: VariationalTokenizer, batches: list[Batch], ladder: list[int], quantized: bool
+) -> dict[str, float]:
     """Distance loss on held-out meshes, for each size of the ladder and without quantization."""
     device = next(model.parameters()).device
     totals: dict[str, float] = {}
@@ -191,7 +193,7 @@ class Trainer:
     ----------
     config : recipe
     cache : folder of `meshcodec.train.cache`, or another source of batches
-    out : folder of the run; ``checkpoint.pt`` and ``log.jsonl`` are written there, and an existing checkpoint resumed
+    out : folder of the run, where ``checkpoint.pt`` and ``log.jsonl`` go; an existing checkpoint is resumed
     start_from : state of a model to start from when there is no checkpoint
     """
 
@@ -231,13 +233,15 @@ class Trainer:
     def _make_optimizer(self) -> torch.optim.AdamW:
         matrices = [p for p in self.objective.parameters() if p.ndim >= 2]
         others = [p for p in self.objective.parameters() if p.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": self.config.weight_decay},
-                  {"params": others, "weight_decay": 0.0}]
+        groups = [
+            {"params": matrices, "weight_decay": self.config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
 
     @property
     def position(self) -> float:
-        """Where in the recipe the run is, in steps of the recipe: by steps taken, or by time where that is budgeted."""
+        """Where in the recipe the run is, in its steps: by steps taken, or by time where that is budgeted."""
         if self.config.budget_seconds:
             return self.config.steps * self.elapsed / self.config.budget_seconds
         return self.step
@@ -250,10 +254,19 @@ class Trainer:
     def run(self, until: float = math.inf) -> dict[str, float]:
         """Train to the end of the recipe; returns the last validation losses.
 
-        Stops early, with a checkpoint to go on from, at SIGTERM, at SIGINT and when `time.monotonic` reaches `until`.
+        Stops early, with a checkpoint to go on from, at SIGTERM, at SIGINT and when `time.monotonic` reaches
+        `until`.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        previous = {number: signal.signal(number, self._on_signal) for number in numbers}
+        try:
+            losses = self._steps(until)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        return losses or self._validate()
+
+    def _steps(self, until: float) -> dict[str, float]:
         seed = hash((self.config.seed, self.step, self.rank)) & 0x7FFFFFFF
         batches = self.source.training(seed)
         if isinstance(self.source, CachedBatches):
@@ -283,11 +296,13 @@ class Trainer:
                 self._save()
                 saved = time.monotonic()
         self._save()
-        return losses or self._validate()
+        return losses
 
     def _train_step(self, batch: Batch) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.position, self.config)
+        loss: Tensor
+        parts: dict[str, Tensor]
         loss, parts = self.objective(batch, self.calibrated)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -305,7 +320,7 @@ class Trainer:
 
     @torch.no_grad()
     def _calibrate(self) -> None:
-        """Start the quantizer from the latents of the validation meshes' like: a few hundred training meshes."""
+        """Start the quantizer from the latents of a few hundred training meshes."""
         source = self.source.training(self.config.seed)
         latents = []
         for _ in range(max(1, 192 // self.config.batch)):
@@ -355,7 +370,8 @@ class Trainer:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         trained = json.loads(state["config"])["model"]
         if trained != json.loads(json.dumps(self.config.model.to_dict())):
-            raise UsageError(f"{self.checkpoint}: holds a model of another shape", "train into another folder")
+            fault = f"{self.checkpoint}: holds a model of another shape"
+            raise UsageError(fault, "train into another folder")
         self.objective.model.load_state_dict(state["model"])
         self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
@@ -399,8 +415,8 @@ def _start_distributed(device: torch.device) -> tuple[int, int]:
 def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
     """One all-reduce of all gradients in a single flat buffer.
 
-    A parameter that this process did not use counts as a gradient of zero: which scales are used is drawn anew in
-    each process, and all have to send the same number of values.
+    A parameter that this process did not use counts as a gradient of zero: which scales are used is drawn
+    anew in each process, and all have to send the same number of values.
     """
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -249,7 +249,7 @@ def _weld(vertices: NDArray[np.uint16], faces: NDArray[np.integer]) -> Quantized
 
 
 def _simplify(mesh: Quantized, limit: int, bits: int) -> Quantized:
-    """To `limit` faces or as near as the simplifier gets; the mesh itself when nothing would be left of it."""
+    """To `limit` faces or as near as the simplifier gets; the mesh itself when it would leave nothing."""
     simplify = _need("fast_simplification").simplify
     points, faces = simplify(mesh[0].astype(np.float32), mesh[1], target_count=limit)
     grid = np.clip(np.rint(points), 0, 2**bits - 1).astype(np.uint16)
@@ -318,7 +318,7 @@ def _decode_vertices(steps: NDArray[np.uint16], faces: NDArray[np.int32]) -> NDA
 
 
 def _parents(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """(V,) the vertex each is coded from, -1 for none: its first face's newest older one, else the one before."""
+    """(V,) the vertex each is coded from, or -1: its first face's newest older one, else the one before."""
     corners = faces.reshape(-1)
     newest = np.maximum.accumulate(corners)
     first = np.flatnonzero(np.concatenate([[True], newest[1:] > newest[:-1]]))

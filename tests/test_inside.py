@@ -1,0 +1,197 @@
+"""What is inside, which faces bound it, and the distances that follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from numpy.typing import NDArray
+
+from meshcodec.geometry.inside import (
+    SHEET_HALF_THICKNESS,
+    FaceKind,
+    Surfaces,
+    TargetField,
+    classify,
+    is_inside,
+)
+
+
+def ball(subdivisions: int = 3, radius: float = 1.0) -> trimesh.Trimesh:
+    mesh: trimesh.Trimesh = trimesh.creation.icosphere(subdivisions=subdivisions, radius=radius)
+    return mesh
+
+
+def classified(mesh: trimesh.Trimesh) -> Surfaces:
+    return classify(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+
+
+def fine_box(low: tuple[float, float, float], high: tuple[float, float, float]) -> trimesh.Trimesh:
+    """A box in faces of edges below 0.1."""
+    mesh: trimesh.Trimesh = trimesh.creation.box(bounds=[low, high]).subdivide_to_size(0.1)
+    return mesh
+
+
+def joined(one: trimesh.Trimesh, other: trimesh.Trimesh) -> Surfaces:
+    """The faces of both, those of the first mesh first."""
+    vertices = np.concatenate([one.vertices, other.vertices])
+    return classify(vertices, np.concatenate([one.faces, other.faces + len(one.vertices)]))
+
+
+def square(cells: int = 10) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The open square [-1, 1]² at z = 0."""
+    line = np.linspace(-1, 1, cells + 1)
+    x, y = np.meshgrid(line, line, indexing="ij")
+    corner = np.arange((cells + 1) ** 2).reshape(cells + 1, cells + 1)
+    a, b, c, d = (corner[i : i + cells, j : j + cells].ravel() for i, j in ((0, 0), (1, 0), (1, 1), (0, 1)))
+    vertices = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
+    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+
+
+def outward(surfaces: Surfaces) -> NDArray[np.bool_]:
+    """(F,) whether each normal of a star-shaped mesh about the origin points away from it."""
+    centers = surfaces.vertices[surfaces.faces].mean(axis=1)
+    out: NDArray[np.bool_] = np.einsum("fx,fx->f", centers, surfaces.normals) > 0
+    return out
+
+
+# ---- kinds
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_ball_is_solid_with_normals_to_the_outside(flipped: bool) -> None:
+    mesh = ball()
+    if flipped:
+        mesh.invert()
+    surfaces = classified(mesh)
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    assert outward(surfaces).all()
+    np.testing.assert_allclose(np.linalg.norm(surfaces.normals, axis=1), 1, atol=1e-6)
+    assert surfaces.areas.sum() == pytest.approx(mesh.area, rel=1e-6)
+
+
+def test_an_open_square_is_a_sheet() -> None:
+    surfaces = classify(*square())
+    assert (surfaces.kinds == FaceKind.SHEET).all()
+    assert surfaces.carried.all()
+
+
+def test_the_walls_of_a_thin_cup_are_sheets() -> None:
+    """Walls 0.004 thick, a shell of them without a lid: too thin to hold an inside between the two tests."""
+    outer = trimesh.creation.cylinder(radius=1, height=2, sections=48)
+    inner = trimesh.creation.cylinder(radius=0.996, height=1.996, sections=48)
+    inner.apply_translation([0, 0, 0.002])
+    inner.invert()
+    walls = []
+    for part, top in ((outer, 1.0), (inner, 1.0)):
+        part.update_faces(part.triangles_center[:, 2] < top - 1e-6)
+        walls.append(part)
+    surfaces = joined(*walls)
+    assert (surfaces.kinds == FaceKind.SHEET).all()
+
+
+def test_a_cup_of_a_single_wall_counts_as_full() -> None:
+    """Below its rim the opening is less than half of all directions, so it is more inside than outside."""
+    mesh = ball()
+    mesh.update_faces(mesh.triangles_center[:, 2] < 0)
+    mesh.remove_unreferenced_vertices()
+    surfaces = classified(mesh)
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    assert outward(surfaces).all()
+    probes = np.array([[0, 0, -0.1], [0.6, 0, -0.2], [0, 0, 0.1], [0, 0, -1.1]], dtype=np.float32)
+    assert is_inside(surfaces.vertices, surfaces.faces, probes).tolist() == [True, True, False, False]
+
+
+def test_what_is_hidden_in_another_solid_is_interior() -> None:
+    left, right = fine_box((-1, -0.4, -0.4), (0.3, 0.4, 0.4)), fine_box((-0.3, -0.5, -0.3), (1, 0.3, 0.5))
+    surfaces = joined(left, right)
+    centers = surfaces.vertices[surfaces.faces].mean(axis=1)
+    margin = 0.1  # faces that cross the other box's surface may count as either
+    for part, other in ((slice(0, len(left.faces)), right), (slice(len(left.faces), None), left)):
+        inner = ((centers > other.bounds[0] + margin) & (centers < other.bounds[1] - margin)).all(axis=1)
+        outer = ((centers < other.bounds[0] - margin) | (centers > other.bounds[1] + margin)).any(axis=1)
+        hidden, shown = surfaces.kinds[part][inner[part]], surfaces.kinds[part][outer[part]]
+        assert len(hidden) > 20
+        assert len(shown) > 100
+        assert (hidden == FaceKind.INTERIOR).all()
+        assert (shown == FaceKind.SOLID).all()
+    assert not surfaces.carried[surfaces.kinds == FaceKind.INTERIOR].any()
+
+
+def test_a_shell_within_a_ball_is_interior_and_out_of_the_target() -> None:
+    inner, outer = ball(2, 0.4), ball(3)
+    surfaces = joined(outer, inner)
+    assert (surfaces.kinds[: len(outer.faces)] == FaceKind.SOLID).all()
+    assert (surfaces.kinds[len(outer.faces) :] == FaceKind.INTERIOR).all()
+    points = np.array([[0, 0, 0.4], [0, 0, 0]])
+    alone = TargetField(classified(outer))(points)
+    np.testing.assert_allclose(TargetField(surfaces)(points), alone, atol=1e-6)
+
+
+def test_duplicated_faces_change_nothing() -> None:
+    mesh = ball()
+    twice = np.concatenate([mesh.faces, mesh.faces])
+    surfaces = classify(np.asarray(mesh.vertices), twice)
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    assert outward(surfaces).all()
+    points = np.random.default_rng(0).uniform(-1, 1, (200, 3))
+    once = TargetField(classified(mesh))(points)
+    np.testing.assert_allclose(TargetField(surfaces)(points), once, atol=1e-5)
+
+
+def test_coincident_opposite_faces_are_sheets() -> None:
+    mesh = ball(2)
+    both = np.concatenate([mesh.faces, mesh.faces[:, ::-1]])
+    assert (classify(np.asarray(mesh.vertices), both).kinds == FaceKind.SHEET).all()
+
+
+def test_faces_without_area_are_dropped_unless_there_are_no_others() -> None:
+    mesh = ball(1)
+    slivers = np.array([[0, 1, 1], [2, 2, 2]])
+    surfaces = classify(np.asarray(mesh.vertices), np.concatenate([mesh.faces, slivers]))
+    assert len(surfaces.faces) == len(mesh.faces)
+    only = classify(np.asarray(mesh.vertices), slivers)
+    assert len(only.faces) == 2
+    assert np.isfinite(only.normals).all()
+
+
+# ---- distances
+
+
+def test_the_distance_of_a_ball_is_the_analytic_one() -> None:
+    mesh = ball(4)
+    sagitta = 1 - np.linalg.norm(mesh.triangles_center, axis=1).min()  # how far faces lie within the sphere
+    assert sagitta < 0.003
+    points = np.random.default_rng(0).uniform(-1.05, 1.05, (2000, 3))
+    analytic = np.linalg.norm(points, axis=1) - 1
+    error = TargetField(classified(mesh))(points) - analytic
+    assert error.max() < sagitta + 1e-5
+    assert error.min() > -1e-5
+    flipped = mesh.copy()
+    flipped.invert()
+    np.testing.assert_allclose(TargetField(classified(flipped))(points), error + analytic, atol=1e-6)
+
+
+def test_a_sheet_has_a_thickness() -> None:
+    field = TargetField(classify(*square()))
+    heights = np.array([0, 0.002, SHEET_HALF_THICKNESS, 0.02, -0.5])
+    points = np.stack([np.full(5, 0.03), np.full(5, 0.11), heights], axis=1)
+    np.testing.assert_allclose(field(points), np.abs(heights) - SHEET_HALF_THICKNESS, atol=1e-6)
+
+
+def test_solids_are_not_inflated_by_sheets() -> None:
+    mesh = ball(3, 0.3)
+    vertices, faces = square()
+    together = np.concatenate([mesh.vertices, vertices + np.array([0, 0, 0.8])])
+    surfaces = classify(together, np.concatenate([mesh.faces, faces + len(mesh.vertices)]))
+    assert (surfaces.kinds[: len(mesh.faces)] == FaceKind.SOLID).all()
+    assert (surfaces.kinds[len(mesh.faces) :] == FaceKind.SHEET).all()
+    points = np.array([[0, 0, -0.3], [0, 0, 0], [0.5, 0.5, 0.8]])
+    expected = [0, -0.3, -SHEET_HALF_THICKNESS]
+    np.testing.assert_allclose(TargetField(surfaces)(points), expected, atol=0.004)
+
+
+def test_no_points_give_no_distances() -> None:
+    surfaces = classified(ball(1))
+    assert TargetField(surfaces)(np.zeros((0, 3))).shape == (0,)
+    assert is_inside(surfaces.vertices, surfaces.faces, np.zeros((0, 3), np.float32)).shape == (0,)

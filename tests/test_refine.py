@@ -1,0 +1,171 @@
+"""Refinement of tokens for one mesh, and how many tokens a file of a size holds."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import BALL_RADIUS, TINY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshcodec.api import token_budget
+from meshcodec.config import EXTENT, SIZES, ModelConfig
+from meshcodec.container import VatFile
+from meshcodec.errors import UsageError
+from meshcodec.model import VariationalTokenizer
+from meshcodec.refine import EFFORTS, refine, scales_begun, token_masks
+from meshcodec.weights import Registry, load_model
+
+CPU = torch.device("cpu")
+Pool = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_weights: Path) -> VariationalTokenizer:
+    return load_model(Registry(tiny_weights).default())
+
+
+def pool(radius: float, count: int = 3000) -> Pool:
+    """(1, count, 3) points about a sphere and their (1, count) distances to it."""
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(1, count, 3))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    points = np.clip(directions * (radius + rng.normal(scale=0.05, size=(1, count, 1))), -EXTENT, EXTENT)
+    distances = np.linalg.norm(points, axis=-1) - radius
+    return points.astype(np.float32), distances.astype(np.float32)
+
+
+def first_guess(batch: int = 1, seed: int = 0) -> list[Tensor]:
+    made = torch.Generator().manual_seed(seed)
+    return [torch.randn(batch, 3, side, side, 4, generator=made) for side in TINY.scale_sides]
+
+
+# ---- prefixes
+
+
+def test_masks_end_within_a_scale() -> None:
+    assert TINY.scale_ends() == (3, 15, 63)
+    masks = token_masks(20, TINY, CPU)
+    assert [m.shape for m in masks] == [(1, 3, side, side, 1) for side in (1, 2, 4)]
+    assert [int(m.sum()) for m in masks] == [3, 12, 5]
+    assert masks[2].flatten()[:6].tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_digits_of_a_prefix_are_those_of_the_whole_under_its_masks(model: VariationalTokenizer) -> None:
+    """What is optimized is what will be decoded."""
+    made = torch.Generator().manual_seed(0)
+    whole = torch.randint(256, (1, TINY.max_tokens), generator=made).to(torch.uint8)
+    for tokens in range(1, TINY.max_tokens + 1):
+        masks = token_masks(tokens, TINY, CPU)
+        assert len(masks) == scales_begun(tokens, TINY)
+        assert sum(int(m.sum()) for m in masks) == tokens
+        prefix = model.quantizer.to_digits(whole[:, :tokens])
+        masked = [d * m for d, m in zip(model.quantizer.to_digits(whole), masks, strict=False)]
+        assert all(torch.equal(a, b) for a, b in zip(prefix, masked, strict=True))
+
+
+@pytest.mark.parametrize(("tokens", "scales"), [(1, 1), (3, 1), (4, 2), (15, 2), (16, 3), (63, 3)])
+def test_a_scale_begins_with_its_first_token(tokens: int, scales: int) -> None:
+    assert scales_begun(tokens, TINY) == scales
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [(512, 471), (1024, 978), (2048, 1950), (4096, 3978), (700, 669), (64, 33), (513, 482), (5000, 3978)],
+)
+def test_ladder_sizes_end_at_a_scale_and_others_are_filled(size: int, tokens: int) -> None:
+    config = ModelConfig()
+    assert token_budget(size, config) == tokens
+    if size in SIZES.values():
+        assert tokens in config.scale_ends()
+
+
+@settings(deadline=None)
+@given(st.integers(64, 5000))
+def test_no_file_is_larger_than_asked_for(size: int) -> None:
+    config = ModelConfig()
+    tokens = token_budget(size, config)
+    assert 1 <= tokens <= config.max_tokens
+    data = VatFile(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), 1.0).to_bytes()
+    assert len(data) <= size
+    if size not in SIZES.values() and tokens < config.max_tokens:
+        assert len(data) == size
+
+
+@pytest.mark.parametrize("size", [-1, 0, 63])
+def test_too_small_a_size_is_refused(size: int) -> None:
+    with pytest.raises(UsageError):
+        token_budget(size, ModelConfig())
+
+
+# ---- refinement
+
+
+def test_efforts_grow() -> None:
+    assert len(EFFORTS) == 10
+    for lower, higher in itertools.pairwise(EFFORTS):
+        assert lower.steps < higher.steps
+        assert lower.queries < higher.queries
+
+
+@pytest.mark.parametrize(("tokens", "scales"), [(TINY.max_tokens, 3), (20, 3), (15, 2), (2, 1)])
+def test_no_steps_leave_the_digits_alone(model: VariationalTokenizer, tokens: int, scales: int) -> None:
+    digits = first_guess()
+    refined = refine(model, digits, *pool(BALL_RADIUS), tokens, [], 0)
+    assert len(refined) == scales
+    for before, after in zip(digits, refined, strict=False):
+        assert torch.equal(before, after)
+
+
+def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    digits = first_guess()
+    kept = [d.clone() for d in digits]
+    steps, losses = 40, []
+    refined = refine(
+        model,
+        digits,
+        *pool(0.95 * BALL_RADIUS),
+        TINY.max_tokens,
+        [],
+        steps,
+        progress=lambda done, total, loss: losses.append((done, total, loss)),
+    )
+    assert [done for done, _, _ in losses] == list(range(1, steps + 1))
+    assert {total for _, total, _ in losses} == {steps}
+    first, last = (np.mean([loss for _, _, loss in part]) for part in (losses[:5], losses[-5:]))
+    assert last < 0.98 * first
+    assert any(not torch.equal(a, b) for a, b in zip(refined, kept, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(digits, kept, strict=True))  # the caller's are not touched
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_seed_decides(model: VariationalTokenizer) -> None:
+    def run(seed: int) -> list[Tensor]:
+        return refine(model, first_guess(), *pool(0.9), 30, [1, 2], 6, seed)
+
+    first, again, other = run(1), run(1), run(2)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_digits_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> None:
+    digits, tokens = first_guess(), 20
+    refined = refine(model, digits, *pool(0.9), tokens, [], 3)
+    moved = [(a != b).any(-1, keepdim=True) for a, b in zip(digits, refined, strict=False)]
+    for mask, change in zip(token_masks(tokens, TINY, CPU), moved, strict=True):
+        assert torch.equal(change, mask.bool())
+
+
+def test_an_error_of_the_progress_comes_through(model: VariationalTokenizer) -> None:
+    def stop(done: int, total: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refine(model, first_guess(), *pool(0.9), 30, [], 5, progress=stop)
