@@ -517,7 +517,7 @@ def run(
     _log_to_stderr()
     _say(f"training on {chosen} ({reason})")
     trainer.run()
-    if trainer.step < config.steps:
+    if not trainer.finished:
         _say(f"stopped at step {trainer.step} of {config.steps}; the same command goes on from here")
         ctx.exit(130)
 

@@ -195,3 +195,12 @@ def test_no_points_give_no_distances() -> None:
     surfaces = classified(ball(1))
     assert TargetField(surfaces)(np.zeros((0, 3))).shape == (0,)
     assert is_inside(surfaces.vertices, surfaces.faces, np.zeros((0, 3), np.float32)).shape == (0,)
+
+
+def test_inside_a_thin_closed_plate_the_faces_are_near_not_the_rim() -> None:
+    plate = trimesh.creation.box((2.0, 2.0, 0.006)).subdivide().subdivide().subdivide()
+    field = TargetField(classify(plate.vertices, plate.faces))
+    depth = np.array([0.0, 0.001, 0.002], dtype=np.float32)
+    points = np.stack([np.zeros(3, np.float32), np.zeros(3, np.float32), depth], axis=1)
+    # The nearest face is 0.003 - depth away and thickened outwards.
+    assert field(points) == pytest.approx((0.003 - depth) - SHEET_HALF_THICKNESS, abs=1e-5)

@@ -169,6 +169,22 @@ def test_points_fall_into_the_cells_of_their_coordinates() -> None:
     assert (cells[0].abs().amax(-1) > 0).equal(count > 0)
 
 
+def test_cells_know_how_far_their_points_reach() -> None:
+    """The largest coordinate across the plane and the largest of its negative, below zero or not."""
+    encoder, channels = PointEncoder(TINY), TINY.point_channels
+    points = torch.tensor([[0.1, 0.1, -0.7], [0.11, 0.11, -0.2], [0.12, 0.12, -0.5]])
+    with torch.no_grad():
+        cells = encoder._pool_cells(points[None], torch.ones(1, 3, channels))
+    reach = cells[0, 0, ..., -2:]  # of the xy plane, whose points lie in one cell
+    assert reach.abs().amax(-1).count_nonzero() == 1
+    assert reach.flatten(0, 1)[reach.abs().amax(-1).argmax()].tolist() == pytest.approx([-0.2, 0.7])
+    one = torch.tensor([0.1, -0.4, 0.8])
+    with torch.no_grad():
+        cells = encoder._pool_cells(one.view(1, 1, 3), torch.ones(1, 1, channels))
+    lacking = [3 - a - b for a, b in PLANE_AXES]
+    assert cells[0, ..., -2].sum((1, 2)).tolist() == pytest.approx(one[lacking].tolist())
+
+
 # ---- field head and decoder
 
 

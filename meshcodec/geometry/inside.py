@@ -168,12 +168,13 @@ class TargetField:
         target = np.full(len(points32), np.inf, dtype=np.float32)
         if len(points32) == 0:
             return target
+        to_sheet = self._unsigned(points32, self._sheet) if len(self._sheet) else target
         if len(self._solid):
             distance = self._unsigned(points32, self._solid)
             inside = self._inside_of(self._surfaces.vertices, self._surfaces.faces, points32)
-            target = np.where(inside, -distance, distance)
-        if len(self._sheet):
-            target = np.minimum(target, self._unsigned(points32, self._sheet) - SHEET_HALF_THICKNESS)
+            # The faces of a thin closed plate are sheets and only its rim is solid: from inside, the faces are near.
+            target = np.where(inside, -np.minimum(distance, to_sheet), distance)
+        target = np.minimum(target, to_sheet - np.float32(SHEET_HALF_THICKNESS))
         return target.astype(np.float32)
 
     def _unsigned(self, points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ class FieldHead(nn.Module):
         Parameters
         ----------
         planes : (B, 3, C, P, P)
-        queries : (B, n, 3) float32 in [-EXTENT, EXTENT]; outside of it the border counts
+        queries : (B, n, 3) float32 in [-EXTENT, EXTENT]; outside of it the planes' border texels count
 
         Returns
         -------

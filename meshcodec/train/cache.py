@@ -80,8 +80,8 @@ def query_points(
 ) -> NDArray[np.float32]:
     """Where distances are asked for, mostly close to the surface.
 
-    Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface; the
-    offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
+    Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface;
+    the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
     """
     around_near = points[rng.integers(0, len(points), near)] + rng.normal(scale=NEAR_SIGMA, size=(near, 3))
     around_middle = points[rng.integers(0, len(points), middle)] + rng.normal(
