@@ -23,11 +23,10 @@ from meshcodec.geometry.extract import Extraction, extract, extract_dense
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import Placement, placement_of
-from meshcodec.geometry.sample import sample_surface
+from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.metrics import Reference
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, Progress, refine, scales_begun
-from meshcodec.train.cache import query_points
 from meshcodec.weights import Registry, WeightsEntry, load_model
 
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh

@@ -172,7 +172,7 @@ class TargetField:
         if len(self._solid):
             distance = self._unsigned(points32, self._solid)
             inside = self._inside_of(self._surfaces.vertices, self._surfaces.faces, points32)
-            # The faces of a thin closed plate are sheets and only its rim is solid: from inside, the faces are near.
+            # Of a thin closed plate only the rim is solid, the faces are sheets: from inside, these are near.
             target = np.where(inside, -np.minimum(distance, to_sheet), distance)
         target = np.minimum(target, to_sheet - np.float32(SHEET_HALF_THICKNESS))
         return target.astype(np.float32)

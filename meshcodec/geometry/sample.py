@@ -10,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from meshcodec.config import EXTENT
 from meshcodec.geometry.inside import Surfaces
 
 SHARP_ANGLE = np.deg2rad(15.0)
+NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
+"""Standard deviations of query points about the surface, in the unit frame."""
 
 
 def sample_surface(
@@ -43,6 +46,24 @@ def sample_surface(
         area_normals = np.concatenate([area_normals, edge_normals[pick, side]])
     order = rng.permutation(count)
     return area_points[order].astype(np.float32), area_normals[order].astype(np.float32)
+
+
+def query_points(
+    points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Where distances are asked for, mostly close to the surface.
+
+    Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface;
+    the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
+    """
+    around_near = points[rng.integers(0, len(points), near)] + rng.normal(scale=NEAR_SIGMA, size=(near, 3))
+    around_middle = points[rng.integers(0, len(points), middle)] + rng.normal(
+        scale=MIDDLE_SIGMA, size=(middle, 3)
+    )
+    everywhere = rng.uniform(-EXTENT, EXTENT, (uniform, 3))
+    queries = np.concatenate([around_near, around_middle, everywhere])
+    clipped: NDArray[np.float32] = np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
+    return clipped
 
 
 def _weighted(weights: NDArray[np.floating], count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -35,13 +35,12 @@ from meshcodec.geometry.inside import (
     is_inside,
     unsigned_distance,
 )
-from meshcodec.geometry.sample import sample_surface
+from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.train.corpus import CorpusItem, is_validation
 
 POINTS = 8192
 NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
 QUERIES = NEAR + MIDDLE + UNIFORM
-NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
 MAX_DISTANCE = 0.25
 """Distances are kept up to this magnitude; the decoder's truncation is well below it."""
 
@@ -73,24 +72,6 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
-
-
-def query_points(
-    points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Where distances are asked for, mostly close to the surface.
-
-    Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface;
-    the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
-    """
-    around_near = points[rng.integers(0, len(points), near)] + rng.normal(scale=NEAR_SIGMA, size=(near, 3))
-    around_middle = points[rng.integers(0, len(points), middle)] + rng.normal(
-        scale=MIDDLE_SIGMA, size=(middle, 3)
-    )
-    everywhere = rng.uniform(-EXTENT, EXTENT, (uniform, 3))
-    queries = np.concatenate([around_near, around_middle, everywhere])
-    clipped: NDArray[np.float32] = np.clip(queries, -EXTENT, EXTENT).astype(np.float32)
-    return clipped
 
 
 def make_sample(
