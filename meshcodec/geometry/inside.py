@@ -165,7 +165,7 @@ class TargetField:
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         points32 = np.ascontiguousarray(points, dtype=np.float32)
-        target = np.full(len(points32), np.inf, dtype=np.float32)
+        target: NDArray[np.float32] = np.full(len(points32), np.inf, dtype=np.float32)
         if len(points32) == 0:
             return target
         to_sheet = self._unsigned(points32, self._sheet) if len(self._sheet) else target
@@ -175,7 +175,7 @@ class TargetField:
             # Of a thin closed plate only the rim is solid, the faces are sheets: from inside, these are near.
             target = np.where(inside, -np.minimum(distance, to_sheet), distance)
         target = np.minimum(target, to_sheet - np.float32(SHEET_HALF_THICKNESS))
-        return target.astype(np.float32)
+        return np.asarray(target, dtype=np.float32)
 
     def _unsigned(self, points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._unsigned_of(points, self._surfaces.vertices, faces)
