@@ -214,7 +214,7 @@ class Codec:
         data : a whole ``.vat`` file
         resolution : cells a side of the grid, 16 to 512
         tokens : use only this many of the file's tokens; all by default
-        dense : evaluate the field at every point of the grid, not coarse to fine; slow, gives the same mesh
+        dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
 
         Raises
         ------
