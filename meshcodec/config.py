@@ -104,8 +104,11 @@ class TrainConfig:
     """Meshes a step and process."""
     points: int = 4096
     """Surface points a mesh, at most the cache's."""
-    queries: int = 2048
-    """Query points a mesh, half near the surface, a third around it, the rest anywhere."""
+    queries: int = 3072
+    """Query points a mesh."""
+    query_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
+    """Shares of the queries near the surface, around it and anywhere. The last are what tells a surface that is
+    not there: they count in precision as much as the first do in recall."""
     learning_rate: float = 1.2e-3
     """Peak of the schedule: linear warm-up, constant, a cosine to a twentieth over the last `decay_share`."""
     warmup: int = 200

@@ -40,14 +40,14 @@ class Batch:
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-def thin(sample: Sample, points: int, queries: int, rng: np.random.Generator) -> Arrays:
+def thin(sample: Sample, config: TrainConfig, rng: np.random.Generator) -> Arrays:
     """A random run of a cached sample's points and one of each kind of query (their order is random)."""
-    start = rng.integers(0, len(sample.points) - points + 1)
-    chosen = slice(start, start + points)
+    start = rng.integers(0, len(sample.points) - config.points + 1)
+    chosen = slice(start, start + config.points)
     rows = []
     first = 0
-    for kind, share in ((NEAR, 1 / 2), (MIDDLE, 1 / 3), (UNIFORM, 1 / 6)):
-        count = min(round(queries * share), kind)
+    for kind, share in zip((NEAR, MIDDLE, UNIFORM), config.query_shares, strict=True):
+        count = min(round(config.queries * share), kind)
         begin = first + int(rng.integers(0, kind - count + 1))
         rows.append(np.arange(begin, begin + count))
         first += kind
@@ -117,7 +117,7 @@ def training_batches(cache: Samples, config: TrainConfig, seed: int) -> Iterator
     while True:
         samples = []
         for index in rng.integers(0, len(cache), config.batch):
-            arrays = thin(cache[int(index)], config.points, config.queries, rng)
+            arrays = thin(cache[int(index)], config, rng)
             free = bool(rng.random() < config.rotate_share)
             matrix = random_rotation(rng) if free else _SYMMETRIES[rng.integers(48)]
             samples.append(turn(arrays, matrix, refit=free))
@@ -130,5 +130,5 @@ def validation_batches(cache: Samples, config: TrainConfig) -> list[Batch]:
     count = min(config.validate_meshes, len(cache))
     # Blocks are laid out by source order; a fixed shuffle makes any prefix representative.
     chosen = np.random.default_rng(1).permutation(len(cache))[:count]
-    samples = [thin(cache[int(i)], config.points, config.queries, rng) for i in chosen]
+    samples = [thin(cache[int(i)], config, rng) for i in chosen]
     return [make_batch(samples[i : i + config.batch]) for i in range(0, len(samples), config.batch)]
