@@ -16,7 +16,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import VatFile, token_capacity
+from meshcodec.container import MIN_SIZE, VatFile, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import Extraction, extract, extract_dense
@@ -24,9 +24,9 @@ from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import Placement, placement_of
 from meshcodec.geometry.sample import query_points, sample_surface
-from meshcodec.metrics import Reference
+from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
-from meshcodec.refine import EFFORTS, Progress, refine, scales_begun
+from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
 from meshcodec.weights import Registry, WeightsEntry, load_model
 
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
@@ -51,6 +51,7 @@ class Encoded:
     scales : scales begun
     effort : level asked for
     refined : whether the refined tokens were kept, rather than the encoder's own
+    interrupted : whether `stop` ended the refinement early
     seconds : of each stage
     """
 
@@ -59,6 +60,70 @@ class Encoded:
     scales: int
     effort: int
     refined: bool
+    interrupted: bool
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A quality to reach; what is not asked for is None.
+
+    Attributes
+    ----------
+    min_fscore : F-score to reach, 0..1
+    tau : distance at which it is taken, one of `meshcodec.metrics.TAUS`
+    max_error : 95th percentile of the distances not to exceed, in units of the longest half-extent
+    """
+
+    min_fscore: float | None = None
+    tau: float = TAUS[0]
+    max_error: float | None = None
+
+    def fscore(self, scores: Scores) -> float:
+        """The F-score that `min_fscore` is about."""
+        return (scores.f_002, scores.f_001, scores.f_0005)[TAUS.index(self.tau)]
+
+    def met_by(self, scores: Scores) -> bool:
+        """Whether measured scores reach the target."""
+        enough = self.min_fscore is None or self.fscore(scores) >= self.min_fscore
+        return enough and (self.max_error is None or scores.p95 <= self.max_error)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The outcome of encoding to a target.
+
+    Attributes
+    ----------
+    encoded : the smallest file that meets the target or, where none does, the best
+    scores : of its decode
+    met : whether it meets the target
+    """
+
+    encoded: Encoded
+    scores: Scores
+    met: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A mesh that is ready to be encoded at any size and effort.
+
+    Attributes
+    ----------
+    mesh : in its own frame
+    placement : from the unit frame to it
+    surfaces : in the unit frame
+    digits : unbounded, of each scale, as the encoder gives them, (1, 3, n, n, D)
+    seed : of all sampling
+    seconds : of each stage so far
+    """
+
+    mesh: trimesh.Trimesh
+    placement: Placement
+    surfaces: Surfaces
+    digits: list[torch.Tensor]
+    seed: int
     seconds: dict[str, float]
 
 
@@ -142,6 +207,7 @@ class Codec:
         seed: int = 0,
         file_type: str | None = None,
         progress: Progress | None = None,
+        stop: Stop | None = None,
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -152,6 +218,7 @@ class Codec:
         effort : 0 to 9; 0 takes the encoder's tokens as they are, more refines them for this mesh
         seed : of all sampling; the same one gives the same bytes on the same machine
         progress : told about the steps of the refinement
+        stop : when it says True, the best tokens found so far are taken
 
         Raises
         ------
@@ -160,9 +227,17 @@ class Codec:
         UsageError
             `size` or `effort` is out of range.
         """
-        if not 0 <= effort < len(EFFORTS):
-            raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
-        tokens = token_budget(size, self.config)
+        self._check(size, effort)
+        return self.encode_subject(self.prepare(source, seed, file_type), size, effort, progress, stop)
+
+    def prepare(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> Subject:
+        """Load, sample and encode a mesh: what does not depend on the size of the file.
+
+        Raises
+        ------
+        BadMeshError
+            The mesh cannot be read or holds no surface.
+        """
         clock = _Clock()
         with clock("load"):
             mesh = load_mesh(source, file_type)
@@ -171,28 +246,99 @@ class Codec:
             model = self._model(self._entry)
         with clock("sample"):
             surfaces = classify(placement.to_unit(mesh.vertices), mesh.faces)
-            rng = np.random.default_rng(seed)
+            rng = np.random.default_rng([seed, 0])
             points, normals = sample_surface(surfaces, self.config.input_points, rng)
         with clock("encoder"), torch.no_grad():
             mu, _ = model.encoder(*(torch.from_numpy(a)[None].to(self.device) for a in (points, normals)))
             digits = model.quantizer.project(mu)
-            own = self._tokens(model, digits, tokens)
-        chosen = own
+        return Subject(mesh, placement, surfaces, digits, seed, clock.seconds)
+
+    def encode_subject(
+        self,
+        subject: Subject,
+        size: int = 1024,
+        effort: int = DEFAULT_EFFORT,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Encoded:
+        """`encode_detailed` of a mesh that `prepare` has made ready."""
+        self._check(size, effort)
+        tokens = token_budget(size, self.config)
+        clock = _Clock(subject.seconds)
+        model = self._model(self._entry)
+        chosen = own = self._tokens(model, subject.digits, tokens)
+        interrupted = False
         if EFFORTS[effort].steps:
             with clock("targets"):
-                queries, distances = self._targets(surfaces, EFFORTS[effort].queries, rng)
+                rng = np.random.default_rng([subject.seed, 1])
+                queries, distances = self._targets(subject.surfaces, EFFORTS[effort].queries, rng)
             with clock("refine"):
                 steps, lower = EFFORTS[effort].steps, self._lower_rungs(tokens)
                 refined = refine(
-                    model, digits, queries, distances, tokens, lower, steps, seed, progress=progress
+                    model,
+                    subject.digits,
+                    queries,
+                    distances,
+                    tokens,
+                    lower,
+                    steps,
+                    subject.seed,
+                    progress=progress,
+                    stop=stop,
                 )
+                interrupted = stop is not None and stop()
             with clock("measure"):
                 candidate = self._tokens(model, refined, tokens)
-                reference = Reference(mesh, samples=_CHECK_SAMPLES, seed=seed)
-                chosen = max((own, candidate), key=lambda t: self._quality(model, t, reference, placement))
+                reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
+                chosen = max(
+                    (own, candidate), key=lambda t: self._quality(model, t, reference, subject.placement)
+                )
+        placement = subject.placement
         data = VatFile(chosen, self._entry.model_id, placement.center, placement.scale).to_bytes()
         scales = scales_begun(tokens, self.config)
-        return Encoded(data, tokens, scales, effort, chosen is not own, clock.seconds)
+        return Encoded(data, tokens, scales, effort, chosen is not own, interrupted, clock.seconds)
+
+    def encode_to_target(
+        self,
+        source: MeshSource,
+        target: Target,
+        effort: int = DEFAULT_EFFORT,
+        seed: int = 0,
+        file_type: str | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Measured:
+        """The smallest size of the ladder whose decode meets a target, or the best there is.
+
+        Each size is encoded, decoded and measured as `meshcodec.metrics` does it: nothing is estimated.
+        Where no size meets the target, the one with the highest F-score is given; with `max_error` alone, the
+        one with the least error.
+
+        Raises
+        ------
+        BadMeshError
+            The mesh cannot be read or holds no surface.
+        UsageError
+            `effort` or the target is out of range.
+        """
+        self._check(MIN_SIZE, effort)
+        if target.tau not in TAUS:
+            known = ", ".join(map(str, TAUS))
+            raise UsageError(f"an F-score at {target.tau} is not measured", f"choose one of {known}")
+        subject = self.prepare(source, seed, file_type)
+        reference = Reference(subject.mesh)
+        found: list[Measured] = []
+        for size in sorted(SIZES.values()):
+            encoded = self.encode_subject(subject, size, effort, progress, stop)
+            scores = reference.score(self.decode(encoded.data), exterior=False, points=False, iou=False)
+            found.append(Measured(encoded, scores, target.met_by(scores)))
+            if found[-1].met or (stop is not None and stop()):
+                break
+        if found[-1].met:
+            return found[-1]
+        if target.min_fscore is None:
+            return min(found, key=lambda m: m.scores.p95)
+        return max(found, key=lambda m: target.fscore(m.scores))
 
     def decode(
         self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
@@ -248,6 +394,11 @@ class Codec:
         mesh = trimesh.Trimesh(placement.to_world(extraction.vertices), extraction.faces, process=False)
         return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
 
+    def _check(self, size: int, effort: int) -> None:
+        if not 0 <= effort < len(EFFORTS):
+            raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
+        token_budget(size, self.config)
+
     def _model(self, entry: WeightsEntry) -> VariationalTokenizer:
         if entry.model_id not in self._models:
             self._models[entry.model_id] = load_model(entry).to(self.device)
@@ -258,7 +409,9 @@ class Codec:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A pool of (1, count, 3) queries and their (1, count) distances."""
         points, _ = sample_surface(surfaces, max(count // 2, 1), rng, sharp_share=0.3)
-        queries = query_points(points, count // 2, count // 3, count - count // 2 - count // 3, rng)
+        near, around = count // 3, count // 4
+        # Nearly half of them anywhere: surfaces that are not there show up nowhere else.
+        queries = query_points(points, near, around, count - near - around, rng)
         return queries[None], TargetField(surfaces)(queries)[None]
 
     def _lower_rungs(self, tokens: int) -> list[int]:
@@ -302,8 +455,8 @@ class Codec:
 class _Clock:
     """Adds up seconds by stage."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, seconds: dict[str, float] | None = None) -> None:
+        self.seconds = dict(seconds or {})
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:

@@ -12,7 +12,9 @@ import io
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,8 +39,9 @@ from meshcodec.weights import Registry
 if TYPE_CHECKING:
     import trimesh
 
-    from meshcodec.api import Codec
-    from meshcodec.refine import Progress
+    from meshcodec.api import Codec, Measured, Target
+    from meshcodec.metrics import Scores
+    from meshcodec.refine import Progress, Stop
 
 FORMATS = ("obj", "ply", "stl", "glb", "off")
 _TEXT_FORMATS = ("obj", "off")
@@ -46,9 +49,10 @@ _STDIN = "<stdin>"
 _LARGEST_VAT = 1 << 17  # above any whole file; what is longer is refused without reading it all
 _VERIFY_RESOLUTION = 64
 _TAUS = (0.02, 0.01, 0.005)
+_DEFAULT_SIZE = SIZES["1k"]
 
-_EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed; 4 bad input or corrupt file;
-5 weights missing or not the ones the file names; 130 interrupted.
+_EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed, or no size reaches the quality
+asked for; 4 bad input or corrupt file; 5 weights missing or not the ones the file names; 130 interrupted.
 
 Shell completion: eval "$(_MESHCODEC_COMPLETE=bash_source meshcodec)", or zsh_source, or for fish:
 _MESHCODEC_COMPLETE=fish_source meshcodec | source"""
@@ -70,6 +74,19 @@ def _size(text: str) -> int:
     return size
 
 
+def _fscore_target(text: str) -> tuple[float, float]:
+    """An F-score and the distance at which it is taken: 0.95 or 0.95@0.01."""
+    score, _, tau = text.partition("@")
+    try:
+        wanted, distance = float(score), float(tau) if tau else _TAUS[0]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not an F-score; give one like 0.95 or 0.95@0.01") from None
+    if not 0 < wanted <= 1 or distance not in _TAUS:
+        known = ", ".join(map(str, _TAUS))
+        raise click.BadParameter(f"{text!r}: an F-score lies in 0 to 1, its distance is one of {known}")
+    return wanted, distance
+
+
 def _list(text: str) -> list[str]:
     """Values separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -88,7 +105,11 @@ _device = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 _force = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
 _effort = click.option(
-    "--effort", type=click.IntRange(0, 9), default=4, show_default=True, help="Refinement; 0 is none."
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=4,
+    show_default=True,
+    help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 1200 or 2400 steps.",
 )
 
 
@@ -149,8 +170,21 @@ def main() -> None:
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
 @click.option(
-    "--size", type=_size, default="1k", show_default=True, metavar="SIZE", help="512, 1k, 2k, 4k, or bytes."
+    "--size", type=_size, metavar="SIZE", help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for."
 )
+@click.option(
+    "--min-fscore",
+    type=_fscore_target,
+    metavar="F[@TAU]",
+    help="Take the smallest of the four sizes whose decode has this F-score; TAU is 0.02, 0.01 or 0.005.",
+)
+@click.option(
+    "--max-error",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="E",
+    help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
+)
+@click.option("--best-effort", is_flag=True, help="Where no size reaches that quality, write the best.")
 @_effort
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
@@ -163,7 +197,10 @@ def main() -> None:
 def encode(
     source: str,
     output: str | None,
-    size: int,
+    size: int | None,
+    min_fscore: tuple[float, float] | None,
+    max_error: float | None,
+    best_effort: bool,
     effort: int,
     seed: int,
     verify: bool,
@@ -175,21 +212,40 @@ def encode(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Encode the mesh INPUT into a .vat file."""
+    """Encode the mesh INPUT into a .vat file.
+
+    Ctrl-C while it is refined writes the best found so far.
+    """
     if source == "-" and file_type is None:
         raise UsageError("a mesh from a pipe has no extension", "name its format with --file-type")
+    to_target = min_fscore is not None or max_error is not None
+    if to_target and size is not None:
+        raise UsageError("--size and a quality exclude each other", "give one of them")
+    if best_effort and not to_target:
+        raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
     _check_input(source)
     out = _output(source, output, "vat")
     _check_output(out, force, as_json, binary=True)
-    from meshcodec.api import DEFAULT_RESOLUTION, Codec
+    from meshcodec.api import DEFAULT_RESOLUTION, Codec, Target
     from meshcodec.geometry.io import load_mesh
 
     began = time.perf_counter()
     codec = Codec(device, weights)
     name = _shown(source)
     mesh_file = source if source != "-" else _Pipe(sys.stdin.buffer.read())
-    with _naming(source), _progress(quiet) as progress:
-        encoded = codec.encode_detailed(mesh_file, size, effort, seed, file_type, progress)
+    measured: Measured | None = None
+    with _naming(source), _progress(quiet) as progress, _interruptible() as stop:
+        if to_target:
+            wanted, tau = min_fscore or (None, _TAUS[0])
+            target = Target(wanted, tau, max_error)
+            measured = codec.encode_to_target(mesh_file, target, effort, seed, file_type, progress, stop)
+            encoded = measured.encoded
+            if not measured.met and not best_effort:
+                raise PartialFailureError(_missed(target, measured), "pass --best-effort to write it anyway")
+        else:
+            encoded = codec.encode_detailed(
+                mesh_file, size or _DEFAULT_SIZE, effort, seed, file_type, progress, stop
+            )
     _write(out, encoded.data, force)
     seconds = time.perf_counter() - began
     record: dict[str, Any] = {
@@ -200,6 +256,7 @@ def encode(
         "scales": encoded.scales,
         "effort": encoded.effort,
         "refined": encoded.refined,
+        "interrupted": encoded.interrupted,
         "model": codec.model_id,
         "device": codec.device.type,
         "seconds": {"total": seconds, **encoded.seconds},
@@ -212,7 +269,9 @@ def encode(
     if verbose and not quiet:
         _say(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
         _say(_stages(encoded.seconds))
-    if verify:
+    if measured is not None:
+        record |= {"met": measured.met, "fscore": _scores(measured.scores), "p95": measured.scores.p95}
+    elif verify:
         if isinstance(mesh_file, _Pipe):
             mesh_file.seek(0)
         written = encoded.data if out == "-" else Path(out).read_bytes()
@@ -220,10 +279,13 @@ def encode(
             record["fscore"] = _fscore(
                 load_mesh(mesh_file, file_type), codec.decode(written, DEFAULT_RESOLUTION)
             )
-        if not quiet:
-            _say(_fscore_line(record["fscore"]))
+    if "fscore" in record and not quiet:
+        _say(_fscore_line(record["fscore"]))
     if as_json:
         _print_json(record)
+    if encoded.interrupted:
+        _say("meshcodec: interrupted: wrote the best found so far")
+        raise click.exceptions.Exit(130)
 
 
 @cli.command()
@@ -717,6 +779,23 @@ def _fscore(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, f
     return {str(tau): f for tau, f in zip(_TAUS, fscore(reference, decoded, _TAUS), strict=True)}
 
 
+def _scores(scores: Scores) -> dict[str, float]:
+    return {str(tau): f for tau, f in zip(_TAUS, (scores.f_002, scores.f_001, scores.f_0005), strict=True)}
+
+
+def _missed(target: Target, measured: Measured) -> str:
+    """What was asked for, and what the best file has."""
+    wanted, got = [], []
+    if target.min_fscore is not None:
+        wanted.append(f"F@{target.tau} {target.min_fscore:g}")
+        got.append(f"F@{target.tau} {target.fscore(measured.scores):.4f}")
+    if target.max_error is not None:
+        wanted.append(f"an error of {target.max_error:g}")
+        got.append(f"an error of {measured.scores.p95:.4f}")
+    size = len(measured.encoded.data)
+    return f"no size reaches {' and '.join(wanted)}: the best, of {size} bytes, has {' and '.join(got)}"
+
+
 def _fscore_line(scores: dict[str, float]) -> str:
     return "  ".join(f"F@{tau} {f:.4f}" for tau, f in scores.items())
 
@@ -817,6 +896,27 @@ def _progress(quiet: bool) -> Iterator[Progress | None]:
             bars[0].update(step - bars[0].n)
 
         yield show
+
+
+@contextmanager
+def _interruptible() -> Iterator[Stop]:
+    """Let the first Ctrl-C end the refinement, so that what it found is not lost; the second one kills."""
+    asked = False
+
+    def first(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, previous)
+        _say("meshcodec: finishing with the best found so far; again to give up")
+
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
+        yield lambda: False
+        return
+    previous = signal.signal(signal.SIGINT, first)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _extension(out: str) -> str:

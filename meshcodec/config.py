@@ -104,11 +104,20 @@ class TrainConfig:
     """Meshes a step and process."""
     points: int = 4096
     """Surface points a mesh, at most the cache's."""
-    queries: int = 3072
+    queries: int = 8192
     """Query points a mesh."""
+    step_queries: int = 3072
+    """Queries of these that one step uses, drawn anew at each visit."""
+    visits: int = 8
+    """Times that a batch is trained on in the second phase: at the first through the encoder, later with its
+    digits as free variables that are stepped together with the decoder (`meshcodec.train.replay`)."""
+    replay_batches: int = 24
+    """Batches that stay for their later visits at the same time."""
+    digit_rate: float = 0.05
+    """Adam's learning rate for the digits at later visits."""
     query_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
-    """Shares of the queries near the surface, around it and anywhere. The last are what tells a surface that is
-    not there: they count in precision as much as the first do in recall."""
+    """Shares of the queries near the surface, around it and anywhere. The last tell of surfaces that are not
+    there, which cost precision as missing ones cost recall."""
     learning_rate: float = 1.2e-3
     """Peak of the schedule: linear warm-up, constant, a cosine to a twentieth over the last `decay_share`."""
     warmup: int = 200

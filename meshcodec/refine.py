@@ -59,6 +59,9 @@ REFINE_TRUNCATION = 0.05
 Progress = Callable[[int, int, float], None]
 """Called with steps done, steps in all, loss."""
 
+Stop = Callable[[], bool]
+"""Asked before each step; True ends the refinement with what it has found so far."""
+
 
 def scales_begun(tokens: int, config: ModelConfig) -> int:
     """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
@@ -88,6 +91,7 @@ def refine(
     seed: int = 0,
     learning_rate: float = LEARNING_RATE,
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> list[Tensor]:
     """Optimize the digits of a batch of meshes.
 
@@ -100,7 +104,8 @@ def refine(
     lower_rungs : shorter prefixes, as numbers of scales, that should decode well too
     steps : gradient steps; 0 returns the digits as they are
     seed : of the draws of queries and prefixes
-    progress : told about each step; an exception that it raises, KeyboardInterrupt included, passes through
+    progress : told about each step; an exception that it raises passes through
+    stop : asked before each step
 
     Returns
     -------
@@ -113,6 +118,8 @@ def refine(
     rng = np.random.default_rng(seed)
     pool = torch.from_numpy(queries).to(device), torch.from_numpy(distances).to(device)
     for step in range(steps):
+        if stop is not None and stop():
+            break
         # A cosine from the full rate to a tenth: large moves first, then settling.
         optimizer.param_groups[0]["lr"] = learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * step / steps)))
         shorter = bool(lower_rungs) and rng.random() < 0.3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -202,6 +203,67 @@ def test_an_interruption_leaves_nothing_behind(
     result = call("encode", obj, "--weights", tiny_weights)
     assert result.exit_code == 130
     assert talk(result) == ["meshcodec: interrupted"]
+    assert names(tmp_path) == [obj.name]
+
+
+def test_an_interrupted_refinement_writes_the_best_found_so_far(
+    monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
+) -> None:
+    seen = []
+
+    def press(step: int, steps: int, loss: float) -> None:
+        seen.append(step)
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("meshcodec.cli._progress", lambda quiet: contextlib.nullcontext(press))
+    previous = signal.getsignal(signal.SIGINT)
+    result = call("encode", obj, "--weights", tiny_weights, "--effort", 9)
+    assert signal.getsignal(signal.SIGINT) is previous
+    assert result.exit_code == 130
+    assert seen == [1, 2, 3]
+    assert "finishing with the best found so far" in talk(result)[0]
+    assert talk(result)[-1] == "meshcodec: interrupted: wrote the best found so far"
+    written = obj.with_suffix(".vat")
+    assert call("decode", written, "--resolution", 32, "--weights", tiny_weights).exit_code == 0
+
+
+def test_a_quality_that_no_size_reaches(tmp_path: Path, obj: Path, tiny_weights: Path) -> None:
+    command = ["encode", obj, "--weights", tiny_weights, "--effort", 0, "--min-fscore", "1@0.005", "--json"]
+    refused = call(*command)
+    assert_refused(refused, 3, f"{obj}: no size reaches F@0.005 1: the best, of ", "--best-effort")
+    assert names(tmp_path) == [obj.name]
+    written = call(*command, "--best-effort")
+    record = json.loads(written.stdout)
+    assert written.exit_code == 0
+    assert record["met"] is False
+    assert record["fscore"]["0.005"] < 1
+    assert record["bytes"] == obj.with_suffix(".vat").stat().st_size
+
+
+def test_an_error_that_is_reached(obj: Path, tiny_weights: Path) -> None:
+    result = call("encode", obj, "--weights", tiny_weights, "--effort", 0, "--max-error", 2, "--json")
+    record = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert record["met"] is True
+    assert 0 < record["p95"] <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--min-fscore", "0.9", "--size", "512"], "exclude each other"),
+        (["--best-effort"], "give --min-fscore or --max-error"),
+        (["--min-fscore", "high"], "'high' is not an F-score"),
+        (["--min-fscore", "0.9@0.03"], "its distance is one of"),
+        (["--min-fscore", "1.5"], "lies in 0 to 1"),
+        (["--max-error", "0"], "0"),
+    ],
+)
+def test_a_wrong_quality_is_refused(options: list[str], words: str, tmp_path: Path, obj: Path) -> None:
+    result = call("encode", obj, *options)
+    assert result.exit_code == 2
+    assert words in result.output
     assert names(tmp_path) == [obj.name]
 
 

@@ -163,6 +163,30 @@ def test_digits_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> Non
         assert torch.equal(change, mask.bool())
 
 
+def test_a_stop_keeps_the_steps_so_far(model: VariationalTokenizer) -> None:
+    done: list[int] = []
+
+    def run(stop_after: int) -> list[Tensor]:
+        done.clear()
+        return refine(
+            model,
+            first_guess(),
+            *pool(0.9),
+            30,
+            [],
+            5,
+            progress=lambda step, steps, loss: done.append(step),
+            stop=lambda: len(done) >= stop_after,
+        )
+
+    untouched = run(0)
+    assert done == []
+    assert all(torch.equal(a, b) for a, b in zip(untouched, first_guess(), strict=False))
+    moved = run(2)
+    assert done == [1, 2]
+    assert not all(torch.equal(a, b) for a, b in zip(moved, untouched, strict=True))
+
+
 def test_an_error_of_the_progress_comes_through(model: VariationalTokenizer) -> None:
     def stop(done: int, total: int, loss: float) -> None:
         raise KeyboardInterrupt

@@ -229,7 +229,7 @@ def test_a_budget_takes_the_schedule_from_the_clock(cache: Path, tmp_path: Path)
     assert 0 < trainer.step < 100
     assert trainer.calibrated
     assert str(config.model.max_tokens) in losses
-    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(learning_rate(1000, config), rel=0.01)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(learning_rate(1000, config), rel=0.01)
     resumed = Trainer(config, gpu.DeviceBatches(cache, config, CPU), tmp_path, CPU)
     assert resumed.finished
     assert resumed.calibrated

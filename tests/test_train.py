@@ -267,7 +267,8 @@ def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signa
         assert torch.equal(value, saved["model"][name])
     for name, value in trainer.averaged.items():
         assert torch.equal(value, saved["averaged"][name])
-    assert trainer.optimizer.state_dict()["state"].keys() == saved["optimizer"]["state"].keys() != set()
+    for optimizer, state in zip(trainer.optimizers, saved["optimizers"], strict=True):
+        assert optimizer.state_dict()["state"].keys() == state["state"].keys() != set()
     assert trainer.run()
     assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] == config.steps
     events = [(record["step"], record["event"]) for record in records(run) if "event" in record]

@@ -95,6 +95,16 @@ class MultiScaleQuantizer(nn.Module):
             total = total + torch.where(kept, codec.expand(digits), 0.0)
         return total
 
+    def compose(self, digits: list[Tensor], keep: Tensor) -> Tensor:
+        """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) scales kept -> (B, 3, S, S, C)."""
+        parts = []
+        for number, (codec, unbounded) in enumerate(zip(self.codecs(), digits, strict=True)):
+            kept = (keep > number).view(-1, 1, 1, 1, 1)
+            if not bool(kept.any()):
+                break
+            parts.append(torch.where(kept, codec.expand(self.quantize(unbounded)), 0.0))
+        return torch.stack(parts).sum(0)
+
     def quantize(self, unbounded: Tensor) -> Tensor:
         """Unbounded digits (..., D) to levels, straight-through."""
         return round_to_level(bound(unbounded, self.levels), self.levels)

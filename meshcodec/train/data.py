@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,14 +41,20 @@ class Batch:
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
+def query_counts(config: TrainConfig) -> list[tuple[int, int]]:
+    """For each kind of query, near, middle and uniform, how many a cached sample has and a batch takes."""
+    kinds = (NEAR, MIDDLE, UNIFORM)
+    taken = (round(config.queries * share) for share in config.query_shares)
+    return [(kind, min(count, kind)) for kind, count in zip(kinds, taken, strict=True)]
+
+
 def thin(sample: Sample, config: TrainConfig, rng: np.random.Generator) -> Arrays:
     """A random run of a cached sample's points and one of each kind of query (their order is random)."""
     start = rng.integers(0, len(sample.points) - config.points + 1)
     chosen = slice(start, start + config.points)
     rows = []
     first = 0
-    for kind, share in zip((NEAR, MIDDLE, UNIFORM), config.query_shares, strict=True):
-        count = min(round(config.queries * share), kind)
+    for kind, count in query_counts(config):
         begin = first + int(rng.integers(0, kind - count + 1))
         rows.append(np.arange(begin, begin + count))
         first += kind
@@ -126,6 +133,7 @@ def training_batches(cache: Samples, config: TrainConfig, seed: int) -> Iterator
 
 def validation_batches(cache: Samples, config: TrainConfig) -> list[Batch]:
     """The first `validate_meshes` held-out meshes, unturned, always the same points."""
+    config = dataclasses.replace(config, queries=config.step_queries)
     rng = np.random.default_rng(0)
     count = min(config.validate_meshes, len(cache))
     # Blocks are laid out by source order; a fixed shuffle makes any prefix representative.

@@ -37,8 +37,8 @@ from meshcodec.device import choose_device
 from meshcodec.errors import MeshcodecError, UsageError
 from meshcodec.model import VariationalTokenizer
 from meshcodec.train import cache
-from meshcodec.train.cache import MAX_DISTANCE, MIDDLE, NEAR, UNIFORM, SampleCache, plan_blocks, write_block
-from meshcodec.train.data import Batch, cube_symmetries, validation_batches
+from meshcodec.train.cache import MAX_DISTANCE, SampleCache, plan_blocks, write_block
+from meshcodec.train.data import Batch, cube_symmetries, query_counts, validation_batches
 from meshcodec.train.loop import Trainer
 from meshcodec.train.pack import PackedCorpus, unpack
 from meshcodec.train.torch_targets import Geometry
@@ -105,11 +105,9 @@ class DeviceBatches:
 
     def thin(self, rows: Tensor, stream: torch.Generator) -> Batch:
         """Random runs of points and of each kind of query of (B,) meshes; see `meshcodec.train.data.thin`."""
-        points, queries = self._config.points, self._config.queries
-        chosen = _runs(len(rows), self.points.shape[1], points, stream)
+        chosen = _runs(len(rows), self.points.shape[1], self._config.points, stream)
         columns, first = [], 0
-        for kind, share in ((NEAR, 1 / 2), (MIDDLE, 1 / 3), (UNIFORM, 1 / 6)):
-            count = min(round(queries * share), kind)
+        for kind, count in query_counts(self._config):
             columns.append(first + _runs(len(rows), kind, count, stream))
             first += kind
         asked, mesh = torch.cat(columns, dim=1), rows[:, None]

@@ -30,6 +30,7 @@ from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import resize
 from meshcodec.train.cache import SampleCache
 from meshcodec.train.data import Batch, training_batches, validation_batches
+from meshcodec.train.replay import Guest, Replay
 
 log = logging.getLogger(__name__)
 
@@ -73,33 +74,53 @@ class Objective(nn.Module):
         self.model = VariationalTokenizer(config.model)
         self.ladder = ladder_scales(config)
 
-    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch and its parts. Draws noise and prefixes from torch's random stream."""
-        device = batch.points.device.type
-        with torch.autocast(device, torch.bfloat16):
+    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Loss of a batch, the mean of its posterior, and parts. Draws from torch's random stream."""
+        with torch.autocast(batch.points.device.type, torch.bfloat16):
             mu, log_variance = self.model.encoder(batch.points, batch.normals)
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
-        if quantized:
-            keep = self._draw_prefixes(len(z)).to(z.device, non_blocking=True)
-            latent = self.model.quantizer(z, keep)
-        else:
-            latent = self._low_pass(z)
-        with torch.autocast(device, torch.bfloat16):
-            logits = self.model.field(self.model.decode_latent(latent), batch.queries)
-        loss, distance_loss = field_loss(logits, batch.distances, self.config.sign_weight)
-        # Tensors, because turning them into numbers would make every step wait for the device.
-        parts = {"loss": loss.detach(), "distance": distance_loss.detach(), "kl": kl.detach()}
-        return loss + self.config.kl_weight * kl, parts
+        latent = self.model.quantizer(z, self._draw_prefixes(z)) if quantized else self._low_pass(z)
+        loss, parts = self._decoded(latent, batch)
+        return loss + self.config.kl_weight * kl, mu.detach(), {**parts, "kl": kl.detach()}
 
-    def _draw_prefixes(self, count: int) -> Tensor:
-        """(count,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
+    def revisit(self, guest: Guest) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch decoded from its own digits, and parts."""
+        keep = self._draw_prefixes(guest.batch.points)
+        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, keep), guest.batch)
+        return loss, {f"revisited {name}": value for name, value in parts.items()}
+
+    def decoding_parameters(self) -> list[nn.Parameter]:
+        """What takes part in a later visit: all but the encoder and the way into the quantizer."""
+        named = self.model.named_parameters()
+        return [p for name, p in named if not name.startswith("encoder.") and ".down." not in name]
+
+    def large_matrices(self) -> list[Tensor]:
+        """The matrices that turn vectors of at least 64 channels into such."""
+        linear = (m for m in self.model.modules() if isinstance(m, nn.Linear))
+        return [m.weight for m in linear if min(m.weight.shape) >= 64]
+
+    def _decoded(self, latent: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        queries, distances = batch.queries, batch.distances
+        if queries.shape[1] > self.config.step_queries:
+            chosen = torch.randint(queries.shape[1], (self.config.step_queries,), device=queries.device)
+            queries, distances = queries[:, chosen], distances[:, chosen]
+        with torch.autocast(latent.device.type, torch.bfloat16):
+            logits = self.model.field(self.model.decode_latent(latent), queries)
+        loss, distance_loss = field_loss(logits, distances, self.config.sign_weight)
+        # Tensors, because turning them into numbers would make every step wait for the device.
+        return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
+
+    def _draw_prefixes(self, like: Tensor) -> Tensor:
+        """(B,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
+        count = len(like)
         ladder = torch.tensor(self.ladder)
         # The smallest files are the hardest and the ones that matter most.
         weights = torch.linspace(1.5, 1.0, len(ladder))
         rungs = ladder[torch.multinomial(weights, count, replacement=True)]
         any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
-        return torch.where(torch.rand(count) < 0.9, rungs, any_number)
+        keep = torch.where(torch.rand(count) < 0.9, rungs, any_number)
+        return keep.to(like.device, non_blocking=True)
 
     def _low_pass(self, z: Tensor) -> Tensor:
         """First phase: half of the time what a prefix of the scales could hold at best."""
@@ -223,21 +244,29 @@ class Trainer:
         self.step = 0
         self.elapsed = 0.0
         self.calibrated = config.quantize_from < 0
-        self.optimizer = self._make_optimizer()
+        self.optimizers = self._make_optimizers()
         self.checkpoint = out / "checkpoint.pt"
         if self.checkpoint.exists():
             self._resume()
         torch.manual_seed(config.seed + 1000 * self.step + self.rank)
         self._stop = False
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
-        matrices = [p for p in self.objective.parameters() if p.ndim >= 2]
-        others = [p for p in self.objective.parameters() if p.ndim < 2]
+    def _make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Muon (Jordan et al. 2024) for the large matrices, AdamW for the rest."""
+        config, large = self.config, self.objective.large_matrices()
+        chosen = {id(p) for p in large}
+        rest = [p for p in self.objective.parameters() if id(p) not in chosen]
         groups = [
-            {"params": matrices, "weight_decay": self.config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
+            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
+        muon = torch.optim.Muon(
+            large,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            adjust_lr_fn="match_rms_adamw",  # so that one learning rate serves both
+        )
+        return [muon, torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))]
 
     @property
     def position(self) -> float:
@@ -267,19 +296,21 @@ class Trainer:
         return losses or self._validate()
 
     def _steps(self, until: float) -> dict[str, float]:
-        seed = hash((self.config.seed, self.step, self.rank)) & 0x7FFFFFFF
+        config = self.config
+        seed = hash((config.seed, self.step, self.rank)) & 0x7FFFFFFF
         batches = self.source.training(seed)
         if isinstance(self.source, CachedBatches):
             batches = prefetch(batches)
         saved, began, first = time.monotonic(), time.monotonic(), self.step
         spent = self.elapsed
+        replay = Replay(config.visits, config.replay_batches, config.digit_rate, seed=self.step)
         recent: dict[str, Tensor] = {}
         losses: dict[str, float] = {}
         done = self.finished
         while not done and not self._stop and time.monotonic() < until:
             if not self.calibrated and self.position >= self.config.quantize_from:
                 self._calibrate()
-            parts = self._train_step(next(batches).to(self.device))
+            parts = self._train_step(batches, replay)
             for name, value in parts.items():
                 recent[name] = value if name not in recent else 0.98 * recent[name] + 0.02 * value
             self.step += 1
@@ -298,19 +329,32 @@ class Trainer:
         self._save()
         return losses
 
-    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.position, self.config)
+    def _train_step(self, batches: Iterator[Batch], replay: Replay) -> dict[str, Tensor]:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.position, self.config)
+            optimizer.zero_grad(set_to_none=True)
         loss: Tensor
         parts: dict[str, Tensor]
-        loss, parts = self.objective(batch, self.calibrated)
-        self.optimizer.zero_grad(set_to_none=True)
+        guest = replay.next()
+        if guest is None:
+            batch = next(batches).to(self.device)
+            loss, mu, parts = self.objective(batch, self.calibrated)
+            used = list(self.objective.parameters())
+            if self.calibrated:
+                replay.admit(batch, self.objective.model.quantizer.project(mu))
+        else:
+            loss, parts = self.objective.revisit(guest)
+            used = self.objective.decoding_parameters()
         loss.backward()
         if self.world > 1:
-            _average_gradients(list(self.objective.parameters()), self.world)
+            _average_gradients(used, self.world)
+        if guest is not None:
+            replay.visited(guest)
         parameters = [p for p in self.objective.parameters() if p.grad is not None]
         nn.utils.clip_grad_norm_(parameters, self.config.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         current = self.objective.model.state_dict()
         floats = [k for k, v in current.items() if v.is_floating_point()]
@@ -359,7 +403,7 @@ class Trainer:
             "calibrated": self.calibrated,
             "model": self.objective.model.state_dict(),
             "averaged": self.averaged,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "config": json.dumps(dataclasses.asdict(self.config)),
         }
         partial = self.checkpoint.with_suffix(".partial")
@@ -374,7 +418,8 @@ class Trainer:
             raise UsageError(fault, "train into another folder")
         self.objective.model.load_state_dict(state["model"])
         self.averaged = state["averaged"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step = int(state["step"])
         self.elapsed = float(state.get("elapsed", 0.0))
         # Checkpoints of before knew it by the step.

@@ -1,0 +1,73 @@
+"""Training the decoder on what refinement will give it.
+
+When a mesh is encoded at an effort above 0, its digits are stepped through the decoder until they fit. A
+decoder that only ever sees what the encoder gives learns to hedge where the encoder is vague. So a batch
+stays for some visits: at the first it goes through the encoder; at the later ones its digits are free
+variables, as in an auto-decoder (Park et al. 2019, DeepSDF), stepped by Adam together with the decoder's
+weights. Later visits are also cheaper, since they leave the encoder out.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from meshcodec.train.data import Batch
+
+
+@dataclass(eq=False)
+class Guest:
+    """A batch that stays.
+
+    Attributes
+    ----------
+    batch : its meshes
+    digits : of each scale, (B, 3, n, n, D), unbounded, with gradients
+    optimizer : of the digits
+    visits : how often it has been trained on
+    """
+
+    batch: Batch
+    digits: list[Tensor]
+    optimizer: torch.optim.Adam
+    visits: int
+
+
+class Replay:
+    """The batches that stay, and who is next.
+
+    Parameters
+    ----------
+    visits : times that a batch is trained on, the first through the encoder included
+    room : batches that stay at the same time
+    rate : Adam's learning rate for the digits
+    seed : of the order; processes with the same seed go on in step
+    """
+
+    def __init__(self, visits: int, room: int, rate: float, seed: int) -> None:
+        self._visits, self._room, self._rate = visits, room, rate
+        self._random = random.Random(seed)
+        self._guests: list[Guest] = []
+
+    def next(self) -> Guest | None:
+        """One of those that stay, or None when there is room for a new batch."""
+        return self._random.choice(self._guests) if len(self._guests) >= self._room else None
+
+    def admit(self, batch: Batch, digits: list[Tensor]) -> None:
+        """Keep a batch that has just had its first visit, with the encoder's digits."""
+        if self._visits < 2:
+            return
+        free = [d.detach().clone().requires_grad_() for d in digits]
+        optimizer = torch.optim.Adam(free, lr=self._rate, betas=(0.9, 0.95))
+        self._guests.append(Guest(batch, free, optimizer, visits=1))
+
+    def visited(self, guest: Guest) -> None:
+        """Step the digits by the gradients of a visit, and say goodbye after the last."""
+        guest.optimizer.step()
+        guest.optimizer.zero_grad(set_to_none=True)
+        guest.visits += 1
+        if guest.visits >= self._visits:
+            self._guests.remove(guest)
