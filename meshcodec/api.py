@@ -19,7 +19,7 @@ from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
 from meshcodec.container import MIN_SIZE, VatFile, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.geometry.extract import Extraction, extract, extract_dense
+from meshcodec.geometry.extract import Extraction, extract, extract_dense, without_specks
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import Placement, placement_of
@@ -35,6 +35,8 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 _CHECK_SAMPLES = 30_000
 _CHECK_RESOLUTION = 160
+_SPECK = 0.04
+"""Parts of the decode that are nowhere longer than this, in the unit frame, are errors of the field."""
 _SLACK = 0.75
 """Learned distances are a little short of true ones, and no part that the planes can hold hides between
 corners this near (`extract` follows every surface that it meets, so only a part of its own could be lost)."""
@@ -266,37 +268,44 @@ class Codec:
         tokens = token_budget(size, self.config)
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
-        chosen = own = self._tokens(model, subject.digits, tokens)
-        interrupted = False
-        if EFFORTS[effort].steps:
-            with clock("targets"):
-                rng = np.random.default_rng([subject.seed, 1])
-                queries, distances = self._targets(subject.surfaces, EFFORTS[effort].queries, rng)
-            with clock("refine"):
-                steps, lower = EFFORTS[effort].steps, self._lower_rungs(tokens)
-                refined = refine(
-                    model,
-                    subject.digits,
-                    queries,
-                    distances,
-                    tokens,
-                    lower,
-                    steps,
-                    subject.seed,
-                    progress=progress,
-                    stop=stop,
-                )
-                interrupted = stop is not None and stop()
+        chosen = self._tokens(model, subject.digits, tokens)
+        refined = interrupted = False
+        rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
+        if rounds:
+            rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
-                candidate = self._tokens(model, refined, tokens)
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
-                chosen = max(
-                    (own, candidate), key=lambda t: self._quality(model, t, reference, subject.placement)
-                )
+                best = self._measure(model, chosen, reference, subject.placement)
+            last, digits = best, subject.digits
+            for number, steps in enumerate(rounds):
+                with clock("targets"):
+                    queries, distances = self._targets(subject.surfaces, last.surface, pool, rng)
+                with clock("refine"):
+                    digits = refine(
+                        model,
+                        digits,
+                        queries,
+                        distances,
+                        tokens,
+                        self._lower_rungs(tokens),
+                        steps,
+                        subject.seed + number,
+                        progress=_after(progress, sum(rounds[:number]), sum(rounds)),
+                        stop=stop,
+                    )
+                with clock("measure"):
+                    last = self._measure(
+                        model, self._tokens(model, digits, tokens), reference, subject.placement
+                    )
+                if last.quality > best.quality:
+                    best, chosen, refined = last, last.tokens, True
+                if stop is not None and stop():
+                    interrupted = True
+                    break
         placement = subject.placement
         data = VatFile(chosen, self._entry.model_id, placement.center, placement.scale).to_bytes()
         scales = scales_begun(tokens, self.config)
-        return Encoded(data, tokens, scales, effort, chosen is not own, interrupted, clock.seconds)
+        return Encoded(data, tokens, scales, effort, refined, interrupted, clock.seconds)
 
     def encode_to_target(
         self,
@@ -405,13 +414,22 @@ class Codec:
         return self._models[entry.model_id]
 
     def _targets(
-        self, surfaces: Surfaces, count: int, rng: np.random.Generator
+        self,
+        surfaces: Surfaces,
+        decoded: NDArray[np.float64],
+        count: int,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A pool of (1, count, 3) queries and their (1, count) distances."""
-        points, _ = sample_surface(surfaces, max(count // 2, 1), rng, sharp_share=0.3)
-        near, around = count // 3, count // 4
-        # Nearly half of them anywhere: surfaces that are not there show up nowhere else.
-        queries = query_points(points, near, around, count - near - around, rng)
+        """A pool of (1, count, 3) queries and their (1, count) distances.
+
+        A third near the surface, a quarter around it, a fifth near the surface that was decoded last, the
+        rest anywhere: what is there and should not be shows up in the last two only.
+        """
+        near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
+        points, _ = sample_surface(surfaces, max(near, 1), rng, sharp_share=0.3)
+        queries = query_points(points, near, around, count - near - around - wrong, rng)
+        if wrong:
+            queries = np.concatenate([queries, query_points(decoded, wrong, 0, 0, rng)])
         return queries[None], TargetField(surfaces)(queries)[None]
 
     def _lower_rungs(self, tokens: int) -> list[int]:
@@ -424,13 +442,14 @@ class Codec:
             levels = [model.quantizer.quantize(d) for d in digits]
             return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
 
-    def _quality(
+    def _measure(
         self, model: VariationalTokenizer, tokens: bytes, reference: Reference, placement: Placement
-    ) -> float:
-        """Sum of the F-scores at 0.02 and 0.01 of what the tokens decode to."""
+    ) -> _Candidate:
+        """Decode tokens and measure the sum of the F-scores at 0.02 and 0.01."""
         extraction = self._extract(model, tokens, _CHECK_RESOLUTION, _Clock())
         decoded = placement.to_world(extraction.vertices), extraction.faces
-        return sum(reference.fscore(decoded, (0.02, 0.01)))
+        quality = sum(reference.fscore(decoded, (0.02, 0.01)))
+        return _Candidate(tokens, quality, extraction.vertices)
 
     @torch.no_grad()
     def _extract(
@@ -448,8 +467,26 @@ class Codec:
         with clock("extract"):
             cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
             if dense:
-                return extract_dense(distance, resolution, **cube, device=self.device)
-            return extract(distance, resolution, **cube, slack=_SLACK, device=self.device)
+                found = extract_dense(distance, resolution, **cube, device=self.device)
+            else:
+                found = extract(distance, resolution, **cube, slack=_SLACK, device=self.device)
+            return without_specks(found, _SPECK)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Tokens, what they score, and (V, 3) points of the surface that they decode to, in the unit frame."""
+
+    tokens: bytes
+    quality: float
+    surface: NDArray[np.float64]
+
+
+def _after(progress: Progress | None, done: int, total: int) -> Progress | None:
+    """The progress of a round as that of all rounds."""
+    if progress is None:
+        return None
+    return lambda step, steps, loss: progress(done + step, total, loss)
 
 
 class _Clock:

@@ -29,27 +29,32 @@ class Effort:
 
     Attributes
     ----------
-    steps : gradient steps
-    queries : query points in the pool, of which each step draws `STEP_QUERIES`
+    rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
+    queries : query points in the pool of a round, of which each step draws `STEP_QUERIES`
     """
 
-    steps: int
+    rounds: tuple[int, ...]
     queries: int
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps in all."""
+        return sum(self.rounds)
 
 
 EFFORTS = (
-    Effort(0, 0),
-    Effort(20, 15_000),
-    Effort(50, 20_000),
-    Effort(75, 30_000),
-    Effort(100, 40_000),
-    Effort(200, 60_000),
-    Effort(350, 80_000),
-    Effort(600, 100_000),
-    Effort(1200, 120_000),
-    Effort(2400, 150_000),
+    Effort((), 0),
+    Effort((20,), 40_000),
+    Effort((50,), 40_000),
+    Effort((75,), 40_000),
+    Effort((100,), 40_000),
+    Effort((100, 100), 40_000),
+    Effort((100, 250), 40_000),
+    Effort((100, 500), 60_000),
+    Effort((100, 400, 700), 80_000),
+    Effort((100, 800, 1500), 80_000),
 )
-"""Levels 0 to 9."""
+"""Levels 0 to 9. From 4 on a level begins with the round of level 4, so that it cannot end below it."""
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from meshcodec.geometry.extract import Array, Extraction, Field, extract, extract_dense, grid_to_world
+from meshcodec.geometry.extract import (
+    Array,
+    Extraction,
+    Field,
+    extract,
+    extract_dense,
+    grid_to_world,
+    without_specks,
+)
 
 LO, HI, TRUNCATION = -1.05, 1.05, 0.1
 
@@ -204,6 +212,20 @@ def test_a_shape_that_touches_the_border_is_closed() -> None:
     everything = run(lambda p: torch.full((len(p),), -TRUNCATION), 32)
     assert_closed(everything)
     assert mesh_of(everything).euler_number == 2
+
+
+def test_specks_are_left_out_unless_there_is_nothing_else() -> None:
+    small, large = sphere(0.04, (-0.5, -0.5, -0.5)), sphere(0.4, (0.3, 0.3, 0.3))
+    both, alone = dense(lambda p: torch.minimum(small(p), large(p)), 64), dense(large, 64)
+    assert len(both.faces) > len(alone.faces)
+    kept = without_specks(both, 0.1)
+    assert_closed(kept)
+    np.testing.assert_array_equal(kept.vertices[kept.faces], alone.vertices[alone.faces])
+    assert (kept.evaluated, kept.total) == (both.evaluated, both.total)
+    assert without_specks(both, 0.01) is both
+    assert without_specks(both, 2.0) is both
+    nothing = dense(truncated(lambda p: p.norm(dim=1) + 1), 16)
+    assert without_specks(nothing, 0.1) is nothing
 
 
 def test_no_surface_gives_no_faces() -> None:

@@ -14,6 +14,7 @@ ever made up, and the mesh is closed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ import mcubes
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 Array = NDArray[Any]
 Field = Callable[[torch.Tensor], torch.Tensor]
@@ -153,6 +156,30 @@ def extract_dense(
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
     grid = _Grid(field, resolution, lo, hi, truncation, batch, device)
     return grid.polygonize(grid.evaluate_lattice(np.arange(resolution + 1)))
+
+
+def without_specks(extraction: Extraction, least: float) -> Extraction:
+    """Leave out connected parts whose bounding box is nowhere longer than `least`, unless all are such.
+
+    A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
+    """
+    vertices, faces = extraction.vertices, extraction.faces
+    if len(faces) == 0:
+        return extraction
+    links = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    ones = np.ones(len(links), dtype=bool)
+    graph = coo_matrix((ones, (links[:, 0], links[:, 1])), shape=(len(vertices),) * 2)
+    count, part = connected_components(graph, directed=False)
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, part, vertices)
+    np.maximum.at(high, part, vertices)
+    large = (high - low).max(axis=1) > least
+    if large.all() or not large.any():
+        return extraction
+    kept = large[part]
+    renumbered = np.cumsum(kept) - 1
+    faces = renumbered[faces[kept[faces[:, 0]]]]
+    return dataclasses.replace(extraction, vertices=vertices[kept], faces=faces)
 
 
 def _distinct(keys: Array) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import queue
+import re
 import signal
 import threading
 import time
@@ -93,7 +94,8 @@ class Objective(nn.Module):
     def decoding_parameters(self) -> list[nn.Parameter]:
         """What takes part in a later visit: all but the encoder and the way into the quantizer."""
         named = self.model.named_parameters()
-        return [p for name, p in named if not name.startswith("encoder.") and ".down." not in name]
+        inwards = re.compile(r"encoder\.|quantizer\.scales\.\d+\.down\.")
+        return [parameter for name, parameter in named if not inwards.match(name)]
 
     def large_matrices(self) -> list[Tensor]:
         """The matrices that turn vectors of at least 64 channels into such."""

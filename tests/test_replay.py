@@ -1,0 +1,92 @@
+"""Batches that stay: how often each is trained on, and what moves."""
+
+from __future__ import annotations
+
+import collections
+
+import torch
+from conftest import TINY
+from torch import Tensor
+
+from meshcodec.config import TrainConfig
+from meshcodec.train.data import Batch
+from meshcodec.train.loop import Objective
+from meshcodec.train.replay import Replay
+
+CONFIG = TrainConfig(model=TINY, queries=64, step_queries=32)
+
+
+def batch(number: int) -> Batch:
+    stream = torch.Generator().manual_seed(number)
+    points = 2 * torch.rand(2, 64, 3, generator=stream) - 1
+    normals = torch.nn.functional.normalize(torch.randn(2, 64, 3, generator=stream), dim=-1)
+    return Batch(points, normals, points.clone(), torch.full((2, 64), float(number)))
+
+
+def digits() -> list[Tensor]:
+    return [torch.zeros(2, 3, side, side, 4) for side in TINY.scale_sides]
+
+
+def schedule(visits: int, room: int, seed: int, steps: int) -> list[int]:
+    """Which batch each step trains on, by its number."""
+    replay, order, fresh = Replay(visits, room, 0.1, seed), [], 0
+    for _ in range(steps):
+        guest = replay.next()
+        if guest is None:
+            replay.admit(batch(fresh), digits())
+            order.append(fresh)
+            fresh += 1
+        else:
+            order.append(int(guest.batch.distances[0, 0]))
+            replay.visited(guest)
+    return order
+
+
+def test_a_batch_is_trained_on_as_often_as_asked() -> None:
+    order = schedule(visits=4, room=3, seed=0, steps=300)
+    counts = collections.Counter(order)
+    assert max(counts.values()) == 4
+    assert sum(count < 4 for count in counts.values()) <= 3  # those that still stay
+    assert order[:3] == [0, 1, 2]
+
+
+def test_processes_with_the_same_seed_go_on_in_step() -> None:
+    assert schedule(5, 4, seed=1, steps=60) == schedule(5, 4, seed=1, steps=60)
+    assert schedule(5, 4, seed=1, steps=60) != schedule(5, 4, seed=2, steps=60)
+
+
+def test_one_visit_is_training_without_replay() -> None:
+    assert schedule(1, 4, seed=0, steps=5) == [0, 1, 2, 3, 4]
+
+
+def test_a_visit_moves_the_digits_of_that_batch_only() -> None:
+    torch.manual_seed(0)
+    objective, replay = Objective(CONFIG), Replay(3, 2, 0.05, seed=0)
+    for number in range(2):
+        _, mu, _ = objective(batch(number), quantized=True)
+        replay.admit(batch(number), objective.model.quantizer.project(mu))
+    guest = replay.next()
+    assert guest is not None
+    (other,) = (g for g in replay._guests if g is not guest)
+    before = [[d.detach().clone() for d in g.digits] for g in (guest, other)]
+    loss, _ = objective.revisit(guest)
+    loss.backward()
+    encoding = {id(p) for p in objective.parameters()} - {id(p) for p in objective.decoding_parameters()}
+    assert all(p.grad is None for p in objective.parameters() if id(p) in encoding)
+    assert any(p.grad is not None for p in objective.decoding_parameters())
+    replay.visited(guest)
+    assert guest.visits == 2
+    moved = [not torch.equal(a, b) for a, b in zip(before[0], guest.digits, strict=True)]
+    assert moved[0]  # the first scale is in every prefix
+    assert all(torch.equal(a, b) for a, b in zip(before[1], other.digits, strict=True))
+    assert (
+        max(float((a - b.detach()).abs().max()) for a, b in zip(before[0], guest.digits, strict=True)) < 0.06
+    )
+
+
+def test_digits_compose_to_what_the_quantizer_gives() -> None:
+    torch.manual_seed(0)
+    quantizer = Objective(CONFIG).model.quantizer
+    z = torch.randn(2, 3, TINY.latent_side, TINY.latent_side, TINY.latent_channels)
+    keep = torch.tensor([1, len(TINY.scale_sides)])
+    torch.testing.assert_close(quantizer.compose(quantizer.project(z), keep), quantizer(z, keep))
