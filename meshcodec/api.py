@@ -90,6 +90,18 @@ class Target:
         enough = self.min_fscore is None or self.fscore(scores) >= self.min_fscore
         return enough and (self.max_error is None or scores.p95 <= self.max_error)
 
+    def missed_by(self, measured: Measured) -> str:
+        """What was asked for, and what the best file has."""
+        wanted, got = [], []
+        if self.min_fscore is not None:
+            wanted.append(f"F@{self.tau} {self.min_fscore:g}")
+            got.append(f"F@{self.tau} {self.fscore(measured.scores):.4f}")
+        if self.max_error is not None:
+            wanted.append(f"an error of {self.max_error:g}")
+            got.append(f"an error of {measured.scores.p95:.4f}")
+        size = len(measured.encoded.data)
+        return f"no size reaches {' and '.join(wanted)}: the best, of {size} bytes, has {' and '.join(got)}"
+
 
 @dataclass(frozen=True)
 class Measured:

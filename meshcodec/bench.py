@@ -14,14 +14,9 @@ import importlib.util
 import json
 import math
 import multiprocessing
-import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from itertools import groupby
@@ -37,6 +32,7 @@ from meshcodec.baselines import convex_hull, decimate_draco_many, decode_draco, 
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
 from meshcodec.geometry.io import READ_FORMATS, load_mesh, write_atomic
 from meshcodec.metrics import TAUS, Reference, Scores
+from meshcodec.workers import DIED, one_line, run_jobs
 
 OURS = "meshcodec"
 """Name of our own codec in rows and tables."""
@@ -412,7 +408,7 @@ def run_bench(
     )  # the long ones first, so that none is last
     wanted = sum(len(job.wants) for job in missing)
     with tqdm(total=wanted, unit="row", file=sys.stderr, disable=True if quiet else None) as bar:
-        for done in _compute(missing, jobs):
+        for done in run_jobs(_run, missing, jobs, _after_crash):
             rows += done
             bar.update(len(done))
     order = {name: k for k, name in enumerate((OURS, *BASELINES))}
@@ -520,7 +516,7 @@ def _run(job: _Job) -> list[BenchRow]:
         mesh = load_mesh(job.path)
         reference = Reference(mesh, samples=job.plan.samples)
     except Exception as error:  # a row with its error, whatever it is
-        return [_failed(job.plan, job.file, job.sha256, want, _one_line(error)) for want in job.wants]
+        return [_failed(job.plan, job.file, job.sha256, want, one_line(error)) for want in job.wants]
     rows = []
     for codec, group in groupby(job.wants, key=lambda want: want.codec):
         for want, coded in _coded(job.plan, codec, [want.size for want in group], mesh, reference):
@@ -536,7 +532,7 @@ def _run(job: _Job) -> list[BenchRow]:
                         scores=reference.score(coded.mesh),
                     )
                 except Exception as error:
-                    row, final = replace(row, error=_one_line(error)), False
+                    row, final = replace(row, error=one_line(error)), False
             if final:
                 _keep(job.plan, row, want, coded.data)
             rows.append(row)
@@ -590,7 +586,7 @@ def _through_ours(plan: _Plan, mesh: trimesh.Trimesh, size: int) -> _Coded:
 
 
 def _broken(error: Exception) -> _Coded:
-    return _Coded(b"", None, {}, 0.0, 0.0, _one_line(error), isinstance(error, MeshcodecError))
+    return _Coded(b"", None, {}, 0.0, 0.0, one_line(error), isinstance(error, MeshcodecError))
 
 
 def _failed(plan: _Plan, file: str, sha256: str, want: _Want, error: str) -> BenchRow:
@@ -602,68 +598,15 @@ def _failed(plan: _Plan, file: str, sha256: str, want: _Want, error: str) -> Ben
     )
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, MeshcodecError) else f"{type(error).__name__}: {text}".rstrip(": ")
+def _after_crash(job: _Job) -> list[BenchRow]:
+    return [_row_after_crash(job, want) for want in job.wants]
 
 
-def _compute(missing: list[_Job], workers: int) -> Iterator[list[BenchRow]]:
-    """The rows of each job as it ends.
-
-    A worker that dies takes the pool with it. Only the jobs that were running are suspect; each of these runs
-    again alone, and the one that kills its worker again gets a row that says so.
-    """
-    if workers == 1:
-        yield from map(_run, missing)
-        return
-    queue, suspects = deque(missing), list[_Job]()
-    with _one_thread_each():
-        while queue:
-            pool = ProcessPoolExecutor(min(workers, len(queue)), multiprocessing.get_context("spawn"))
-            running: dict[Future[list[BenchRow]], _Job] = {}
-            try:
-                while queue or running:
-                    while queue and len(running) < workers:
-                        running[pool.submit(_run, queue[0])] = queue[0]
-                        queue.popleft()
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        rows = future.result()
-                        del running[future]
-                        yield rows
-            except BrokenProcessPool:
-                suspects += running.values()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-        for job in suspects:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-                try:
-                    rows = alone.submit(_run, job).result()
-                except BrokenProcessPool:
-                    rows = [_after_crash(job, want) for want in job.wants]
-            yield rows
-
-
-def _after_crash(job: _Job, want: _Want) -> BenchRow:
+def _row_after_crash(job: _Job, want: _Want) -> BenchRow:
     row = _recall(job.plan, job.sha256, want)  # what was finished before the crash is kept
     if row is not None:
         return replace(row, file=job.file)
-    return _failed(job.plan, job.file, job.sha256, want, "the worker process died (out of memory?)")
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Workers started inside read these before they load the libraries that start threads."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return _failed(job.plan, job.file, job.sha256, want, DIED)
 
 
 # ------------------------------------------------------------------------------------------------------ cache
@@ -702,7 +645,7 @@ def _write(report: BenchReport, folder: Path, plan: _Plan, codec: CodecLike | No
     try:
         _render_worst(report, folder, plan, codec)
     except (MeshcodecError, ImportError) as error:
-        report.notes.append(f"no pictures: {_one_line(error)}")
+        report.notes.append(f"no pictures: {one_line(error)}")
     rows = [row.to_dict() for row in report.rows]
     summary = {
         "date": date.today().isoformat(),

@@ -39,7 +39,8 @@ from meshcodec.weights import Registry
 if TYPE_CHECKING:
     import trimesh
 
-    from meshcodec.api import Codec, Measured, Target
+    from meshcodec.api import Codec, Measured
+    from meshcodec.batch import Summary
     from meshcodec.metrics import Scores
     from meshcodec.refine import Progress, Stop
 
@@ -129,6 +130,50 @@ def _jobs(command: F) -> F:
     )(command)
 
 
+def _quality(command: F) -> F:
+    options = (
+        click.option(
+            "--size",
+            type=_size,
+            metavar="SIZE",
+            help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for.",
+        ),
+        click.option(
+            "--min-fscore",
+            type=_fscore_target,
+            metavar="F[@TAU]",
+            help="Take the smallest of 512, 1k, 2k, 4k whose decode has this F-score (at TAU 0.02).",
+        ),
+        click.option(
+            "--max-error",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="E",
+            help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
+        ),
+        click.option(
+            "--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _asks_quality(
+    size: int | None,
+    min_fscore: tuple[float, float] | None,
+    max_error: float | None,
+    best_effort: bool,
+) -> bool:
+    """Whether a quality is asked for rather than a size."""
+    asks = min_fscore is not None or max_error is not None
+    if asks and size is not None:
+        raise UsageError("--size and a quality exclude each other", "give one of them")
+    if best_effort and not asks:
+        raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
+    return asks
+
+
 def _talk(command: F) -> F:
     quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
     verbose = click.option("-v", "--verbose", is_flag=True, help="Say more, with seconds of the stages.")
@@ -169,22 +214,7 @@ def main() -> None:
 @cli.command()
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
-@click.option(
-    "--size", type=_size, metavar="SIZE", help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for."
-)
-@click.option(
-    "--min-fscore",
-    type=_fscore_target,
-    metavar="F[@TAU]",
-    help="Take the smallest of the four sizes whose decode has this F-score; TAU is 0.02, 0.01 or 0.005.",
-)
-@click.option(
-    "--max-error",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="E",
-    help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
-)
-@click.option("--best-effort", is_flag=True, help="Where no size reaches that quality, write the best.")
+@_quality
 @_effort
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
@@ -218,11 +248,7 @@ def encode(
     """
     if source == "-" and file_type is None:
         raise UsageError("a mesh from a pipe has no extension", "name its format with --file-type")
-    to_target = min_fscore is not None or max_error is not None
-    if to_target and size is not None:
-        raise UsageError("--size and a quality exclude each other", "give one of them")
-    if best_effort and not to_target:
-        raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
+    to_target = _asks_quality(size, min_fscore, max_error, best_effort)
     _check_input(source)
     out = _output(source, output, "vat")
     _check_output(out, force, as_json, binary=True)
@@ -241,7 +267,7 @@ def encode(
             measured = codec.encode_to_target(mesh_file, target, effort, seed, file_type, progress, stop)
             encoded = measured.encoded
             if not measured.met and not best_effort:
-                raise PartialFailureError(_missed(target, measured), "pass --best-effort to write it anyway")
+                raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
         else:
             encoded = codec.encode_detailed(
                 mesh_file, size or _DEFAULT_SIZE, effort, seed, file_type, progress, stop
@@ -363,6 +389,112 @@ def decode(
                 "seconds": {"total": seconds, **decoded.seconds},
             }
         )
+
+
+_into = click.option("-o", "--output", type=_PATH, required=True, metavar="OUT", help="Folder; mirrored.")
+_resume = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@_into
+@_quality
+@_effort
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
+@click.option("--no-verify", is_flag=True, help="Do not decode and measure what was written.")
+@_resume
+@_jobs
+@_weights
+@_device
+@_json
+@_force
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar, no summary.")
+def compress(
+    folder: Path,
+    output: Path,
+    size: int | None,
+    min_fscore: tuple[float, float] | None,
+    max_error: float | None,
+    best_effort: bool,
+    effort: int,
+    seed: int,
+    no_verify: bool,
+    resume: bool,
+    jobs: int | None,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Encode every mesh of the folder DIR.
+
+    OUT gets the same tree of .vat files, and manifest.jsonl with a line for each.
+    """
+    to_target = _asks_quality(size, min_fscore, max_error, best_effort)
+    from meshcodec import batch
+
+    wanted, tau = min_fscore or (None, _TAUS[0])
+    options = batch.CompressOptions(
+        size=None if to_target else size or _DEFAULT_SIZE,
+        min_fscore=wanted,
+        tau=tau,
+        max_error=max_error,
+        best_effort=best_effort,
+        effort=effort,
+        seed=seed,
+        measure=not no_verify,
+        device=device,
+        weights=weights,
+    )
+    Registry(weights).default()  # of wrong weights, one message is enough
+    summary = batch.compress(folder, output, options, jobs or _cores(), resume, force, quiet)
+    _finish(summary, as_json, quiet)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@_into
+@_resolution(256)
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="obj", show_default=True)
+@_resume
+@_jobs
+@_weights
+@_device
+@_json
+@_force
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar, no summary.")
+def decompress(
+    folder: Path,
+    output: Path,
+    resolution: int,
+    format_: str,
+    resume: bool,
+    jobs: int | None,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Decode every .vat file of the folder DIR into a mirrored tree of meshes."""
+    from meshcodec import batch
+
+    options = batch.DecompressOptions(format_, resolution, device, weights)
+    summary = batch.decompress(folder, output, options, jobs or _cores(), resume, force, quiet)
+    _finish(summary, as_json, quiet)
+
+
+def _finish(summary: Summary, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        _print_json(summary.records)
+    if not quiet:
+        for line in summary.lines():
+            _say(line)
+    for record in summary.failed:
+        click.echo(f"meshcodec: error: {_shown(record['input'])}: {record['error']}", err=True)
+    if summary.failed:
+        raise PartialFailureError(f"{len(summary.failed)} of {len(summary.records)} files failed")
 
 
 @cli.command()
@@ -781,19 +913,6 @@ def _fscore(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, f
 
 def _scores(scores: Scores) -> dict[str, float]:
     return {str(tau): f for tau, f in zip(_TAUS, (scores.f_002, scores.f_001, scores.f_0005), strict=True)}
-
-
-def _missed(target: Target, measured: Measured) -> str:
-    """What was asked for, and what the best file has."""
-    wanted, got = [], []
-    if target.min_fscore is not None:
-        wanted.append(f"F@{target.tau} {target.min_fscore:g}")
-        got.append(f"F@{target.tau} {target.fscore(measured.scores):.4f}")
-    if target.max_error is not None:
-        wanted.append(f"an error of {target.max_error:g}")
-        got.append(f"an error of {measured.scores.p95:.4f}")
-    size = len(measured.encoded.data)
-    return f"no size reaches {' and '.join(wanted)}: the best, of {size} bytes, has {' and '.join(got)}"
 
 
 def _fscore_line(scores: dict[str, float]) -> str:

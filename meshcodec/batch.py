@@ -1,0 +1,430 @@
+"""Whole folders: every mesh to a ``.vat`` file in a mirrored tree, and back.
+
+A run writes ``manifest.jsonl`` into the output folder, one line per file, as it goes:
+
+==============================  ==================================================================
+``input``, ``output``           paths relative to the two folders; ``output`` is null where there is none
+``sha256``, ``output_sha256``   of both files
+``bytes_in``, ``bytes_out``     their sizes
+``fscore``                      F-scores by distance, where they were measured
+``tokens``, ``faces`` ...       what the verb knows about its result
+``seconds``                     of the whole file
+``error``                       one line, or null
+``options``                     what it was made with, model and version included
+==============================  ==================================================================
+
+Files appear whole or not at all, and the line follows its file. So a run that was killed at any moment goes on
+where it stopped: a line whose input, options and output are still the same is kept, all else is done again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from meshcodec import __version__
+from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
+from meshcodec.geometry.io import READ_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.weights import Registry
+from meshcodec.workers import DIED, one_line, run_jobs
+
+if TYPE_CHECKING:
+    from meshcodec.api import Codec
+
+MANIFEST = "manifest.jsonl"
+Record = dict[str, Any]
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
+
+
+@dataclass(frozen=True)
+class CompressOptions:
+    """How each mesh is encoded; see `meshcodec.api`.
+
+    Attributes
+    ----------
+    size : bytes, or None where a quality is asked for
+    min_fscore, tau, max_error : of `meshcodec.api.Target`
+    best_effort : write the best also where no size reaches the quality
+    measure : decode what was written and record its F-scores
+    """
+
+    size: int | None = 1024
+    min_fscore: float | None = None
+    tau: float = 0.02
+    max_error: float | None = None
+    best_effort: bool = False
+    effort: int = 4
+    seed: int = 0
+    measure: bool = True
+    device: str = "auto"
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class DecompressOptions:
+    """How each file is decoded: extension of the meshes, cells a side."""
+
+    format: str = "obj"
+    resolution: int = 256
+    device: str = "auto"
+    weights: Path | None = None
+
+
+Options = CompressOptions | DecompressOptions
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a folder.
+
+    Attributes
+    ----------
+    records : lines of the manifest, in the order of the inputs
+    kept : how many of them are from a run before
+    skipped : files that are hidden or of another kind
+    """
+
+    records: list[Record]
+    kept: int
+    skipped: int
+
+    @property
+    def failed(self) -> list[Record]:
+        """Records with an error."""
+        return [record for record in self.records if record["error"] is not None]
+
+    def lines(self) -> list[str]:
+        """A few lines for people."""
+        done = [record for record in self.records if record["error"] is None]
+        before, after = (sum(record[key] for record in done) for key in ("bytes_in", "bytes_out"))
+        ratio = f"{before / after:.0f} : 1" if before >= after else f"1 : {after / max(before, 1):.0f}"
+        lines = [
+            f"{len(done)} files done ({self.kept} by a run before), {len(self.failed)} failed, "
+            f"{self.skipped} others skipped",
+            f"{before} bytes in, {after} bytes out" + (f", {ratio}" if after else ""),
+        ]
+        measured = [record for record in done if record.get("fscore")]
+        for tau in measured[0]["fscore"] if measured else ():
+            mean = sum(record["fscore"][tau] for record in measured) / len(measured)
+            worst = min(measured, key=lambda record: float(record["fscore"][tau]))
+            lines.append(f"F@{tau} mean {mean:.3f}, worst {worst['fscore'][tau]:.3f} ({worst['input']})")
+        return lines
+
+
+def compress(
+    folder: Path,
+    out: Path,
+    options: CompressOptions,
+    jobs: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+) -> Summary:
+    """Encode every mesh under `folder` to a ``.vat`` file at the same place under `out`.
+
+    Parameters
+    ----------
+    folder, out : `out` is made where it is missing
+    jobs : worker processes
+    resume : go on with the run whose manifest is in `out`
+    force : overwrite
+    quiet : no progress bar
+
+    Returns
+    -------
+    Summary
+        A mesh that cannot be encoded is a record with its error.
+
+    Raises
+    ------
+    UsageError
+        No meshes, two of them with one output, outputs that exist.
+    """
+    return _mirror(_Verb(_encode, READ_FORMATS, "vat", options), folder, out, jobs, resume, force, quiet)
+
+
+def decompress(
+    folder: Path,
+    out: Path,
+    options: DecompressOptions,
+    jobs: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+) -> Summary:
+    """Decode every ``.vat`` file under `folder` to a mesh at the same place under `out`; see `compress`."""
+    verb = _Verb(_decode, ("vat",), options.format, options)
+    return _mirror(verb, folder, out, jobs, resume, force, quiet)
+
+
+# ---- one file, in a worker
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file: its path, input and output relative to their folders, the output's path."""
+
+    verb: _Verb
+    path: Path
+    input: str
+    output: str
+    target: Path
+
+
+@dataclass(frozen=True)
+class _Verb:
+    """What is done to each file: its bytes and path to new bytes and what is known about them."""
+
+    convert: Callable[[Any, Path, bytes], tuple[bytes, Record]]
+    endings: tuple[str, ...]
+    ending: str
+    options: Options
+
+    def settings(self) -> Record:
+        """The options as the manifest holds them: those that shape the output."""
+        options = dataclasses.asdict(self.options)
+        del options["device"], options["weights"]
+        if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
+            options["model"] = Registry(self.options.weights).default().model_id.hex()
+        return {**options, "version": __version__}
+
+
+_CODECS: dict[tuple[str, Path | None], Codec] = {}  # one per process
+
+
+def _codec(options: Options) -> Codec:
+    key = (options.device, options.weights)
+    if key not in _CODECS:
+        from meshcodec.api import Codec
+
+        _CODECS[key] = Codec(*key)
+    return _CODECS[key]
+
+
+def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
+    from meshcodec.api import Target
+    from meshcodec.metrics import TAUS, fscore
+
+    codec = _codec(options)
+    if options.size is None:
+        target = Target(options.min_fscore, options.tau, options.max_error)
+        measured = codec.encode_to_target(path, target, options.effort, options.seed)
+        if not measured.met and not options.best_effort:
+            raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
+        encoded, scores = measured.encoded, measured.scores
+        found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
+    else:
+        encoded = codec.encode_detailed(path, options.size, options.effort, options.seed)
+        found = {}
+        if options.measure:
+            measures = fscore(load_mesh(path), codec.decode(encoded.data), TAUS)
+            found = dict(zip(map(str, TAUS), measures, strict=True))
+    about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
+    return encoded.data, about
+
+
+def _decode(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
+    mesh = _codec(options).decode(data, options.resolution)
+    return export_mesh(mesh, options.format), {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}
+
+
+def _run(job: _Job) -> Record:
+    """The record of one file, which is written by then; never raises on account of the file."""
+    began = time.perf_counter()
+    record = _record(job)
+    try:
+        try:
+            data = job.path.read_bytes()
+        except OSError as error:
+            raise BadMeshError(
+                f"cannot be read ({error.strerror})", "check the file's permissions"
+            ) from error
+        record |= {"sha256": _sha256(data), "bytes_in": len(data)}
+        made, about = job.verb.convert(job.verb.options, job.path, data)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(job.target, made, overwrite=True)
+        record |= {"output": job.output, "output_sha256": _sha256(made), "bytes_out": len(made), **about}
+    except Exception as error:  # a record with its error, whatever it is
+        record["error"] = one_line(error).removeprefix(f"{job.path}: ")
+    return {**record, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _died(job: _Job) -> Record:
+    return {**_record(job), "error": DIED}
+
+
+def _record(job: _Job) -> Record:
+    """What is known of a file before anything is done with it."""
+    return {
+        "input": job.input,
+        "output": None,
+        "sha256": None,
+        "output_sha256": None,
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "seconds": 0.0,
+        "error": None,
+        "options": job.verb.settings(),
+    }
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# ---- the folder
+
+
+def _mirror(
+    verb: _Verb, folder: Path, out: Path, jobs: int, resume: bool, force: bool, quiet: bool
+) -> Summary:
+    work, skipped = _plan(verb, folder, out)
+    manifest = out / MANIFEST
+    if manifest.exists() and not (resume or force):
+        raise UsageError(f"{manifest} exists", "pass --resume to go on with that run, or -f to start anew")
+    before = {record.get("input"): record for record in _read(manifest)} if resume else {}
+    found = ((job, before.get(job.input)) for job in work)
+    kept = [record for job, record in found if record is not None and _still_true(record, job)]
+    done = {record["input"] for record in kept}
+    missing = [job for job in work if job.input not in done]
+    if not (resume or force):
+        existing = [job.target for job in missing if job.target.exists()]
+        if existing:
+            raise UsageError(
+                f"{existing[0]} exists" + (f" and {len(existing) - 1} other outputs" * (len(existing) > 1)),
+                "pass -f to overwrite, or choose another folder",
+            )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made ({error.strerror})", "choose another folder") from error
+    if resume:
+        for left in out.rglob(".*.tmp"):
+            if _TEMPORARY.fullmatch(left.name):
+                left.unlink(missing_ok=True)
+    # The long ones first, so that none is last and alone.
+    missing.sort(key=lambda job: _bytes_of(job.path), reverse=True)
+    records = list(kept)
+    with (
+        _Manifest(manifest, kept) as lines,
+        tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
+    ):
+        for record in run_jobs(_run, missing, min(jobs, max(len(missing), 1)), _died):
+            lines.add(record)
+            records.append(record)
+            taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
+            bar.set_postfix_str(f"{taken / 1e6:.1f} MB in, {given / 1e6:.3f} MB out", refresh=False)
+            bar.update()
+    order = {job.input: number for number, job in enumerate(work)}
+    records.sort(key=lambda record: order[record["input"]])
+    return Summary(records, len(kept), skipped)
+
+
+def _plan(verb: _Verb, folder: Path, out: Path) -> tuple[list[_Job], int]:
+    """The files to convert, in order, and the number of others."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is not a folder", "name a folder")
+    work, skipped = [], 0
+    for path in _files(folder):
+        name = path.relative_to(folder)
+        if name.as_posix() == MANIFEST or any(part.startswith(".") for part in name.parts):
+            skipped += name.as_posix() != MANIFEST
+        elif path.suffix.lower().removeprefix(".") not in verb.endings:
+            skipped += 1
+        else:
+            output = name.with_suffix(f".{verb.ending}")
+            work.append(_Job(verb, path, name.as_posix(), output.as_posix(), out / output))
+    if not work:
+        known = ", ".join(f".{ending}" for ending in verb.endings)
+        raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")
+    first: dict[str, _Job] = {}
+    for job in work:
+        other = first.setdefault(job.output, job)
+        if other is not job:
+            raise UsageError(
+                f"{other.input} and {job.input} would both become {job.output}", "rename one of them"
+            )
+    return work, skipped
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the worker says what is wrong with it
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in a fixed order. Links to folders are left alone: they may go in circles."""
+    for top, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(top) / name for name in sorted(names))
+
+
+def _still_true(record: Record, job: _Job) -> bool:
+    """Whether a line of a manifest still says what would come out."""
+    if record.get("error") is not None or record.get("options") != job.verb.settings():
+        return False
+    try:
+        return bool(
+            record.get("output") == job.output
+            and record.get("output_sha256") == _sha256(job.target.read_bytes())
+            and record.get("sha256") == _sha256(job.path.read_bytes())
+        )
+    except OSError:
+        return False
+
+
+def _read(manifest: Path) -> list[Record]:
+    """The whole lines of a manifest; a run that was killed may have left half of one."""
+    records = []
+    try:
+        lines = manifest.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"{manifest}: cannot be read ({error.strerror})", "pass -f to start anew") from error
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+class _Manifest:
+    """The manifest of a running job: starts with the lines that are kept, grows by whole lines."""
+
+    def __init__(self, path: Path, kept: list[Record]) -> None:
+        write_atomic(path, "".join(map(_line, kept)).encode(), overwrite=True)
+        self._file = path.open("a", encoding="utf-8")
+
+    def add(self, record: Record) -> None:
+        self._file.write(_line(record))
+        self._file.flush()
+
+    def __enter__(self) -> _Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"

@@ -1,0 +1,85 @@
+"""Many independent jobs in worker processes, one thread each, that survive the death of a worker."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+from meshcodec.errors import MeshcodecError
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+DIED = "the worker process died (out of memory?)"
+"""What a result says of a job that killed its worker."""
+
+
+def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Callable[[J], R]) -> Iterator[R]:
+    """The result of each job as it ends, in any order; with one worker in this process, in order.
+
+    A worker that dies takes the pool with it. Only the jobs that were running are suspect; each of these runs
+    again alone, and for the one that kills its worker again there is `died(job)`.
+
+    Parameters
+    ----------
+    run : a function of a module, which processes can find; it should not raise on account of its job
+    jobs : picklable
+    workers : processes; 1 works in this one
+    died : the result of a job that ends its process
+    """
+    if workers == 1:
+        yield from map(run, jobs)
+        return
+    queue, suspects = deque(jobs), list[J]()
+    with _one_thread_each():
+        while queue:
+            pool = ProcessPoolExecutor(min(workers, len(queue)), multiprocessing.get_context("spawn"))
+            running: dict[Future[R], J] = {}
+            try:
+                while queue or running:
+                    while queue and len(running) < workers:
+                        running[pool.submit(run, queue[0])] = queue[0]
+                        queue.popleft()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        result = future.result()
+                        del running[future]
+                        yield result
+            except BrokenProcessPool:
+                suspects += running.values()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        for job in suspects:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+                try:
+                    result = alone.submit(run, job).result()
+                except BrokenProcessPool:
+                    result = died(job)
+            yield result
+
+
+def one_line(error: BaseException) -> str:
+    """An error as a row of a table can hold it: its message, with the class where it is none of ours."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MeshcodecError) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Workers started inside read these before they load the libraries that start threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,216 @@
+"""Folders there and back: mirrored trees, bad files, runs that are killed and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trimesh
+from click.testing import CliRunner, Result
+
+import meshcodec
+from meshcodec.api import Codec
+from meshcodec.batch import MANIFEST, CompressOptions, DecompressOptions, compress, decompress
+from meshcodec.cli import cli
+from meshcodec.container import VatFile
+from meshcodec.errors import UsageError
+from meshcodec.geometry.io import export_mesh, load_mesh
+
+
+def ball(radius: float) -> trimesh.Trimesh:
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=radius)
+    assert isinstance(mesh, trimesh.Trimesh)
+    return mesh
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Four meshes, a name in another script among them, and three files of other kinds."""
+    folder = tmp_path / "meshes"
+    for name, radius in (
+        ("a.obj", 1.0),
+        ("deep/er/b.PLY", 2.0),
+        ("deep/er/c.stl", 3.0),
+        ("деталь 1.off", 4.0),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(export_mesh(ball(radius), path.suffix[1:].lower()))
+    (folder / "readme.txt").write_text("no mesh")
+    (folder / ".hidden.obj").write_text("hidden")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "d.obj").write_text("hidden")
+    return folder
+
+
+@pytest.fixture
+def options(tiny_weights: Path) -> CompressOptions:
+    return CompressOptions(size=512, effort=0, measure=False, device="cpu", weights=tiny_weights)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
+
+
+def outputs(out: Path) -> dict[str, bytes]:
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.vat")}
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+    out = tmp_path / "out"
+    summary = compress(tree, out, options, quiet=True)
+    codec = Codec("cpu", options.weights)
+    made = outputs(out)
+    assert set(made) == {"a.vat", "deep/er/b.vat", "deep/er/c.vat", "деталь 1.vat"}
+    assert made["deep/er/b.vat"] == codec.encode(tree / "deep/er/b.PLY", 512, effort=0)
+    assert (summary.kept, summary.skipped, summary.failed) == (0, 3, [])
+    assert [record["input"] for record in summary.records] == [
+        "a.obj",
+        "деталь 1.off",
+        "deep/er/b.PLY",
+        "deep/er/c.stl",
+    ]
+    assert sorted(lines(out), key=lambda r: str(r["input"])) == sorted(
+        summary.records, key=lambda r: str(r["input"])
+    )
+    for record in summary.records:
+        assert record["bytes_in"] == (tree / record["input"]).stat().st_size
+        assert record["bytes_out"] == len(made[record["output"]])
+        assert record["tokens"] == len(VatFile.from_bytes(made[record["output"]]).tokens)
+        assert record["fscore"] is None
+
+
+def test_two_workers_make_the_same_files(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+    compress(tree, tmp_path / "one", options, quiet=True)
+    summary = compress(tree, tmp_path / "two", options, jobs=2, quiet=True)
+    assert summary.failed == []
+    assert outputs(tmp_path / "two") == outputs(tmp_path / "one")
+
+
+def test_there_and_back(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+    compress(tree, tmp_path / "vats", options, quiet=True)
+    back = DecompressOptions("ply", 48, "cpu", options.weights)
+    summary = decompress(tmp_path / "vats", tmp_path / "back", back, quiet=True)
+    # The manifest of the first run is no file to decode, and no other file to speak of.
+    assert (len(summary.records), summary.failed, summary.skipped) == (4, [], 0)
+    mesh = load_mesh(tmp_path / "back" / "деталь 1.ply")
+    assert mesh.is_watertight
+    assert mesh.extents == pytest.approx([8, 8, 8], rel=0.3)
+    assert len(mesh.faces) == next(r["faces"] for r in summary.records if r["input"] == "деталь 1.vat")
+
+
+def test_bad_files_do_not_stop_the_others(tree: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    (tree / "corrupt.glb").write_bytes(b"glTF but not really")
+    (tree / "empty.obj").touch()
+    (tree / "cloud.obj").write_text("v 0 0 0\nv 1 1 1\n")
+    (tree / "gone.stl").symlink_to(tree / "nowhere.stl")
+    out = tmp_path / "out"
+    command = ("compress", tree, "-o", out, "--size", 512, "--effort", 0, "--no-verify", "-j", 1)
+    result = call(*command, "--weights", tiny_weights)
+    assert result.exit_code == 3
+    bad = ["cloud.obj", "corrupt.glb", "empty.obj", "gone.stl"]
+    errors = [line for line in result.stderr.splitlines() if line.startswith("meshcodec: error: ")]
+    assert [line.split(": ")[2] for line in errors[:-1]] == bad
+    assert all("; " in line for line in errors[:-1])
+    assert errors[-1].endswith("4 of 8 files failed")
+    assert set(outputs(out)) == {"a.vat", "deep/er/b.vat", "deep/er/c.vat", "деталь 1.vat"}
+    assert sorted(record["input"] for record in lines(out) if record["error"]) == bad
+    assert "4 files done (0 by a run before), 4 failed, 3 others skipped" in result.stderr
+
+
+def test_scores_are_measured_and_summed_up(tree: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    command = ("compress", tree / "deep", "-o", tmp_path / "out", "--effort", 0, "-j", 1, "--json")
+    result = call(*command, "--weights", tiny_weights)
+    assert result.exit_code == 0
+    records = json.loads(result.stdout)
+    scores = [record["fscore"]["0.02"] for record in records]
+    assert all(0 < score <= 1 for score in scores)
+    mean, worst = sum(scores) / 2, records[scores.index(min(scores))]
+    assert f"F@0.02 mean {mean:.3f}, worst {min(scores):.3f} ({worst['input']})" in result.stderr
+
+
+def test_two_inputs_with_one_output_are_refused(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+    (tree / "a.stl").write_bytes(export_mesh(ball(1), "stl"))
+    with pytest.raises(UsageError, match=r"a\.obj and a\.stl would both become a\.vat"):
+        compress(tree, tmp_path / "out", options, quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_outputs_are_not_overwritten_unasked(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+    out = tmp_path / "out"
+    (out / "deep" / "er").mkdir(parents=True)
+    (out / "deep" / "er" / "b.vat").write_bytes(b"precious")
+    with pytest.raises(UsageError, match=r"b\.vat exists; pass -f"):
+        compress(tree, out, options, quiet=True)
+    assert outputs(out) == {"deep/er/b.vat": b"precious"}
+    compress(tree, out, options, force=True, quiet=True)
+    with pytest.raises(UsageError, match=r"manifest\.jsonl exists; pass --resume"):
+        compress(tree, out, options, quiet=True)
+
+
+def test_only_what_changed_is_done_again(
+    tree: Path, tmp_path: Path, options: CompressOptions, tiny_weights: Path
+) -> None:
+    out = tmp_path / "out"
+    compress(tree, out, options, quiet=True)
+    (out / "a.vat").write_bytes(b"damaged")
+    (tree / "deep" / "er" / "c.stl").write_bytes(export_mesh(ball(9), "stl"))
+    (out / f".{'0' * 16}.tmp").write_bytes(b"half a fi")
+    with (out / MANIFEST).open("a") as file:
+        file.write('{"input": "half a li')
+    before = {name: (out / name).stat().st_mtime_ns for name in outputs(out)}
+    summary = compress(tree, out, options, resume=True, quiet=True)
+    after = {name: (out / name).stat().st_mtime_ns for name in outputs(out)}
+    assert summary.kept == 2
+    assert {name for name in after if after[name] != before[name]} == {"a.vat", "deep/er/c.vat"}
+    assert sorted(record["input"] for record in lines(out)) == sorted(r["input"] for r in summary.records)
+    assert not list(out.glob(".*.tmp"))
+    assert compress(tree, out, options, resume=True, quiet=True).kept == 4
+    other = CompressOptions(256, effort=0, measure=False, device="cpu", weights=tiny_weights)
+    assert compress(tree, out, other, resume=True, quiet=True).kept == 0
+
+
+def test_a_killed_run_goes_on_where_it_stopped(
+    tree: Path, tmp_path: Path, options: CompressOptions, tiny_weights: Path
+) -> None:
+    for number in range(6):
+        (tree / f"more{number}.obj").write_bytes(export_mesh(ball(1 + number / 10), "obj"))
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    compress(tree, whole, options, quiet=True)
+    words = ("compress", tree, "-o", out, "--size", 512, "--effort", 0, "--no-verify", "-j", 1, "-q")
+    command = [sys.executable, "-m", "meshcodec", *map(str, words), "--device", "cpu"]
+    command += ["--weights", str(tiny_weights)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(meshcodec.__file__).parents[1])}
+    with subprocess.Popen(command, env=environment) as process:
+        while len(outputs(out)) < 2:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    done = len([line for line in (out / MANIFEST).read_text().splitlines() if line.endswith("}")])
+    assert 0 < done < 10
+    summary = compress(tree, out, options, resume=True, quiet=True)
+    assert summary.kept == done
+    assert summary.failed == []
+    assert outputs(out) == outputs(whole)
+
+
+@pytest.mark.parametrize("verb", ["compress", "decompress"])
+def test_folders_that_hold_nothing_are_refused(verb: str, tmp_path: Path, tiny_weights: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").touch()
+    for folder, words in ((tmp_path / "none", "is not a folder"), (tmp_path / "in", "holds no .")):
+        result = call(verb, folder, "-o", tmp_path / "out", "--weights", tiny_weights)
+        assert result.exit_code == 2
+        assert f"meshcodec: error: {folder}: {words}" in result.stderr
+        assert not (tmp_path / "out").exists()
