@@ -415,6 +415,36 @@ class Codec:
         mesh = trimesh.Trimesh(placement.to_world(extraction.vertices), extraction.faces, process=False)
         return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
 
+    def tokens(self, data: bytes) -> NDArray[np.uint8]:
+        """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine. Raises CorruptFileError."""
+        return np.frombuffer(VatFile.from_bytes(data).tokens, dtype=np.uint8)
+
+    def from_tokens(
+        self,
+        tokens: NDArray[np.integer],
+        center: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        scale: float = 1.0,
+    ) -> bytes:
+        """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
+
+        Parameters
+        ----------
+        tokens : (T,) integers 0 to 255, T from 1 to the model's `max_tokens`
+        center, scale : where the unit frame lies: its origin, and the length of its unit
+
+        Raises
+        ------
+        UsageError
+            Tokens of another shape, number or range.
+        """
+        row = np.asarray(tokens)
+        most = self.config.max_tokens
+        if row.ndim != 1 or not 1 <= len(row) <= most or not np.issubdtype(row.dtype, np.integer):
+            raise UsageError("tokens are one row of integers", f"give 1 to {most} of them")
+        if row.min() < 0 or row.max() > 255:
+            raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
+        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, scale).to_bytes()
+
     def _check(self, size: int, effort: int) -> None:
         if not 0 <= effort < len(EFFORTS):
             raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")

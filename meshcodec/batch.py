@@ -13,7 +13,7 @@ A run writes ``manifest.jsonl`` into the output folder, one line per file, as it
 ``options``                     what it was made with, model and version included
 ==============================  ==================================================================
 
-Files appear whole or not at all, and the line follows its file. So a run that was killed at any moment goes on
+Files appear whole or not at all, and the line follows its file. So a run that was killed at any time goes on
 where it stopped: a line whose input, options and output are still the same is kept, all else is done again.
 """
 
