@@ -225,7 +225,8 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
     assert "finishing with the best found so far" in talk(result)[0]
     assert talk(result)[-1] == "meshcodec: interrupted: wrote the best found so far"
     written = obj.with_suffix(".vat")
-    assert call("decode", written, "--resolution", 32, "--weights", tiny_weights).exit_code == 0
+    back = ("-o", obj.with_name("back.obj"), "--resolution", 32, "--weights", tiny_weights)
+    assert call("decode", written, *back).exit_code == 0
 
 
 def test_a_quality_that_no_size_reaches(tmp_path: Path, obj: Path, tiny_weights: Path) -> None:

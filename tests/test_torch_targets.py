@@ -175,7 +175,7 @@ def test_turning_a_batch_is_turning_each_mesh(cache: Path) -> None:
 
 
 def test_thinning_takes_runs_of_each_kind_of_query(cache: Path) -> None:
-    config = config_of(points=100, queries=60)
+    config = config_of(points=100, queries=60, query_shares=(1 / 2, 1 / 3, 1 / 6))
     batches = gpu.DeviceBatches(cache, config, CPU)
     # Where each query comes from can be read off its distance.
     batches.distances = torch.arange(QUERIES, dtype=torch.int16).expand(len(batches), -1)

@@ -262,13 +262,16 @@ class Trainer:
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
+        adamw = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        if not large:  # a tiny model
+            return [adamw]
         muon = torch.optim.Muon(
             large,
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             adjust_lr_fn="match_rms_adamw",  # so that one learning rate serves both
         )
-        return [muon, torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))]
+        return [muon, adamw]
 
     @property
     def position(self) -> float:
