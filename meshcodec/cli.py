@@ -704,8 +704,9 @@ def run(
     start_from = None
     if from_weights is not None:
         entry = Registry(from_weights).default()
-        if entry.config != config.model:
-            raise UsageError(f"{recipe}: its model is not that of {entry.path}", "use that model's shape")
+        if not config.model.grows_from(entry.config):
+            fault = f"{recipe}: its model is not that of {entry.path}"
+            raise UsageError(fault, "use that model's shape; it may have more blocks")
         start_from = load_model(entry).state_dict()
     trainer = Trainer(config, cache, output, chosen, start_from)
     _log_to_stderr()

@@ -1,12 +1,19 @@
 """What a solid decoder can carry of a mesh: signed distance to its solids, with a thickness for its sheets.
 
-Inside is where the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al. 2018)
-has ``|w| > 0.5``, so that open, self-intersecting, duplicated and flipped faces all have an answer. Each face
-is tested a small step to both of its sides:
+Inside is told by the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al. 2018),
+so that open, self-intersecting, duplicated and flipped faces all have an answer. Connected parts that enclose
+nothing (near them w is far from whole numbers) take no part in it: they are sheets. Of the others inside is
+
+- where ``|w| > 0.5``, as long as little surface is hidden in what that encloses;
+- otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a cavity:
+  so the hidden faces of assemblies bound something and are carried, too (`Surfaces.nested`).
+
+Each face is tested a small step to both of its sides:
 
 ====================  ==================================================================================
 outside on both       a *sheet*: an open surface or a plate thinner than the step; it is given a thickness
-inside on both        *interior*: hidden inside a solid, which a closed decode cannot show
+inside on both        *interior*: hidden within a solid. Left out, or, where `nested`, a slit of the same
+                      thickness in the solid, for what lies between solids that touch
 one of each           part of the boundary of a solid
 ====================  ==================================================================================
 
@@ -18,11 +25,13 @@ here lives in the unit frame: bounding box centred at the origin, longest half-e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
@@ -30,8 +39,19 @@ SHEET_HALF_THICKNESS = 0.0075
 SIDE_STEP = 0.0075
 """How far to each side of a face the winding number is tested; thinner plates count as sheets."""
 
+OPEN = 0.25
+"""A connected part is open where w is this far from whole numbers next to it, on the mean over its area."""
+
+HIDDEN_SHARE = 0.03
+"""`nested` is chosen where more than this share of the area is hidden, farther than `HIDDEN_DEPTH` from what shows."""
+
+HIDDEN_DEPTH = 0.02
+"""Hidden surface closer to what shows than this is as good as carried: it is the coarsest tau of the metric."""
+
 _MANY_FACES = 20_000
 """Above this count a face is small enough for its centroid alone to speak for it."""
+
+_HIDDEN_SAMPLES = 2000
 
 
 class FaceKind(IntEnum):
@@ -49,8 +69,10 @@ class Surfaces:
     Attributes
     ----------
     vertices : (V, 3) float32
-    faces : (F, 3) int32, without zero-area faces
+    faces : (F, 3) int32, without zero-area and repeated faces
     kinds : (F,) uint8 of `FaceKind`
+    encloses : (F,) mask of the faces whose winding number tells inside from outside
+    nested : whether overlaps of solids count as outside and interior faces as slits
     normals : (F, 3) float32 unit normals, turned to the outside where the face bounds a solid
     areas : (F,) float64
     """
@@ -58,35 +80,44 @@ class Surfaces:
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
     kinds: NDArray[np.uint8]
+    encloses: NDArray[np.bool_]
+    nested: bool
     normals: NDArray[np.float32]
     areas: NDArray[np.float64]
 
     @property
     def carried(self) -> NDArray[np.bool_]:
-        """(F,) mask of the faces that the decoder can carry: all but the interior ones."""
-        carried: NDArray[np.bool_] = self.kinds != FaceKind.INTERIOR
+        """(F,) mask of the faces that the decoder can carry: all but the interior ones, unless `nested`."""
+        carried: NDArray[np.bool_] = (self.kinds != FaceKind.INTERIOR) | self.nested
         return carried
 
 
-Inside = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.bool_]]
-"""`is_inside` or its like on another device: (vertices, faces, points) -> (n,) mask."""
+Winding = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
+"""`winding_number` or its like on another device: (vertices, faces, points) -> (n,) numbers."""
 
 Unsigned = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]], NDArray[np.float32]]
 """`unsigned_distance` or its like on another device: (points, vertices, faces) -> (n,) distances."""
 
 
-def is_inside(
+def winding_number(
     vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """(n,) whether each of the (n, 3) points has a winding number of magnitude above 0.5."""
-    if len(points) == 0:
-        return np.zeros(0, dtype=bool)
-    import point_cloud_utils as pcu  # here, because training where it is missing brings its own `Inside`
+) -> NDArray[np.float32]:
+    """(n,) generalized winding number of the faces about each of the (n, 3) points."""
+    if len(points) == 0 or len(faces) == 0:
+        return np.zeros(len(points), dtype=np.float32)
+    import point_cloud_utils as pcu  # here, because training where it is missing brings its own `Winding`
 
     winding = pcu.triangle_soup_fast_winding_number(
         vertices, faces, np.ascontiguousarray(points, dtype=np.float32)
     )
-    inside: NDArray[np.bool_] = np.abs(np.nan_to_num(np.asarray(winding).reshape(-1))) > 0.5
+    return np.nan_to_num(np.asarray(winding, dtype=np.float32).reshape(-1))
+
+
+def is_inside(winding: NDArray[np.floating], nested: bool) -> NDArray[np.bool_]:
+    """Which winding numbers mean inside; any shape."""
+    inside: NDArray[np.bool_] = (
+        np.rint(winding).astype(np.int64) % 2 == 1 if nested else np.abs(winding) > 0.5
+    )
     return inside
 
 
@@ -101,7 +132,10 @@ def unsigned_distance(
 
 
 def classify(
-    vertices: NDArray[np.floating], faces: NDArray[np.integer], inside_of: Inside = is_inside
+    vertices: NDArray[np.floating],
+    faces: NDArray[np.integer],
+    winding_of: Winding = winding_number,
+    unsigned: Unsigned = unsigned_distance,
 ) -> Surfaces:
     """Sort the faces of a unit-frame mesh into solid, sheet and interior.
 
@@ -109,16 +143,17 @@ def classify(
     ----------
     vertices : (V, 3) in [-1, 1]
     faces : (F, 3)
-    inside_of : what tells inside from outside
+    winding_of, unsigned : what answers the two questions about points
 
     Returns
     -------
     Surfaces
-        Zero-area faces are dropped. When every face would be interior (coincident duplicate shells), all are
-        kept as sheets, so that something is always left to encode.
+        Zero-area faces are dropped, and of faces with the same three corners all but the first. When every face
+        would be interior, all are kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
-    faces32 = np.ascontiguousarray(faces, dtype=np.int32)
+    positions = np.unique(vertices32, axis=0, return_inverse=True)[1].reshape(-1)
+    faces32 = _distinct(np.ascontiguousarray(faces, dtype=np.int32), positions)
     corners = vertices32[faces32].astype(np.float64)
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     doubled = np.linalg.norm(cross, axis=1)
@@ -134,20 +169,77 @@ def classify(
         weights = weights[:1]
     tests = np.einsum("kc,fcx->fkx", weights, corners)
     step = SIDE_STEP * normals[:, None, :]
-    sides = np.stack([tests + step, tests - step])
-    shape = sides.shape[:3]
-    inside = inside_of(vertices32, faces32, sides.reshape(-1, 3).astype(np.float32)).reshape(shape)
-    front, back = inside[0].mean(axis=1), inside[1].mean(axis=1)
-    both = (inside[0] & inside[1]).mean(axis=1)
-    neither = (~inside[0] & ~inside[1]).mean(axis=1)
-    kinds = np.full(len(faces32), FaceKind.SOLID, dtype=np.uint8)
-    kinds[neither > 0.5] = FaceKind.SHEET
-    kinds[both > 0.5] = FaceKind.INTERIOR
-    if np.all(kinds == FaceKind.INTERIOR):
-        kinds[:] = FaceKind.SHEET
-    flip = (kinds == FaceKind.SOLID) & (front > back)
-    normals[flip] *= -1.0
-    return Surfaces(vertices32, faces32, kinds, normals.astype(np.float32), 0.5 * doubled)
+    sides = np.stack([tests + step, tests - step]).astype(np.float32)
+
+    def winding_beside(used: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return winding_of(vertices32, faces32[used], sides.reshape(-1, 3)).reshape(sides.shape[:3])
+
+    winding = winding_beside(np.ones(len(faces32), dtype=bool))
+    off_whole = np.abs(winding - np.rint(winding)).mean(axis=(0, 2))
+    encloses = ~_open_parts(positions[faces32], off_whole, doubled)
+    if not encloses.all():
+        winding = winding_beside(encloses)
+    surfaces = Surfaces(
+        vertices32,
+        faces32,
+        _kinds(is_inside(winding, nested=False)),
+        encloses,
+        False,
+        normals.astype(np.float32),
+        0.5 * doubled,
+    )
+    if _hidden_share(surfaces, unsigned) > HIDDEN_SHARE:
+        surfaces = replace(surfaces, kinds=_kinds(is_inside(winding, nested=True)), nested=True)
+    if np.all(surfaces.kinds == FaceKind.INTERIOR):
+        surfaces.kinds[:] = FaceKind.SHEET
+    front, back = is_inside(winding, surfaces.nested).mean(axis=2)
+    surfaces.normals[(surfaces.kinds == FaceKind.SOLID) & (front > back)] *= -1.0
+    return surfaces
+
+
+def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[np.int32]:
+    """The faces without those that repeat the corners of an earlier one, in whatever order."""
+    _, first = np.unique(np.sort(positions[faces], axis=1), axis=0, return_index=True)
+    distinct: NDArray[np.int32] = faces[np.sort(first)]
+    return distinct
+
+
+def _open_parts(
+    corners: NDArray[np.intp], off_whole: NDArray[np.floating], areas: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(F,) which faces belong to connected parts that enclose nothing; corners are (F, 3) positions."""
+    links = np.concatenate([corners[:, :2], corners[:, 1:]])
+    size = int(corners.max()) + 1
+    graph = coo_matrix((np.ones(len(links), dtype=bool), (links[:, 0], links[:, 1])), shape=(size, size))
+    part = connected_components(graph, directed=False)[1][corners[:, 0]]
+    weights = areas + 1e-30
+    mean = np.bincount(part, off_whole * weights) / np.maximum(np.bincount(part, weights), 1e-30)
+    is_open: NDArray[np.bool_] = mean[part] > OPEN
+    return is_open
+
+
+def _kinds(inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(F,) kinds by what (2, F, tests) says of both sides of each face."""
+    kinds = np.full(inside.shape[1], FaceKind.SOLID, dtype=np.uint8)
+    kinds[(~inside[0] & ~inside[1]).mean(axis=1) > 0.5] = FaceKind.SHEET
+    kinds[(inside[0] & inside[1]).mean(axis=1) > 0.5] = FaceKind.INTERIOR
+    return kinds
+
+
+def _hidden_share(surfaces: Surfaces, unsigned: Unsigned) -> float:
+    """Share of the area that is interior and farther than `HIDDEN_DEPTH` from everything that is not."""
+    interior = np.flatnonzero(surfaces.kinds == FaceKind.INTERIOR)
+    share = float(surfaces.areas[interior].sum() / max(surfaces.areas.sum(), 1e-30))
+    if share <= HIDDEN_SHARE or len(interior) == len(surfaces.faces):
+        return share
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(
+        interior, _HIDDEN_SAMPLES, p=surfaces.areas[interior] / surfaces.areas[interior].sum()
+    )
+    weights = rng.dirichlet((1, 1, 1), _HIDDEN_SAMPLES)  # even over each triangle
+    points = np.einsum("nc,ncx->nx", weights, surfaces.vertices[surfaces.faces[chosen]]).astype(np.float32)
+    shown = np.ascontiguousarray(surfaces.faces[surfaces.carried])
+    return share * float((unsigned(points, surfaces.vertices, shown) > HIDDEN_DEPTH).mean())
 
 
 class TargetField:
@@ -157,24 +249,33 @@ class TargetField:
     """
 
     def __init__(
-        self, surfaces: Surfaces, inside_of: Inside = is_inside, unsigned: Unsigned = unsigned_distance
+        self,
+        surfaces: Surfaces,
+        winding_of: Winding = winding_number,
+        unsigned: Unsigned = unsigned_distance,
     ) -> None:
-        self._surfaces, self._inside_of, self._unsigned_of = surfaces, inside_of, unsigned
-        self._solid = np.ascontiguousarray(surfaces.faces[surfaces.kinds == FaceKind.SOLID])
-        self._sheet = np.ascontiguousarray(surfaces.faces[surfaces.kinds == FaceKind.SHEET])
+        self._surfaces, self._winding_of, self._unsigned_of = surfaces, winding_of, unsigned
+        self._solid, self._sheet, self._interior = (
+            surfaces.faces[surfaces.kinds == kind] for kind in FaceKind
+        )
+        self._enclosing = surfaces.faces[surfaces.encloses]
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         points32 = np.ascontiguousarray(points, dtype=np.float32)
         target: NDArray[np.float32] = np.full(len(points32), np.inf, dtype=np.float32)
         if len(points32) == 0:
             return target
+        surfaces, half = self._surfaces, np.float32(SHEET_HALF_THICKNESS)
         to_sheet = self._unsigned(points32, self._sheet) if len(self._sheet) else target
         if len(self._solid):
             distance = self._unsigned(points32, self._solid)
-            inside = self._inside_of(self._surfaces.vertices, self._surfaces.faces, points32)
+            winding = self._winding_of(surfaces.vertices, self._enclosing, points32)
             # Of a thin closed plate only the rim is solid, the faces are sheets: from inside, these are near.
-            target = np.where(inside, -np.minimum(distance, to_sheet), distance)
-        target = np.minimum(target, to_sheet - np.float32(SHEET_HALF_THICKNESS))
+            inward = -np.minimum(distance, to_sheet)
+            if surfaces.nested and len(self._interior):
+                inward = np.maximum(inward, half - self._unsigned(points32, self._interior))
+            target = np.where(is_inside(winding, surfaces.nested), inward, distance)
+        target = np.minimum(target, to_sheet - half)
         return np.asarray(target, dtype=np.float32)
 
     def _unsigned(self, points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:

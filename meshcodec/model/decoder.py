@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from meshcodec.config import EXTENT, PLANES, TRUNCATION, ModelConfig
 from meshcodec.model.encoder import PLANE_AXES
-from meshcodec.model.layers import ResidualConv, SlabBlock, fourier_features, patchify, unpatchify
+from meshcodec.model.layers import PlaneLookup, ResidualConv, SlabBlock, fourier_features, patchify, unpatchify
 
 
 class TriplaneDecoder(nn.Module):
@@ -91,10 +91,10 @@ class FieldHead(nn.Module):
         """
         B, n, _ = queries.shape
         axes = torch.tensor(PLANE_AXES, device=queries.device)
-        # grid_sample takes (column, row): the plane's first axis is its row, as in the encoder's cells.
-        grid = (queries[..., axes.flip(-1)] / EXTENT).transpose(1, 2).reshape(B * PLANES, n, 1, 2)
-        sampled = F.grid_sample(planes.flatten(0, 1), grid, padding_mode="border", align_corners=False)
-        features = sampled.view(B, PLANES * planes.shape[2], n).transpose(1, 2)
+        # A lookup takes (column, row): the plane's first axis is its row, as in the encoder's cells.
+        positions = (queries[..., axes.flip(-1)] / EXTENT).transpose(1, 2).reshape(B * PLANES, n, 2)
+        found: Tensor = PlaneLookup.apply(planes.flatten(0, 1), positions)
+        features = found.view(B, PLANES, n, -1).transpose(1, 2).reshape(B, n, -1)
         features = torch.cat([features, fourier_features(queries, self.octaves)], dim=-1)
         logits: Tensor = self.mlp(features).squeeze(-1).float()
         return logits

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.inside import (
-    Inside,
     TargetField,
     Unsigned,
+    Winding,
     classify,
-    is_inside,
     unsigned_distance,
+    winding_number,
 )
 from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.train.corpus import CorpusItem, is_validation
@@ -78,16 +78,16 @@ def make_sample(
     vertices: NDArray[np.floating],
     faces: NDArray[np.integer],
     seed: int,
-    inside_of: Inside = is_inside,
+    winding_of: Winding = winding_number,
     unsigned: Unsigned = unsigned_distance,
 ) -> Sample:
     """Sample a unit-frame mesh for training. Deterministic by seed."""
     rng = np.random.default_rng(seed)
-    surfaces = classify(vertices, faces, inside_of)
+    surfaces = classify(vertices, faces, winding_of, unsigned)
     points, normals = sample_surface(surfaces, POINTS, rng)
     queries = _to_grid(query_points(points, NEAR, MIDDLE, UNIFORM, rng))
     # The distance is taken where the rounded query lies, so that rounding costs nothing.
-    distances = TargetField(surfaces, inside_of, unsigned)(from_grid(queries))
+    distances = TargetField(surfaces, winding_of, unsigned)(from_grid(queries))
     rounded = np.clip(np.rint(distances * (32767 / MAX_DISTANCE)), -32767, 32767).astype(np.int16)
     return Sample(_to_grid(points), np.rint(normals * 127).astype(np.int8), queries, rounded)
 

@@ -217,7 +217,8 @@ class Trainer:
     config : recipe
     cache : folder of `meshcodec.train.cache`, or another source of batches
     out : folder of the run, where ``checkpoint.pt`` and ``log.jsonl`` go; an existing checkpoint is resumed
-    start_from : state of a model to start from when there is no checkpoint
+    start_from : state of a model to start from when there is no checkpoint. Where the recipe's model has more
+        transformer blocks, these begin as the identity, so that it starts with what the smaller one can do
     """
 
     def __init__(
@@ -241,7 +242,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(config).to(device)
         if start_from is not None:
-            self.objective.model.load_state_dict(start_from)
+            self._start_from(start_from)
         self.averaged = {k: v.detach().clone() for k, v in self.objective.model.state_dict().items()}
         self.step = 0
         self.elapsed = 0.0
@@ -252,6 +253,13 @@ class Trainer:
             self._resume()
         torch.manual_seed(config.seed + 1000 * self.step + self.rank)
         self._stop = False
+
+    def _start_from(self, state: dict[str, Tensor]) -> None:
+        """Load a model's state; blocks that it has not keep their start, which is the identity."""
+        missing, unexpected = self.objective.model.load_state_dict(state, strict=False)
+        wrong = [name for name in missing if ".blocks." not in name] + unexpected
+        if wrong:
+            raise UsageError(f"weights of another shape ({wrong[0]})", "start from a model of the recipe's shape")
 
     def _make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon (Jordan et al. 2024) for the large matrices, AdamW for the rest."""

@@ -105,7 +105,7 @@ def unsigned_distance(points: Tensor, corners: Tensor, pairs: int | None = None)
 
 
 class Geometry:
-    """`is_inside` and `unsigned_distance` of `meshcodec.geometry.inside`, answered on a device.
+    """`winding_number` and `unsigned_distance` of `meshcodec.geometry.inside`, answered on a device.
 
     Takes and returns numpy arrays, as they do.
     """
@@ -113,13 +113,13 @@ class Geometry:
     def __init__(self, device: torch.device, pairs: int | None = None) -> None:
         self._device, self._pairs = device, pairs
 
-    def is_inside(
+    def winding_number(
         self, vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
-        """(n,) whether each of the (n, 3) points has a winding number of magnitude above 0.5."""
+    ) -> NDArray[np.float32]:
+        """(n,) generalized winding number of the faces about each of the (n, 3) points."""
         winding = winding_number(self._put(points), self._put(vertices[faces]), self._pairs)
-        mask: NDArray[np.bool_] = (winding.abs() > 0.5).cpu().numpy()
-        return mask
+        found: NDArray[np.float32] = winding.cpu().numpy()
+        return found
 
     def unsigned_distance(
         self, points: NDArray[np.float32], vertices: NDArray[np.float32], faces: NDArray[np.int32]
@@ -131,15 +131,15 @@ class Geometry:
 
     def classify(self, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Surfaces:
         """See `meshcodec.geometry.inside.classify`."""
-        return definition.classify(vertices, faces, self.is_inside)
+        return definition.classify(vertices, faces, self.winding_number, self.unsigned_distance)
 
     def target(self, surfaces: Surfaces) -> definition.TargetField:
         """The signed distance that the codec is asked to reproduce."""
-        return definition.TargetField(surfaces, self.is_inside, self.unsigned_distance)
+        return definition.TargetField(surfaces, self.winding_number, self.unsigned_distance)
 
     def make_sample(self, vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int) -> Sample:
         """See `meshcodec.train.cache.make_sample`; a seed draws the same points and queries as there."""
-        return cache.make_sample(vertices, faces, seed, self.is_inside, self.unsigned_distance)
+        return cache.make_sample(vertices, faces, seed, self.winding_number, self.unsigned_distance)
 
     def _put(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self._device)
