@@ -1,17 +1,24 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
-``python tests/test_golden.py`` writes the golden files anew from ``examples/``; it never runs by itself.
+``python tests/test_golden.py`` writes the golden files anew from ``examples/``, and with MESHCODEC_GOLDEN=bad
+in the environment the refused files of ``golden/bad`` and what they are refused with; neither ever runs by
+itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from meshcodec import Codec, CorruptFileError
+from meshcodec.cli import cli
 from meshcodec.config import SIZES
 from meshcodec.container import VatFile
 from meshcodec.geometry.io import load_mesh
@@ -19,6 +26,7 @@ from meshcodec.metrics import fscore
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "v1"
+BAD = Path(__file__).parent / "golden" / "bad"
 RESOLUTION = 96
 SOURCE = "spot"
 
@@ -80,6 +88,141 @@ def test_a_smaller_golden_file_is_a_coarser_mesh_of_the_same_object(codec: Codec
     assert 0.5 < scores[0] < scores[1]
 
 
+# ---- files that are refused: these bytes, that exit code, that line
+
+
+def bad_files() -> dict[str, bytes]:
+    """A file for each refusal, right in everything but one thing. None holds the id of any model."""
+    whole = _vat()
+    placed = _vat(placement=(0.5, -0.5, 2.0, 1.5))
+    return {
+        "empty.vat": b"",
+        "one-byte.vat": whole[:1],
+        "cut-in-header.vat": whole[:14],
+        "cut-in-placement.vat": placed[:30],
+        "cut-in-tokens.vat": _sealed(placed[:-1]),
+        "more-after-the-end.vat": _sealed(placed + b"\n"),
+        "count-too-large.vat": _sealed(whole[:9] + b"\xff\xff" + whole[11:]),
+        "zip.vat": b"PK\x03\x04" + whole[4:],
+        "text.vat": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+        "magic-in-lower-case.vat": _sealed(b"vat" + whole[3:]),
+        "version-0.vat": _sealed(whole[:3] + b"\0" + whole[4:]),
+        "version-2.vat": _sealed(whole[:3] + b"\2" + whole[4:]),
+        "version-255.vat": whole[:3] + b"\xff",
+        "flag-5.vat": _sealed(whole[:4] + b"\x20" + whole[5:]),
+        "flag-6.vat": _sealed(whole[:4] + b"\x40" + whole[5:]),
+        "flag-7.vat": _sealed(whole[:4] + b"\x80" + whole[5:]),
+        "packing-1.vat": _sealed(whole[:4] + b"\x01" + whole[5:]),
+        "packing-15.vat": _sealed(whole[:4] + b"\x0f" + whole[5:]),
+        "damaged-model-id.vat": whole[:5] + b"\xff" + whole[6:],
+        "damaged-checksum.vat": whole[:11] + bytes(4) + whole[15:],
+        "damaged-placement.vat": placed[:15] + b"\1" + placed[16:],
+        "damaged-tokens.vat": placed[:-1] + b"\xff",
+        "centre-nan.vat": _vat(placement=(0.0, float("nan"), 0.0, 1.0)),
+        "centre-infinite.vat": _vat(placement=(float("-inf"), 0.0, 0.0, 1.0)),
+        "scale-nan.vat": _vat(placement=(0.0, 0.0, 0.0, float("nan"))),
+        "scale-infinite.vat": _vat(placement=(0.0, 0.0, 0.0, float("inf"))),
+        "scale-zero.vat": _vat(placement=(0.0, 0.0, 0.0, 0.0)),
+        "scale-negative.vat": _vat(placement=(0.0, 0.0, 0.0, -1.0)),
+        "unknown-model.vat": placed,
+    }
+
+
+def _vat(
+    tokens: bytes = bytes(range(8)),
+    placement: tuple[float, float, float, float] | None = None,
+    model_id: bytes = b"\0\0\0\0",
+) -> bytes:
+    """A file as the docstring of `meshcodec.container` has it, by hand: what is wrong may be written, too."""
+    flags, body = (0, tokens) if placement is None else (16, struct.pack("<4f", *placement) + tokens)
+    return _sealed(b"VAT\1" + bytes([flags]) + model_id + struct.pack("<HI", len(tokens), 0) + body)
+
+
+def _sealed(data: bytes) -> bytes:
+    """With a right checksum, so that it is not the checksum that is wrong."""
+    return data[:11] + struct.pack("<I", zlib.crc32(data[:11] + bytes(4) + data[15:])) + data[15:]
+
+
+def _refusal(result: Result, path: Path) -> dict[str, int | str]:
+    """Exit code and message of a failed command, which must be one line that begins with the file's name."""
+    (line,) = result.stderr.splitlines()
+    start = f"meshcodec: error: {path}: "
+    assert line.startswith(start), line
+    assert result.stdout_bytes == b""
+    # What is installed changes from release to release; that the file's own model is named does not.
+    return {"exit": result.exit_code, "message": line.removeprefix(start).partition(" (here: ")[0]}
+
+
+BAD_EXPECTED: dict[str, dict[str, int | str]] = json.loads((BAD / "expected.json").read_text())
+
+
+def test_every_bad_file_is_on_the_list_and_as_it_is_made() -> None:
+    assert {path.name for path in BAD.glob("*.vat")} == set(BAD_EXPECTED)
+    assert {name: (BAD / name).read_bytes() for name in BAD_EXPECTED} == bad_files()
+
+
+@pytest.mark.parametrize("name", BAD_EXPECTED)
+def test_a_bad_file_is_refused_as_recorded(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.obj"
+    result = CliRunner().invoke(cli, ["decode", str(BAD / name), "-o", str(out)])
+    assert result.exit_code == (5 if name == "unknown-model.vat" else 4)
+    assert _refusal(result, BAD / name) == BAD_EXPECTED[name]
+    assert list(tmp_path.iterdir()) == []
+    verified = CliRunner().invoke(cli, ["verify", str(BAD / name)])
+    assert _refusal(verified, BAD / name) == BAD_EXPECTED[name]
+    if name != "unknown-model.vat":  # which `info` explains
+        assert _refusal(CliRunner().invoke(cli, ["info", str(BAD / name)]), BAD / name) == BAD_EXPECTED[name]
+
+
+def test_a_folder_of_bad_files_is_a_list_of_failures_and_no_output(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = CliRunner().invoke(cli, ["decompress", str(BAD), "-o", str(out), "-j", "1", "--json", "-q"])
+    assert result.exit_code == 3
+    assert {record["input"] for record in json.loads(result.stdout)} == set(BAD_EXPECTED)
+    for record in json.loads(result.stdout):
+        message = str(BAD_EXPECTED[record["input"]]["message"])
+        assert record["error"].startswith(message), record
+    assert [path.name for path in out.iterdir()] == ["manifest.jsonl"]
+
+
+@pytest.mark.parametrize(("count", "fault"), [(0, "0 tokens"), (65535, "65535 tokens")])
+def test_a_number_of_tokens_that_the_model_does_not_have(
+    codec: Codec, count: int, fault: str, tmp_path: Path
+) -> None:
+    """Not among the files of ``bad``, because these must name a model that is installed."""
+    path = tmp_path / "tokens.vat"
+    path.write_bytes(_vat(bytes(count), (0.0, 0.0, 0.0, 1.0), bytes.fromhex(codec.model_id)))
+    result = CliRunner().invoke(cli, ["decode", str(path), "-o", str(tmp_path / "out.obj")])
+    assert result.exit_code == 4
+    message = f"{fault}, the model has 1 to {codec.config.max_tokens}; get the file again"
+    assert _refusal(result, path)["message"] == message
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_far_too_large_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "large.vat"
+    with path.open("wb") as file:
+        file.write(_vat())
+        file.truncate(1 << 40)  # sparse: a read of all of it would run out of memory
+    result = CliRunner().invoke(cli, ["decode", str(path), "-o", str(tmp_path / "out.obj")])
+    assert result.exit_code == 4
+    assert str(_refusal(result, path)["message"]).startswith("wrong length: ")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def regenerate_bad() -> None:
+    """Write the refused files and record what the command line says of each."""
+    BAD.mkdir(parents=True, exist_ok=True)
+    for old in BAD.glob("*.vat"):
+        old.unlink()
+    record: dict[str, dict[str, int | str]] = {}
+    for name, data in bad_files().items():
+        (BAD / name).write_bytes(data)
+        result = CliRunner().invoke(cli, ["decode", str(BAD / name), "-o", str(BAD / "never.obj")])
+        record[name] = _refusal(result, BAD / name)
+    (BAD / "expected.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
 def regenerate() -> None:
     """Encode the example at every size with the default effort and record what comes back."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
@@ -101,4 +244,4 @@ def regenerate() -> None:
 
 
 if __name__ == "__main__":
-    regenerate()
+    regenerate_bad() if os.environ.get("MESHCODEC_GOLDEN") == "bad" else regenerate()
