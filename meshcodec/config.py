@@ -83,7 +83,9 @@ class ModelConfig:
     def grows_from(self, smaller: ModelConfig) -> bool:
         """Whether a model of this shape can start from one of another: the same, or with fewer blocks."""
         blocks = {"encoder_blocks": self.encoder_blocks, "decoder_blocks": self.decoder_blocks}
-        fewer = smaller.encoder_blocks <= self.encoder_blocks and smaller.decoder_blocks <= self.decoder_blocks
+        fewer = (
+            smaller.encoder_blocks <= self.encoder_blocks and smaller.decoder_blocks <= self.decoder_blocks
+        )
         return fewer and dataclasses.replace(smaller, **blocks) == self
 
     def to_dict(self) -> dict[str, Any]:

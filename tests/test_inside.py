@@ -13,7 +13,7 @@ from meshcodec.geometry.inside import (
     Surfaces,
     TargetField,
     classify,
-    is_inside,
+    winding_number,
 )
 
 
@@ -90,59 +90,139 @@ def test_the_walls_of_a_thin_cup_are_sheets() -> None:
     assert (surfaces.kinds == FaceKind.SHEET).all()
 
 
-def test_a_cup_of_a_single_wall_counts_as_full() -> None:
-    """Below its rim the opening is less than half of all directions, so it is more inside than outside."""
-    mesh = ball()
-    mesh.update_faces(mesh.triangles_center[:, 2] < 0)
+def cap(height: float) -> trimesh.Trimesh:
+    """The unit ball's surface below a height: a cup of a single wall."""
+    mesh = ball(4)
+    mesh.update_faces(mesh.triangles_center[:, 2] < height)
     mesh.remove_unreferenced_vertices()
-    surfaces = classified(mesh)
+    return mesh
+
+
+def test_a_bowl_of_a_single_wall_is_a_sheet() -> None:
+    """It has no lid, and a decode that filled it would have one."""
+    surfaces = classified(cap(-0.6))
+    assert (surfaces.kinds == FaceKind.SHEET).all()
+    assert not surfaces.encloses.any()
+    depth = TargetField(surfaces)(np.array([[0, 0, -0.7], [0, 0, -1.0]]))
+    np.testing.assert_allclose(depth, [0.3 - SHEET_HALF_THICKNESS, -SHEET_HALF_THICKNESS], atol=0.003)
+
+
+def test_a_ball_with_a_hole_is_solid() -> None:
+    surfaces = classified(cap(0.9))
     assert (surfaces.kinds == FaceKind.SOLID).all()
     assert outward(surfaces).all()
-    probes = np.array([[0, 0, -0.1], [0.6, 0, -0.2], [0, 0, 0.1], [0, 0, -1.1]], dtype=np.float32)
-    assert is_inside(surfaces.vertices, surfaces.faces, probes).tolist() == [True, True, False, False]
+    assert TargetField(surfaces)(np.array([[0, 0, -0.5]]))[0] == pytest.approx(-0.5, abs=0.01)
 
 
-def test_what_is_hidden_in_another_solid_is_interior() -> None:
+def test_an_open_part_does_not_disturb_a_closed_one() -> None:
+    bowl, inner = cap(-0.6), ball(3, 0.1)
+    inner.apply_translation([0, 0, -0.7])
+    surfaces = joined(inner, bowl)
+    assert (surfaces.kinds[: len(inner.faces)] == FaceKind.SOLID).all()
+    assert (surfaces.kinds[len(inner.faces) :] == FaceKind.SHEET).all()
+    np.testing.assert_array_equal(surfaces.encloses, surfaces.kinds == FaceKind.SOLID)
+
+
+def test_a_cube_of_patches_that_share_no_edge_is_solid() -> None:
+    """Six squares of their own vertices, one of them in finer triangles: together they enclose a cube."""
+    cube = trimesh.creation.box((2.0, 2.0, 2.0))
+    sides = []
+    for axis in range(3):
+        for sign in (-1, 1):
+            on_side = cube.triangles_center[:, axis] * sign > 0.99
+            part = cube.submesh([np.flatnonzero(on_side)], append=True)
+            sides.append(part.subdivide() if axis == 0 else part)
+    soup = trimesh.util.concatenate(sides)
+    surfaces = classify(soup.vertices, soup.faces)
+    assert surfaces.encloses.all()
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+
+
+# ---- what is hidden
+
+
+def test_the_overlap_of_two_solids_is_a_cavity_with_the_hidden_faces_around_it() -> None:
     left, right = fine_box((-1, -0.4, -0.4), (0.3, 0.4, 0.4)), fine_box((-0.3, -0.5, -0.3), (1, 0.3, 0.5))
     surfaces = joined(left, right)
+    assert surfaces.nested
     centers = surfaces.vertices[surfaces.faces].mean(axis=1)
     margin = 0.1  # faces that cross the other box's surface may count as either
     for part, other in ((slice(0, len(left.faces)), right), (slice(len(left.faces), None), left)):
         inner = ((centers > other.bounds[0] + margin) & (centers < other.bounds[1] - margin)).all(axis=1)
-        outer = ((centers < other.bounds[0] - margin) | (centers > other.bounds[1] + margin)).any(axis=1)
-        hidden, shown = surfaces.kinds[part][inner[part]], surfaces.kinds[part][outer[part]]
-        assert len(hidden) > 20
-        assert len(shown) > 100
-        assert (hidden == FaceKind.INTERIOR).all()
-        assert (shown == FaceKind.SOLID).all()
-    assert not surfaces.carried[surfaces.kinds == FaceKind.INTERIOR].any()
+        assert inner[part].sum() > 20
+        assert (surfaces.kinds[part][inner[part]] == FaceKind.SOLID).all()
+    # In the overlap, in the left box alone, in the right one alone, in neither.
+    points = np.array([[0, -0.05, 0.05], [-0.7, 0, 0], [0.7, 0, 0.1], [0, 0.45, -0.45]])
+    distances = TargetField(surfaces)(points)
+    np.testing.assert_allclose(distances[:3], [0.3, -0.3, -0.3], atol=1e-5)
+    assert distances[3] > 0
 
 
-def test_a_shell_within_a_ball_is_interior_and_out_of_the_target() -> None:
-    inner, outer = ball(2, 0.4), ball(3)
+def test_a_ball_within_a_ball_is_a_cavity() -> None:
+    inner, outer = ball(3, 0.4), ball(3)
     surfaces = joined(outer, inner)
+    assert surfaces.nested
+    assert surfaces.carried.all()
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    normals, centers = surfaces.normals, surfaces.vertices[surfaces.faces].mean(axis=1)
+    facing = np.einsum("fx,fx->f", normals, centers) > 0  # the cavity is outside, too
+    np.testing.assert_array_equal(facing, np.arange(len(facing)) < len(outer.faces))
+    distances = TargetField(surfaces)(np.array([[0, 0, 0], [0, 0, 0.4], [0, 0, 0.7], [0, 0, 1.0]]))
+    np.testing.assert_allclose(distances, [0.4, 0, -0.3, 0], atol=0.01)
+
+
+def test_between_solids_that_touch_there_is_a_slit() -> None:
+    """Two boxes with a face in common, once for each of them and in other triangles."""
+    left, right = fine_box((-1, -0.5, -0.5), (0, 0.5, 0.5)), fine_box((0, -0.5, -0.5), (1, 0.5, 0.5))
+    right.vertices[:, 1] *= -1
+    right.invert()
+    surfaces = joined(left, right)
+    assert surfaces.nested
+    between = np.abs(surfaces.vertices[surfaces.faces][:, :, 0]).max(axis=1) < 1e-6
+    assert (surfaces.kinds[between] == FaceKind.INTERIOR).all()
+    assert (surfaces.kinds[~between] == FaceKind.SOLID).all()
+    assert surfaces.carried.all()
+    depth = np.array([0.0, 0.005, 0.2])
+    points = np.stack([depth, np.full(3, 0.03), np.full(3, 0.07)], axis=1)
+    np.testing.assert_allclose(TargetField(surfaces)(points), SHEET_HALF_THICKNESS - depth, atol=1e-5)
+
+
+def test_a_little_that_is_hidden_is_left_out() -> None:
+    inner, outer = ball(2, 0.15), ball(3)
+    surfaces = joined(outer, inner)
+    assert not surfaces.nested
     assert (surfaces.kinds[: len(outer.faces)] == FaceKind.SOLID).all()
     assert (surfaces.kinds[len(outer.faces) :] == FaceKind.INTERIOR).all()
-    points = np.array([[0, 0, 0.4], [0, 0, 0]])
+    np.testing.assert_array_equal(surfaces.carried, surfaces.kinds == FaceKind.SOLID)
+    points = np.array([[0, 0, 0.15], [0, 0, 0]])
     alone = TargetField(classified(outer))(points)
     np.testing.assert_allclose(TargetField(surfaces)(points), alone, atol=1e-6)
 
 
-def test_duplicated_faces_change_nothing() -> None:
+def test_what_is_hidden_close_to_what_shows_is_left_out() -> None:
+    """A second skin 0.01 below the first: half of the area, and as good as carried by the first."""
+    surfaces = joined(ball(3), ball(3, 0.99))
+    assert not surfaces.nested
+
+
+# ---- repeated faces
+
+
+def test_repeated_faces_count_once() -> None:
     mesh = ball()
-    twice = np.concatenate([mesh.faces, mesh.faces])
-    surfaces = classify(np.asarray(mesh.vertices), twice)
+    again = np.concatenate([mesh.faces, mesh.faces[:, [1, 2, 0]], mesh.faces[:, ::-1]])
+    surfaces = classify(np.asarray(mesh.vertices), again)
+    np.testing.assert_array_equal(surfaces.faces, mesh.faces)
     assert (surfaces.kinds == FaceKind.SOLID).all()
     assert outward(surfaces).all()
-    points = np.random.default_rng(0).uniform(-1, 1, (200, 3))
-    once = TargetField(classified(mesh))(points)
-    np.testing.assert_allclose(TargetField(surfaces)(points), once, atol=1e-5)
 
 
-def test_coincident_opposite_faces_are_sheets() -> None:
-    mesh = ball(2)
-    both = np.concatenate([mesh.faces, mesh.faces[:, ::-1]])
-    assert (classify(np.asarray(mesh.vertices), both).kinds == FaceKind.SHEET).all()
+def test_coincident_shells_of_other_triangles_stay_a_shell() -> None:
+    """Turned against each other their windings cancel: nothing is inside, and all faces are sheets."""
+    mesh = fine_box((-1, -1, -1), (1, 1, 1))
+    other = mesh.copy()
+    other.vertices[:, 0] *= -1  # a mirror turns the triangles' orientation, too
+    assert (joined(mesh, other).kinds == FaceKind.SHEET).all()
 
 
 def test_faces_without_area_are_dropped_unless_there_are_no_others() -> None:
@@ -191,10 +271,16 @@ def test_solids_are_not_inflated_by_sheets() -> None:
     np.testing.assert_allclose(TargetField(surfaces)(points), expected, atol=0.004)
 
 
+def test_a_single_point() -> None:
+    field = TargetField(classified(ball(4)))
+    points = np.array([[0.0, 0.0, -0.5], [0.3, 0.1, 0.2]])
+    np.testing.assert_array_equal(np.concatenate([field(p[None]) for p in points]), field(points))
+
+
 def test_no_points_give_no_distances() -> None:
     surfaces = classified(ball(1))
     assert TargetField(surfaces)(np.zeros((0, 3))).shape == (0,)
-    assert is_inside(surfaces.vertices, surfaces.faces, np.zeros((0, 3), np.float32)).shape == (0,)
+    assert winding_number(surfaces.vertices, surfaces.faces, np.zeros((0, 3), np.float32)).shape == (0,)
 
 
 def test_inside_a_thin_closed_plate_the_faces_are_near_not_the_rim() -> None:

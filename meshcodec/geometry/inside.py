@@ -1,12 +1,13 @@
 """What a solid decoder can carry of a mesh: signed distance to its solids, with a thickness for its sheets.
 
-Inside is told by the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al. 2018),
-so that open, self-intersecting, duplicated and flipped faces all have an answer. Connected parts that enclose
-nothing (near them w is far from whole numbers) take no part in it: they are sheets. Of the others inside is
+Inside is told by the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al.
+2018), so that open, self-intersecting, duplicated and flipped faces all have an answer. Connected parts that
+enclose nothing (they have a border, and near them w is far from whole numbers) take no part in it: they are
+sheets. Of the others inside is
 
 - where ``|w| > 0.5``, as long as little surface is hidden in what that encloses;
-- otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a cavity:
-  so the hidden faces of assemblies bound something and are carried, too (`Surfaces.nested`).
+- otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a
+  cavity: so the hidden faces of assemblies bound something and are carried, too (`Surfaces.nested`).
 
 Each face is tested a small step to both of its sides:
 
@@ -40,13 +41,13 @@ SIDE_STEP = 0.0075
 """How far to each side of a face the winding number is tested; thinner plates count as sheets."""
 
 OPEN = 0.25
-"""A connected part is open where w is this far from whole numbers next to it, on the mean over its area."""
+"""A part with a border is open where w beside it is this far from whole numbers, on the mean over its area."""
 
 HIDDEN_SHARE = 0.03
-"""`nested` is chosen where more than this share of the area is hidden, farther than `HIDDEN_DEPTH` from what shows."""
+"""`nested` is chosen where more of the area than this is hidden, deeper than `HIDDEN_DEPTH`."""
 
 HIDDEN_DEPTH = 0.02
-"""Hidden surface closer to what shows than this is as good as carried: it is the coarsest tau of the metric."""
+"""Hidden surface closer to what shows than this is as good as carried: the coarsest tau of the metric."""
 
 _MANY_FACES = 20_000
 """Above this count a face is small enough for its centroid alone to speak for it."""
@@ -127,8 +128,10 @@ def unsigned_distance(
     """(n,) distance of each of the (n, 3) points to the nearest of the faces."""
     import point_cloud_utils as pcu
 
-    distances, _, _ = pcu.closest_points_on_mesh(points, vertices, faces)
-    return np.asarray(distances, dtype=np.float32)
+    # A single point is misread there, as of another shape, and answered wrongly; so one is asked for twice.
+    asked = np.repeat(points, 2, axis=0) if len(points) == 1 else points
+    distances, _, _ = pcu.closest_points_on_mesh(asked, vertices, faces)
+    return np.asarray(distances, dtype=np.float32)[: len(points)]
 
 
 def classify(
@@ -148,8 +151,8 @@ def classify(
     Returns
     -------
     Surfaces
-        Zero-area faces are dropped, and of faces with the same three corners all but the first. When every face
-        would be interior, all are kept as sheets, so that something is always left to encode.
+        Zero-area faces are dropped, and of faces with the same three corners all but the first. When every
+        face would be interior, all are kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
     positions = np.unique(vertices32, axis=0, return_inverse=True)[1].reshape(-1)
@@ -207,14 +210,29 @@ def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[
 def _open_parts(
     corners: NDArray[np.intp], off_whole: NDArray[np.floating], areas: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """(F,) which faces belong to connected parts that enclose nothing; corners are (F, 3) positions."""
-    links = np.concatenate([corners[:, :2], corners[:, 1:]])
+    """(F,) which faces belong to connected parts that enclose nothing.
+
+    Parameters
+    ----------
+    corners : (F, 3) positions
+    off_whole : (F,) distance of w to the nearest whole number beside each face
+    areas : (F,)
+    """
     size = int(corners.max()) + 1
-    graph = coo_matrix((np.ones(len(links), dtype=bool), (links[:, 0], links[:, 1])), shape=(size, size))
-    part = connected_components(graph, directed=False)[1][corners[:, 0]]
+    edges = np.sort(corners[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    ones = np.ones(len(edges), dtype=bool)
+    graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(size, size))
+    count, part_at = connected_components(graph, directed=False)
+    part = part_at[corners[:, 0]]
+    # A part whose edges all have an even number of faces has no border: it is others that disturb w there.
+    _, first, faces_at = np.unique(edges[:, 0] * size + edges[:, 1], return_index=True, return_counts=True)
+    bordered = np.zeros(count, dtype=bool)
+    bordered[part_at[edges[first[faces_at % 2 == 1], 0]]] = True
     weights = areas + 1e-30
-    mean = np.bincount(part, off_whole * weights) / np.maximum(np.bincount(part, weights), 1e-30)
-    is_open: NDArray[np.bool_] = mean[part] > OPEN
+    mean = np.bincount(part, off_whole * weights, count) / np.maximum(
+        np.bincount(part, weights, count), 1e-30
+    )
+    is_open: NDArray[np.bool_] = (bordered & (mean > OPEN))[part]
     return is_open
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
-from meshcodec.geometry.inside import Surfaces
+from meshcodec.geometry.inside import FaceKind, Surfaces
 
 SHARP_ANGLE = np.deg2rad(15.0)
 NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
@@ -115,9 +115,9 @@ def _sharp_edges(
     other = owner[np.minimum(starts + 1, len(owner) - 1)]
     other = np.where(counts > 1, other, one)
     cosine = np.einsum("ij,ij->i", surfaces.normals[one], surfaces.normals[other])
-    # Sheets are not oriented, so their fold is judged without the sign of the normals.
-    sheet = (surfaces.kinds[one] == 1) & (surfaces.kinds[other] == 1)
-    cosine = np.where(sheet, np.abs(cosine), cosine)
+    # Sheets and slits are not oriented, so their fold is judged without the sign of the normals.
+    solid = (surfaces.kinds[one] == FaceKind.SOLID) | (surfaces.kinds[other] == FaceKind.SOLID)
+    cosine = np.where(solid, cosine, np.abs(cosine))
     sharp = (counts == 1) | (cosine < np.cos(SHARP_ANGLE))
     edges = raw[order][starts[sharp]]
     lengths = np.linalg.norm(

@@ -8,7 +8,14 @@ from torch import Tensor, nn
 
 from meshcodec.config import EXTENT, PLANES, TRUNCATION, ModelConfig
 from meshcodec.model.encoder import PLANE_AXES
-from meshcodec.model.layers import PlaneLookup, ResidualConv, SlabBlock, fourier_features, patchify, unpatchify
+from meshcodec.model.layers import (
+    PlaneLookup,
+    ResidualConv,
+    SlabBlock,
+    fourier_features,
+    patchify,
+    unpatchify,
+)
 
 
 class TriplaneDecoder(nn.Module):

@@ -69,7 +69,7 @@ class SlabBlock(Block):
         second = cells[:, :, :, :, :, 1].transpose(2, 3).roll(1, dims=1)
         slabs = torch.cat([first, second], dim=3)  # (B, axis, slab, 2S, qkv, heads / 2, channels)
         q, k, v = slabs.permute(4, 0, 1, 2, 5, 3, 6).reshape(3, B * 3 * side, half, 2 * side, channels)
-        # Over so few cells the plain products are six times faster on a CPU, backwards, than the fused kernel.
+        # Over so few cells the plain products are six times faster on a CPU than the fused kernel.
         weights = torch.softmax((q * channels**-0.5) @ k.transpose(-1, -2), dim=-1)
         seen = weights.to(v.dtype) @ v
         seen = seen.view(B, 3, side, half, 2 * side, channels).transpose(3, 4)
@@ -95,8 +95,8 @@ class ResidualConv(nn.Module):
 class PlaneLookup(torch.autograd.Function):
     """Bilinear lookups in planes, with gradients for the planes only.
 
-    The same values as `grid_sample` with border padding and without aligned corners, at a third of its time
-    forwards and backwards on a CPU: a texel's channels lie side by side, and are fetched as the row of a table.
+    The same values as `grid_sample` with border padding and without aligned corners, at a third of its time,
+    forwards and backwards, on a CPU: a texel's channels lie side by side and are fetched as a table's row.
     """
 
     @staticmethod

@@ -259,7 +259,9 @@ class Trainer:
         missing, unexpected = self.objective.model.load_state_dict(state, strict=False)
         wrong = [name for name in missing if ".blocks." not in name] + unexpected
         if wrong:
-            raise UsageError(f"weights of another shape ({wrong[0]})", "start from a model of the recipe's shape")
+            raise UsageError(
+                f"weights of another shape ({wrong[0]})", "start from a model of the recipe's shape"
+            )
 
     def _make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon (Jordan et al. 2024) for the large matrices, AdamW for the rest."""
