@@ -16,7 +16,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import MIN_SIZE, VatFile, token_capacity
+from meshcodec.container import LEVEL_UNIT, MIN_SIZE, VatFile, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import Extraction, extract, extract_dense, without_specks
@@ -35,6 +35,9 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 _CHECK_SAMPLES = 30_000
 _CHECK_RESOLUTION = 160
+_LEVEL_STEPS = (4, 2)
+_MAX_LEVEL = 20
+"""Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
 _SPECK = 0.04
 """Parts of the decode that are nowhere longer than this, in the unit frame, are errors of the field."""
 _SLACK = 0.75
@@ -169,7 +172,7 @@ def token_budget(size: int, config: ModelConfig) -> int:
     UsageError
         Less than 64 bytes.
     """
-    capacity = min(token_capacity(size), config.max_tokens)
+    capacity = min(token_capacity(size, level=True), config.max_tokens)
     if size in SIZES.values():
         return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
     return capacity
@@ -280,14 +283,14 @@ class Codec:
         tokens = token_budget(size, self.config)
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
-        chosen = self._tokens(model, subject.digits, tokens)
+        chosen, level = self._tokens(model, subject.digits, tokens), 0
         refined = interrupted = False
         rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
         if rounds:
             rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
-                best = self._measure(model, chosen, reference, subject.placement)
+                best = self._measure(model, chosen, level, reference, subject.placement)
             last, digits = best, subject.digits
             for number, steps in enumerate(rounds):
                 with clock("targets"):
@@ -307,15 +310,18 @@ class Codec:
                     )
                 with clock("measure"):
                     last = self._measure(
-                        model, self._tokens(model, digits, tokens), reference, subject.placement
+                        model, self._tokens(model, digits, tokens), level, reference, subject.placement
                     )
+                    if last.quality > best.quality or number == 0:
+                        last = self._leveled(model, last, reference, subject.placement)
                 if last.quality > best.quality:
-                    best, chosen, refined = last, last.tokens, True
+                    best, chosen, level, refined = last, last.tokens, last.level, True
                 if stop is not None and stop():
                     interrupted = True
                     break
         placement = subject.placement
-        data = VatFile(chosen, self._entry.model_id, placement.center, placement.scale).to_bytes()
+        file = VatFile(chosen, self._entry.model_id, placement.center, placement.scale, level)
+        data = file.to_bytes()
         scales = scales_begun(tokens, self.config)
         return Encoded(data, tokens, scales, effort, refined, interrupted, clock.seconds)
 
@@ -407,7 +413,7 @@ class Codec:
         clock = _Clock()
         with clock("weights"):
             model = self._model(entry)
-        extraction = self._extract(model, file.tokens[:count], resolution, clock, dense)
+        extraction = self._extract(model, file.tokens[:count], file.level, resolution, clock, dense)
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
@@ -424,6 +430,7 @@ class Codec:
         tokens: NDArray[np.integer],
         center: tuple[float, float, float] = (0.0, 0.0, 0.0),
         scale: float = 1.0,
+        level: int = 0,
     ) -> bytes:
         """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
 
@@ -431,6 +438,7 @@ class Codec:
         ----------
         tokens : (T,) integers 0 to 255, T from 1 to the model's `max_tokens`
         center, scale : where the unit frame lies: its origin, and the length of its unit
+        level : of the surface, see `meshcodec.container`
 
         Raises
         ------
@@ -443,7 +451,7 @@ class Codec:
             raise UsageError("tokens are one row of integers", f"give 1 to {most} of them")
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
-        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, scale).to_bytes()
+        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, scale, level).to_bytes()
 
     def _check(self, size: int, effort: int) -> None:
         if not 0 <= effort < len(EFFORTS):
@@ -485,17 +493,42 @@ class Codec:
             return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
 
     def _measure(
-        self, model: VariationalTokenizer, tokens: bytes, reference: Reference, placement: Placement
+        self,
+        model: VariationalTokenizer,
+        tokens: bytes,
+        level: int,
+        reference: Reference,
+        placement: Placement,
     ) -> _Candidate:
         """Decode tokens and measure the sum of the F-scores at 0.02 and 0.01."""
-        extraction = self._extract(model, tokens, _CHECK_RESOLUTION, _Clock())
+        extraction = self._extract(model, tokens, level, _CHECK_RESOLUTION, _Clock())
         decoded = placement.to_world(extraction.vertices), extraction.faces
         quality = sum(reference.fscore(decoded, (0.02, 0.01)))
-        return _Candidate(tokens, quality, extraction.vertices)
+        return _Candidate(tokens, level, quality, extraction.vertices)
+
+    def _leveled(
+        self, model: VariationalTokenizer, candidate: _Candidate, reference: Reference, placement: Placement
+    ) -> _Candidate:
+        """The candidate with the best level in its surroundings: a climb in steps that become smaller."""
+        best = candidate
+        for step in _LEVEL_STEPS:
+            for direction in (step, -step):
+                climbing = True
+                while climbing and abs(best.level + direction) <= _MAX_LEVEL:
+                    moved = self._measure(model, best.tokens, best.level + direction, reference, placement)
+                    climbing = moved.quality > best.quality
+                    best = moved if climbing else best
+        return best
 
     @torch.no_grad()
     def _extract(
-        self, model: VariationalTokenizer, tokens: bytes, resolution: int, clock: _Clock, dense: bool = False
+        self,
+        model: VariationalTokenizer,
+        tokens: bytes,
+        level: int,
+        resolution: int,
+        clock: _Clock,
+        dense: bool = False,
     ) -> Extraction:
         with clock("planes"):
             array = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(self.device)
@@ -504,7 +537,7 @@ class Codec:
         def distance(points: torch.Tensor) -> torch.Tensor:
             # Near the surface logits are distances in units of the truncation; the tail is linear again here.
             logits: torch.Tensor = model.field(planes, points[None])[0]
-            return TRUNCATION * logits.clamp(-1.0, 1.0)
+            return (TRUNCATION * logits - level * LEVEL_UNIT).clamp(-TRUNCATION, TRUNCATION)
 
         with clock("extract"):
             cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
@@ -517,9 +550,10 @@ class Codec:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Tokens, what they score, and (V, 3) points of the surface that they decode to, in the unit frame."""
+    """Tokens and a level, what they score, and (V, 3) points of their surface in the unit frame."""
 
     tokens: bytes
+    level: int
     quality: float
     surface: NDArray[np.float64]
 

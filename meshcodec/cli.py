@@ -824,6 +824,7 @@ def _describe(name: str, registry: Registry | None) -> dict[str, Any]:
         "scales": scales,
         "center": file.center,
         "scale": file.scale,
+        "level": file.level,
     }
 
 

@@ -9,21 +9,24 @@ nothing between them and nothing after.
     4       1     flags, u8
                     bits 0-3  packing of the payload: 0 one byte per token; 1 reserved for range coding
                     bit  4    placement present
-                    bits 5-7  0
+                    bit  5    level present
+                    bits 6-7  0
     5       4     model id: first 4 bytes of the SHA-256 of the weights file
     9       2     token count, u16
     11      4     CRC-32 (that of zlib), u32, of the whole file with these 4 bytes as zero
     15      12    placement: centre x, y, z, 3 * f32, finite
     27      4     placement: scale, f32, finite, above 0
-    15/31   n     payload: the tokens, coarse to fine (with packing 0, n is the token count)
+    15/31   1     level, i8, not 0: the surface lies where the decoded distance is level / 2000
+    15-32   n     payload: the tokens, coarse to fine (with packing 0, n is the token count)
 
-A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p`` in the frame of the mesh. Without a
-placement the mesh stays in the cube. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as
-bytes.
+A placement and a level are there where the flags say so. Without a level the surface lies where the distance
+is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
+in the frame of the mesh. Without a placement the mesh stays in the cube. Tokens are unsigned bytes 0..255:
+the model's int8 codes, viewed as bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
-reserved flags or an unknown packing, a length that is not what the header says, a wrong CRC, a placement
-outside its range. Whether the model id is known is not this module's business.
+reserved flags or an unknown packing, a length that is not what the header says, a wrong CRC, a placement or
+level outside its range. Whether the model id is known is not this module's business.
 """
 
 from __future__ import annotations
@@ -45,11 +48,15 @@ _HEADER = struct.Struct("<3sBB4sHI")
 _PLACEMENT = struct.Struct("<4f")
 HEADER_BYTES = _HEADER.size  # without the placement
 PLACEMENT_BYTES = _PLACEMENT.size
+LEVEL_BYTES = 1
+LEVEL_UNIT = 1 / 2000
+"""Of the level, in units of the decoder's cube [-1, 1]^3."""
 _CRC_AT = HEADER_BYTES - 4
 
 _PACKING_MASK = 0x0F
 _HAS_PLACEMENT = 0x10
-_RESERVED = 0xE0
+_HAS_LEVEL = 0x20
+_RESERVED = 0xC0
 
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
 
@@ -64,6 +71,7 @@ class VatFile:
     model_id : 4 bytes.
     center, scale : placement in the units of the mesh, rounded here to float32 as the file stores it; both or
         neither.
+    level : -128..127, the decoded distance at which the surface lies, in units of `LEVEL_UNIT`.
     packing : 0..15; ``to_bytes`` raises CorruptFileError for one that this version does not know.
 
     Raises ValueError for anything else.
@@ -73,6 +81,7 @@ class VatFile:
     model_id: bytes
     center: tuple[float, float, float] | None
     scale: float | None
+    level: int = 0
     packing: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +91,8 @@ class VatFile:
             raise ValueError(f"a model id is 4 bytes, not {len(self.model_id)}")
         if not 0 <= self.packing <= _PACKING_MASK:
             raise ValueError(f"packing {self.packing} is outside 0..{_PACKING_MASK}")
+        if not -128 <= self.level <= 127:
+            raise ValueError(f"level {self.level} is outside -128..127")
         if (self.center is None) != (self.scale is None):
             raise ValueError("a placement needs both its centre and its scale")
         if self.center is not None and self.scale is not None:
@@ -100,7 +111,11 @@ class VatFile:
         if self.center is not None:
             flags |= _HAS_PLACEMENT
             placement = _PLACEMENT.pack(*self.center, self.scale)
-        body = placement + packings.pack(self.tokens, self.packing)
+        level = b""
+        if self.level:
+            flags |= _HAS_LEVEL
+            level = self.level.to_bytes(LEVEL_BYTES, "little", signed=True)
+        body = placement + level + packings.pack(self.tokens, self.packing)
         head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, len(self.tokens), 0)
         crc = zlib.crc32(body, zlib.crc32(head))
         return head[:_CRC_AT] + crc.to_bytes(4, "little") + body
@@ -133,7 +148,8 @@ class VatFile:
                 "update meshcodec, or fetch the file again if that does not help",
             )
         packing = flags & _PACKING_MASK
-        start = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
+        level_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
+        start = level_at + (LEVEL_BYTES if flags & _HAS_LEVEL else 0)
         payload_size = packings.payload_size(count, packing)
         if len(data) < start or (payload_size is not None and len(data) != start + payload_size):
             raise CorruptFileError(
@@ -149,17 +165,27 @@ class VatFile:
             if fault := _placement_fault(x, y, z, scale):
                 raise CorruptFileError(fault, "encode the mesh again; whatever wrote this file is at fault")
             center = (x, y, z)
-        return cls(packings.unpack(bytes(data[start:]), count, packing), model_id, center, scale, packing)
+        level = int.from_bytes(data[level_at:start], "little", signed=True)
+        if flags & _HAS_LEVEL and not level:
+            raise CorruptFileError(
+                "a level of 0 is not stored", "encode the mesh again; whatever wrote this file is at fault"
+            )
+        return cls(
+            packings.unpack(bytes(data[start:]), count, packing), model_id, center, scale, level, packing
+        )
 
 
-def token_capacity(size: int, placement: bool = True) -> int:
+def token_capacity(size: int, placement: bool = True, level: bool = False) -> int:
     """How many one-byte tokens fit in a file of ``size`` bytes, header included (at most 65535).
+
+    A file with a ``placement`` or a ``level`` has room for fewer.
 
     Raises UsageError under 64 bytes.
     """
     if size < MIN_SIZE:
         raise UsageError(f"a size of {size} bytes is too small", f"ask for {MIN_SIZE} bytes or more")
-    return min(size - HEADER_BYTES - (PLACEMENT_BYTES if placement else 0), MAX_TOKENS)
+    extras = (PLACEMENT_BYTES if placement else 0) + (LEVEL_BYTES if level else 0)
+    return min(size - HEADER_BYTES - extras, MAX_TOKENS)
 
 
 def _placement_fault(x: float, y: float, z: float, scale: float) -> str:

@@ -22,6 +22,12 @@ PLACED_BYTES = bytes.fromhex(
 )
 BARE = VatFile(b"\x01\x02", b"abcd", None, None)
 BARE_BYTES = bytes.fromhex("564154 01 00 61626364 0200 258a1008 0102")
+LEVELED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), 4.0, level=-3)
+LEVELED_BYTES = bytes.fromhex(
+    "564154 01 30 61626364 0200 067e5926 0000803f 000000c0 0000003f 00008040 fd 0102"
+)
+FILES = [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES), (LEVELED, LEVELED_BYTES)]
+NAMES = ["placed", "bare", "leveled"]
 
 
 def sealed(data: bytes) -> bytes:
@@ -30,9 +36,7 @@ def sealed(data: bytes) -> bytes:
     return data[:11] + struct.pack("<I", crc) + data[15:]
 
 
-@pytest.mark.parametrize(
-    ("file", "data"), [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES)], ids=["placed", "bare"]
-)
+@pytest.mark.parametrize(("file", "data"), FILES, ids=NAMES)
 def test_exact_bytes(file: VatFile, data: bytes) -> None:
     assert file.to_bytes().hex() == data.hex()
     assert VatFile.from_bytes(data) == file
@@ -43,14 +47,14 @@ def test_the_overhead_is_31_bytes() -> None:
     assert len(PLACED_BYTES) - len(PLACED.tokens) == 31
 
 
-@pytest.mark.parametrize("whole", [PLACED_BYTES, BARE_BYTES], ids=["placed", "bare"])
+@pytest.mark.parametrize("whole", [data for _, data in FILES], ids=NAMES)
 def test_every_truncation_is_refused(whole: bytes) -> None:
     for length in range(len(whole)):
         with pytest.raises(CorruptFileError, match=r"empty|too short|wrong length"):
             VatFile.from_bytes(whole[:length])
 
 
-@pytest.mark.parametrize("whole", [PLACED_BYTES, BARE_BYTES], ids=["placed", "bare"])
+@pytest.mark.parametrize("whole", [data for _, data in FILES], ids=NAMES)
 def test_every_flipped_bit_is_refused(whole: bytes) -> None:
     for bit in range(8 * len(whole)):
         damaged = bytearray(whole)
@@ -70,7 +74,7 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (b"VAT\x02", "version 2 is newer"),
         (sealed(b"VAT\xff" + BARE_BYTES[4:]), "version 255 is newer"),
         (sealed(b"VAT\x00" + BARE_BYTES[4:]), "no format version 0"),
-        (sealed(b"VAT\x01\x20" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\x60" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x40" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x01" + BARE_BYTES[5:]), "unknown packing 1;.*newer meshcodec"),
@@ -79,6 +83,8 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (sealed(PLACED_BYTES + b"trailing"), "wrong length"),
         (sealed(PLACED_BYTES[:-1]), "wrong length: 34 bytes where the header says 35"),
         (sealed(PLACED_BYTES[:20]), "wrong length"),
+        (sealed(LEVELED_BYTES[:31]), "wrong length: 31 bytes where the header says 34"),
+        (sealed(LEVELED_BYTES[:31] + b"\0" + LEVELED_BYTES[32:]), "a level of 0"),
         (BARE_BYTES[:-1] + b"\x03", "checksum"),
         (BARE_BYTES[:8] + b"D" + BARE_BYTES[9:], "checksum"),
     ],
@@ -117,6 +123,8 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
         {"tokens": bytes(65536)},
         {"model_id": b"abc"},
         {"packing": 16},
+        {"level": 128},
+        {"level": -129},
         {"packing": -1},
         {"center": None},
         {"scale": None},
@@ -154,9 +162,9 @@ placements = st.one_of(
 )
 
 
-@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4), placements)
-def test_round_trip(tokens: bytes, model_id: bytes, placement: tuple[Any, Any]) -> None:
-    file = VatFile(tokens, model_id, *placement)
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4), placements, st.integers(-128, 127))
+def test_round_trip(tokens: bytes, model_id: bytes, placement: tuple[Any, Any], level: int) -> None:
+    file = VatFile(tokens, model_id, *placement, level=level)
     assert VatFile.from_bytes(file.to_bytes()) == file
 
 
@@ -184,6 +192,8 @@ def test_token_capacity_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
         tokens = bytes(token_capacity(size))
         assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), 1.0).to_bytes()) == size
+        tokens = bytes(token_capacity(size, level=True))
+        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), 1.0, level=1).to_bytes()) == size
         tokens = bytes(token_capacity(size, placement=False))
         assert len(VatFile(tokens, b"abcd", None, None).to_bytes()) == size
     assert token_capacity(1 << 20) == 65535

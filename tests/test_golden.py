@@ -109,7 +109,7 @@ def bad_files() -> dict[str, bytes]:
         "version-0.vat": _sealed(whole[:3] + b"\0" + whole[4:]),
         "version-2.vat": _sealed(whole[:3] + b"\2" + whole[4:]),
         "version-255.vat": whole[:3] + b"\xff",
-        "flag-5.vat": _sealed(whole[:4] + b"\x20" + whole[5:]),
+        "level-zero.vat": _sealed(whole[:4] + b"\x20" + whole[5:15] + b"\0" + whole[15:]),
         "flag-6.vat": _sealed(whole[:4] + b"\x40" + whole[5:]),
         "flag-7.vat": _sealed(whole[:4] + b"\x80" + whole[5:]),
         "packing-1.vat": _sealed(whole[:4] + b"\x01" + whole[5:]),

@@ -41,7 +41,7 @@ SIDE_STEP = 0.0075
 """How far to each side of a face the winding number is tested; thinner plates count as sheets."""
 
 OPEN = 0.25
-"""A part with a border is open where w beside it is this far from whole numbers, on the mean over its area."""
+"""A part with a border is open where w beside it is this far from whole numbers, on the mean of its area."""
 
 HIDDEN_SHARE = 0.03
 """`nested` is chosen where more of the area than this is hidden, deeper than `HIDDEN_DEPTH`."""
