@@ -216,6 +216,11 @@ class BenchReport:
                 found.append(Equivalent(size, tau, f, *bytes_for(theirs, f)))
         return found
 
+    def ragged(self) -> set[str]:
+        """Files whose mesh has several parts or a border, as far as any codec's row could tell."""
+        told = [row for row in self.rows if not row.error]
+        return {r.file for r in told if r.scores.components_reference > 1 or r.scores.volume_iou is None}
+
     def worst(self, count: int = _WORST) -> list[BenchRow]:
         """Our rows with the lowest F@0.02 + F@0.01 at 1 KB, or at the size nearest to it."""
         codec = OURS if OURS in self.codecs() else next(iter(self.codecs()), OURS)
@@ -224,9 +229,9 @@ class BenchReport:
 
     def table(self) -> str:
         """The report as Markdown."""
-        files = len({row.file for row in self.rows})
+        count = len({row.file for row in self.rows})
         ours = f", model {self.model_id}, effort {self.effort}, resolution {self.resolution}"
-        lines = [f"{date.today().isoformat()}, {files} meshes{ours if self.model_id else ''}", ""]
+        lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
         head = [
             "codec",
             "size",
@@ -254,6 +259,15 @@ class BenchReport:
             "Bytes, F, normals and IoU are means over all files (medians where so named), failures as 0;",
         ]
         lines += ["seconds are medians."]
+        if files := self.ragged():
+            lines += ["", f"Means over the {len(files)} meshes with several parts or a border:", ""]
+            cells = []
+            for codec in self.codecs():
+                for size in _sizes_of(codec, self.sizes):
+                    of_these = [row for row in self.of(codec, size) if row.file in files]
+                    means = [f"{_mean(f_of(row, tau) for row in of_these):.3f}" for tau in TAUS]
+                    cells.append([codec, "-" if size is None else str(size), *means])
+            lines += _markdown(["codec", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
         others = [codec for codec in self.codecs() if codec != OURS]
         if OURS in self.codecs() and others:
             lines += ["", "Meshes on which ours is better / the same to 0.001 / worse:", ""]

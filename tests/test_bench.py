@@ -226,6 +226,20 @@ def test_table(folder: Path, tmp_path: Path) -> None:
     assert ["hull", "512", "0 / 2 / 0", "0 / 2 / 0", "0 / 0 / 2"] in cells
 
 
+def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(3)
+    two = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
+    two.export(folder / "two.ply")
+    ball.update_faces(ball.triangles_center[:, 2] < 0.5)
+    ball.export(folder / "open.ply")
+    report = run(folder, tmp_path / "out")
+    assert report.ragged() == {"two.ply", "open.ply"}
+    assert "Means over the 2 meshes with several parts or a border:" in report.table()
+    rows = [row for row in report.of(OURS, 512) if row.file in report.ragged()]
+    mean = sum(row.scores.f_002 for row in rows) / 2
+    assert f"| meshcodec | 512 | {mean:.3f} |" in report.table()
+
+
 def test_draco_and_the_bytes_it_needs(folder: Path, tmp_path: Path) -> None:
     for module in ("DracoPy", "fast_simplification", "meshoptimizer"):
         pytest.importorskip(module)
