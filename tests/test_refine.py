@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import trimesh
 from conftest import BALL_RADIUS, TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.api import token_budget
+from meshcodec.api import Codec, _Candidate, token_budget
 from meshcodec.config import EXTENT, SIZES, ModelConfig
-from meshcodec.container import VatFile
+from meshcodec.container import LEVEL_UNIT, VatFile
 from meshcodec.errors import UsageError
+from meshcodec.metrics import Reference
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, refine, scales_begun, token_masks
 from meshcodec.weights import Registry, load_model
@@ -44,6 +48,67 @@ def pool(radius: float, count: int = 3000) -> Pool:
 def first_guess(batch: int = 1, seed: int = 0) -> list[Tensor]:
     made = torch.Generator().manual_seed(seed)
     return [torch.randn(batch, 3, side, side, 4, generator=made) for side in TINY.scale_sides]
+
+
+# ---- levels
+
+
+def ball() -> trimesh.Trimesh:
+    mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, BALL_RADIUS)
+    return mesh
+
+
+def test_a_level_thickens(tiny_weights: Path) -> None:
+    codec = Codec("cpu", tiny_weights)
+    file = VatFile.from_bytes(codec.encode(ball(), size=128, effort=0))
+    volumes = []
+    for level in (-10, 0, 10):
+        made = dataclasses.replace(file, level=level)
+        mesh = codec.decode(made.to_bytes(), resolution=32)
+        assert mesh.is_watertight
+        volumes.append(mesh.volume)
+    assert volumes[0] < volumes[1] < volumes[2]
+    # Near the surface the field is a distance, so a level of 10 moves it by about 10 / 2000 of the radius.
+    area, scale = ball().area, BALL_RADIUS
+    assert (volumes[2] - volumes[0]) / area == pytest.approx(20 * LEVEL_UNIT * scale, rel=0.5)
+
+
+@pytest.mark.parametrize(("peak", "found"), [(0, 0), (6, 6), (-9, -8), (50, 20)])
+def test_the_level_is_found_by_climbing(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, peak: int, found: int
+) -> None:
+    codec = Codec("cpu", tiny_weights)
+
+    def measured(model: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+        return _Candidate(tokens, level, -abs(level - peak), np.zeros((0, 3)))
+
+    monkeypatch.setattr(codec, "_measure", measured)
+    subject = codec.prepare(ball())
+    start = _Candidate(b"", 0, -abs(peak), np.zeros((0, 3)))
+    reference = Reference(subject.mesh, samples=100)
+    model = load_model(Registry(tiny_weights).default())
+    assert codec._leveled(model, start, reference, subject.placement).level == found
+
+
+def test_the_file_has_the_level_that_was_measured(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = Codec("cpu", tiny_weights)
+
+    def measured(model: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+        return _Candidate(tokens, level, 1 - abs(level + 4) + 10 * bool(calls), np.zeros((0, 3)))
+
+    calls: list[int] = []
+
+    def refined(*arguments: Any, **options: Any) -> list[Tensor]:
+        calls.append(1)
+        return refine(*arguments, **{**options, "progress": None})
+
+    monkeypatch.setattr(codec, "_measure", measured)
+    monkeypatch.setattr("meshcodec.api.refine", refined)
+    data = codec.encode(ball(), size=128, effort=1)
+    assert VatFile.from_bytes(data).level == -4
+    assert len(data) <= 128
 
 
 # ---- prefixes
@@ -77,7 +142,7 @@ def test_a_scale_begins_with_its_first_token(tokens: int, scales: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "tokens"),
-    [(512, 471), (1024, 978), (2048, 1950), (4096, 3978), (700, 669), (64, 33), (513, 482), (5000, 3978)],
+    [(512, 471), (1024, 978), (2048, 1950), (4096, 3978), (700, 668), (64, 32), (513, 481), (5000, 3978)],
 )
 def test_ladder_sizes_end_at_a_scale_and_others_are_filled(size: int, tokens: int) -> None:
     config = ModelConfig()
@@ -92,7 +157,7 @@ def test_no_file_is_larger_than_asked_for(size: int) -> None:
     config = ModelConfig()
     tokens = token_budget(size, config)
     assert 1 <= tokens <= config.max_tokens
-    data = VatFile(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), 1.0).to_bytes()
+    data = VatFile(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), 1.0, level=1).to_bytes()
     assert len(data) <= size
     if size not in SIZES.values() and tokens < config.max_tokens:
         assert len(data) == size
