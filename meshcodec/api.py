@@ -19,9 +19,9 @@ from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
 from meshcodec.container import LEVEL_UNIT, MIN_SIZE, VatFile, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.geometry.extract import Extraction, extract, extract_dense, without_specks
+from meshcodec.geometry.extract import Extraction, Field, extract, extract_dense, without_specks
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
-from meshcodec.geometry.io import load_mesh
+from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
 from meshcodec.geometry.normalize import Placement, placement_of
 from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.metrics import TAUS, Reference, Scores
@@ -185,6 +185,7 @@ class Codec:
     ----------
     device : "auto", "cpu" or "cuda"
     weights : folder with a ``registry.json``; the shipped one by default
+    max_faces, max_bytes : of meshes to encode; see `meshcodec.geometry.io.load_mesh`
 
     Raises
     ------
@@ -194,7 +195,14 @@ class Codec:
         A device that does not work here.
     """
 
-    def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        weights: Path | None = None,
+        max_faces: int = MAX_FACES,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.max_faces, self.max_bytes = max_faces, max_bytes
         self.device, self.device_reason = choose_device(device)
         self.registry = Registry(weights)
         self._models: dict[bytes, VariationalTokenizer] = {}
@@ -257,7 +265,7 @@ class Codec:
         """
         clock = _Clock()
         with clock("load"):
-            mesh = load_mesh(source, file_type)
+            mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
             placement = placement_of(mesh.vertices)
         with clock("weights"):
             model = self._model(self._entry)
@@ -290,7 +298,8 @@ class Codec:
             rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
-                best = self._measure(model, chosen, level, reference, subject.placement)
+                field = self._field(model, chosen)
+                best = self._measure(field, chosen, level, reference, subject.placement)
             last, digits = best, subject.digits
             for number, steps in enumerate(rounds):
                 with clock("targets"):
@@ -309,11 +318,11 @@ class Codec:
                         stop=stop,
                     )
                 with clock("measure"):
-                    last = self._measure(
-                        model, self._tokens(model, digits, tokens), level, reference, subject.placement
-                    )
+                    found = self._tokens(model, digits, tokens)
+                    field = _Remembered(self._field(model, found), _CHECK_RESOLUTION, self.device)
+                    last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
-                        last = self._leveled(model, last, reference, subject.placement)
+                        last = self._leveled(field, last, reference, subject.placement)
                 if last.quality > best.quality:
                     best, chosen, level, refined = last, last.tokens, last.level, True
                 if stop is not None and stop():
@@ -413,7 +422,10 @@ class Codec:
         clock = _Clock()
         with clock("weights"):
             model = self._model(entry)
-        extraction = self._extract(model, file.tokens[:count], file.level, resolution, clock, dense)
+        with clock("planes"):
+            field = self._field(model, file.tokens[:count])
+        with clock("extract"):
+            extraction = self._surface(field, file.level, resolution, dense)
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
@@ -493,21 +505,16 @@ class Codec:
             return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
 
     def _measure(
-        self,
-        model: VariationalTokenizer,
-        tokens: bytes,
-        level: int,
-        reference: Reference,
-        placement: Placement,
+        self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
     ) -> _Candidate:
-        """Decode tokens and measure the sum of the F-scores at 0.02 and 0.01."""
-        extraction = self._extract(model, tokens, level, _CHECK_RESOLUTION, _Clock())
+        """Measure the sum of the F-scores at 0.02 and 0.01 of what tokens decode to; `field` is theirs."""
+        extraction = self._surface(field, level, _CHECK_RESOLUTION)
         decoded = placement.to_world(extraction.vertices), extraction.faces
         quality = sum(reference.fscore(decoded, (0.02, 0.01)))
         return _Candidate(tokens, level, quality, extraction.vertices)
 
     def _leveled(
-        self, model: VariationalTokenizer, candidate: _Candidate, reference: Reference, placement: Placement
+        self, field: Field, candidate: _Candidate, reference: Reference, placement: Placement
     ) -> _Candidate:
         """The candidate with the best level in its surroundings: a climb in steps that become smaller."""
         best = candidate
@@ -515,37 +522,54 @@ class Codec:
             for direction in (step, -step):
                 climbing = True
                 while climbing and abs(best.level + direction) <= _MAX_LEVEL:
-                    moved = self._measure(model, best.tokens, best.level + direction, reference, placement)
+                    moved = self._measure(field, best.tokens, best.level + direction, reference, placement)
                     climbing = moved.quality > best.quality
                     best = moved if climbing else best
         return best
 
     @torch.no_grad()
-    def _extract(
-        self,
-        model: VariationalTokenizer,
-        tokens: bytes,
-        level: int,
-        resolution: int,
-        clock: _Clock,
-        dense: bool = False,
-    ) -> Extraction:
-        with clock("planes"):
-            array = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(self.device)
-            planes = model.planes(array)
+    def _field(self, model: VariationalTokenizer, tokens: bytes) -> Field:
+        """(n, 3) points to (n,) signed distances as tokens say, not truncated."""
+        array = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(self.device)
+        planes = model.planes(array)
 
         def distance(points: torch.Tensor) -> torch.Tensor:
             # Near the surface logits are distances in units of the truncation; the tail is linear again here.
             logits: torch.Tensor = model.field(planes, points[None])[0]
-            return (TRUNCATION * logits - level * LEVEL_UNIT).clamp(-TRUNCATION, TRUNCATION)
+            return TRUNCATION * logits
 
-        with clock("extract"):
-            cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
-            if dense:
-                found = extract_dense(distance, resolution, **cube, device=self.device)
-            else:
-                found = extract(distance, resolution, **cube, slack=_SLACK, device=self.device)
-            return without_specks(found, _SPECK)
+        return distance
+
+    def _surface(self, field: Field, level: int, resolution: int, dense: bool = False) -> Extraction:
+        """The surface of a field at a level, without specks."""
+
+        def distance(points: torch.Tensor) -> torch.Tensor:
+            return (field(points) - level * LEVEL_UNIT).clamp(-TRUNCATION, TRUNCATION)
+
+        cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
+        if dense:
+            found = extract_dense(distance, resolution, **cube)
+        else:
+            found = extract(distance, resolution, **cube, slack=_SLACK)
+        return without_specks(found, _SPECK)
+
+
+class _Remembered:
+    """A field that is asked again and again at the points of one grid, and evaluated once at each."""
+
+    def __init__(self, field: Field, resolution: int, device: torch.device) -> None:
+        self._field, self._resolution = field, resolution
+        self._values = torch.full(((resolution + 1) ** 3,), torch.nan, device=device)
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """(n, 3) grid points -> (n,) distances."""
+        index = ((points + EXTENT) * (self._resolution / (2 * EXTENT))).round().long()
+        side = self._resolution + 1
+        key = (index[:, 0] * side + index[:, 1]) * side + index[:, 2]
+        new = self._values[key].isnan()
+        if bool(new.any()):
+            self._values[key[new]] = self._field(points[new])
+        return self._values[key]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from tqdm import tqdm
 
 from meshcodec import __version__
 from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
-from meshcodec.geometry.io import READ_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh, write_atomic
 from meshcodec.weights import Registry
 from meshcodec.workers import DIED, one_line, run_jobs
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl"
 Record = dict[str, Any]
 
+_LARGEST_VAT = 1 << 17  # above any whole file
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
 
 
@@ -58,6 +59,7 @@ class CompressOptions:
     min_fscore, tau, max_error : of `meshcodec.api.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
+    max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     """
 
     size: int | None = 1024
@@ -68,6 +70,8 @@ class CompressOptions:
     effort: int = 4
     seed: int = 0
     measure: bool = True
+    max_faces: int = MAX_FACES
+    max_bytes: int = MAX_BYTES
     device: str = "auto"
     weights: Path | None = None
 
@@ -195,17 +199,24 @@ class _Verb:
     def settings(self) -> Record:
         """The options as the manifest holds them: those that shape the output."""
         options = dataclasses.asdict(self.options)
-        del options["device"], options["weights"]
+        for name in ("device", "weights", "max_faces", "max_bytes"):
+            options.pop(name, None)
         if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
             options["model"] = Registry(self.options.weights).default().model_id.hex()
         return {**options, "version": __version__}
 
+    def most_bytes(self) -> int:
+        """Larger inputs are refused."""
+        return self.options.max_bytes if isinstance(self.options, CompressOptions) else _LARGEST_VAT
 
-_CODECS: dict[tuple[str, Path | None], Codec] = {}  # one per process
+
+_CODECS: dict[tuple[Any, ...], Codec] = {}  # one per process
 
 
 def _codec(options: Options) -> Codec:
-    key = (options.device, options.weights)
+    key: tuple[Any, ...] = (options.device, options.weights)
+    if isinstance(options, CompressOptions):
+        key += (options.max_faces, options.max_bytes)
     if key not in _CODECS:
         from meshcodec.api import Codec
 
@@ -229,7 +240,8 @@ def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, R
         encoded = codec.encode_detailed(path, options.size, options.effort, options.seed)
         found = {}
         if options.measure:
-            measures = fscore(load_mesh(path), codec.decode(encoded.data), TAUS)
+            original = load_mesh(path, None, options.max_faces, options.max_bytes)
+            measures = fscore(original, codec.decode(encoded.data), TAUS)
             found = dict(zip(map(str, TAUS), measures, strict=True))
     about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
     return encoded.data, about
@@ -246,7 +258,7 @@ def _run(job: _Job) -> Record:
     record = _record(job)
     try:
         try:
-            data = job.path.read_bytes()
+            data = _bytes_within(job.path, job.verb.most_bytes())
         except OSError as error:
             raise BadMeshError(
                 f"cannot be read ({error.strerror})", "check the file's permissions"
@@ -259,6 +271,15 @@ def _run(job: _Job) -> Record:
     except Exception as error:  # a record with its error, whatever it is
         record["error"] = one_line(error).removeprefix(f"{job.path}: ")
     return {**record, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _bytes_within(path: Path, limit: int) -> bytes:
+    """A file's content. A pipe would never end and a sparse file fill the memory: neither is read."""
+    if path.exists() and not path.is_file():
+        raise BadMeshError("it is not a regular file", "take it out of the folder")
+    if path.stat().st_size > limit:
+        raise BadMeshError(f"it is larger than {limit} bytes", "take it out of the folder")
+    return path.read_bytes()
 
 
 def _died(job: _Job) -> Record:

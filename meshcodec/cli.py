@@ -75,6 +75,14 @@ def _size(text: str) -> int:
     return size
 
 
+def _bytes(text: str) -> int:
+    """A number of bytes, with k, m or g for powers of 1024."""
+    match = re.fullmatch(r"(\d{1,15})([kmg]?)", text.strip().lower(), re.ASCII)
+    if not match or not int(match[1]):
+        raise click.BadParameter(f"{text!r} is not a number of bytes; give one like 512m or 2g")
+    return int(match[1]) * 1024 ** " kmg".index(match[2] or " ")
+
+
 def _fscore_target(text: str) -> tuple[float, float]:
     """An F-score and the distance at which it is taken: 0.95 or 0.95@0.01."""
     score, _, tau = text.partition("@")
@@ -159,6 +167,25 @@ def _quality(command: F) -> F:
     return command
 
 
+def _limits(command: F) -> F:
+    faces = click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        default=5_000_000,
+        show_default=True,
+        help="Refuse meshes of more triangles.",
+    )
+    size = click.option(
+        "--max-bytes",
+        type=_bytes,
+        default="512m",
+        show_default=True,
+        metavar="BYTES",
+        help="Refuse larger mesh files.",
+    )
+    return faces(size(command))
+
+
 def _asks_quality(
     size: int | None,
     min_fscore: tuple[float, float] | None,
@@ -219,6 +246,7 @@ def main() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
 @click.option("--file-type", metavar="EXT", help="Format of a mesh from a pipe, e.g. obj.")
+@_limits
 @_weights
 @_device
 @_json
@@ -235,6 +263,8 @@ def encode(
     seed: int,
     verify: bool,
     file_type: str | None,
+    max_faces: int,
+    max_bytes: int,
     weights: Path | None,
     device: str,
     as_json: bool,
@@ -256,9 +286,9 @@ def encode(
     from meshcodec.geometry.io import load_mesh
 
     began = time.perf_counter()
-    codec = Codec(device, weights)
+    codec = Codec(device, weights, max_faces, max_bytes)
     name = _shown(source)
-    mesh_file = source if source != "-" else _Pipe(sys.stdin.buffer.read())
+    mesh_file = source if source != "-" else _Pipe(sys.stdin.buffer.read(max_bytes + 1))
     measured: Measured | None = None
     with _naming(source), _progress(quiet) as progress, _interruptible() as stop:
         if to_target:
@@ -302,9 +332,8 @@ def encode(
             mesh_file.seek(0)
         written = encoded.data if out == "-" else Path(out).read_bytes()
         with _naming(source):
-            record["fscore"] = _fscore(
-                load_mesh(mesh_file, file_type), codec.decode(written, DEFAULT_RESOLUTION)
-            )
+            original = load_mesh(mesh_file, file_type, max_faces, max_bytes)
+            record["fscore"] = _fscore(original, codec.decode(written, DEFAULT_RESOLUTION))
     if "fscore" in record and not quiet:
         _say(_fscore_line(record["fscore"]))
     if as_json:
@@ -402,6 +431,7 @@ _resume = click.option("--resume", is_flag=True, help="Go on with the run that O
 @_effort
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and measure what was written.")
+@_limits
 @_resume
 @_jobs
 @_weights
@@ -419,6 +449,8 @@ def compress(
     effort: int,
     seed: int,
     no_verify: bool,
+    max_faces: int,
+    max_bytes: int,
     resume: bool,
     jobs: int | None,
     weights: Path | None,
@@ -444,6 +476,8 @@ def compress(
         effort=effort,
         seed=seed,
         measure=not no_verify,
+        max_faces=max_faces,
+        max_bytes=max_bytes,
         device=device,
         weights=weights,
     )
@@ -641,6 +675,70 @@ def bench(
     if failed:
         listed = ", ".join(f"{_shown(name)} ({error})" for name, error in failed.items())
         raise PartialFailureError(f"{len(failed)} files failed: {listed}")
+
+
+@cli.command()
+@click.argument("references", metavar="REFERENCES", type=_PATH)
+@click.argument("decoded", metavar="DECODED|VATS", type=_PATH)
+@click.option("-o", "--output", metavar="OUT.html|-", help="Write a page with pictures and 3D views, too.")
+@click.option("--csv", "csv_file", metavar="FILE|-", help="Write the table as CSV.")
+@_resolution(256)
+@_jobs
+@_weights
+@_device
+@_json
+@_force
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def report(
+    references: Path,
+    decoded: Path,
+    output: str | None,
+    csv_file: str | None,
+    resolution: int,
+    jobs: int | None,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Measure decoded meshes or .vat files against their originals.
+
+    REFERENCES and DECODED are two files, or two folders with the same tree: a/b.obj belongs to a/b.vat or to
+    a mesh of that name. Prints a table; with -o also writes one HTML page that needs nothing else: the table
+    to sort, charts, and each mesh beside its original. What fails or has no partner is listed: exit code 3.
+    """
+    files = [name for name in (output, csv_file) if name is not None]
+    if files.count("-") > 1:
+        raise UsageError("-o - and --csv - both write to stdout", "name a file")
+    for name in files:
+        _check_output(name, force, as_json, binary=False)
+    from meshcodec.report import run_report, to_csv, to_html, to_json
+
+    found = run_report(
+        references,
+        decoded,
+        jobs=jobs or _cores(),
+        resolution=resolution,
+        device=device,
+        weights=weights,
+        pictures=output is not None,
+        quiet=quiet,
+    )
+    if output is not None:
+        _write(output, to_html(found), force)
+    if csv_file is not None:
+        _write(csv_file, to_csv(found), force)
+    if as_json:
+        _print_json(to_json(found))
+    elif "-" not in files:
+        click.echo(found.table(), nl=False)
+    for fault in found.faults:
+        click.echo(f"meshcodec: error: {fault}", err=True)
+    if found.faults:
+        counts = f"{len(found.failed)} of {len(found.rows)} meshes failed"
+        alone = f", {len(found.unmatched)} decoded files have no reference" if found.unmatched else ""
+        raise PartialFailureError(counts + alone)
 
 
 # ---- training

@@ -82,11 +82,12 @@ class ModelConfig:
 
     def grows_from(self, smaller: ModelConfig) -> bool:
         """Whether a model of this shape can start from one of another: the same, or with fewer blocks."""
-        blocks = {"encoder_blocks": self.encoder_blocks, "decoder_blocks": self.decoder_blocks}
-        fewer = (
-            smaller.encoder_blocks <= self.encoder_blocks and smaller.decoder_blocks <= self.decoder_blocks
+        fewer = smaller.encoder_blocks <= self.encoder_blocks
+        fewer &= smaller.decoder_blocks <= self.decoder_blocks
+        alike = dataclasses.replace(
+            smaller, encoder_blocks=self.encoder_blocks, decoder_blocks=self.decoder_blocks
         )
-        return fewer and dataclasses.replace(smaller, **blocks) == self
+        return fewer and alike == self
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

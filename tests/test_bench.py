@@ -5,7 +5,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -228,7 +228,8 @@ def test_table(folder: Path, tmp_path: Path) -> None:
 
 def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
     ball = trimesh.creation.icosphere(3)
-    two = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
+    pair = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
+    two = cast(trimesh.Trimesh, pair)
     two.export(folder / "two.ply")
     ball.update_faces(ball.triangles_center[:, 2] < 0.5)
     ball.export(folder / "open.ply")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 import trimesh
@@ -132,7 +134,7 @@ def test_a_cube_of_patches_that_share_no_edge_is_solid() -> None:
             on_side = cube.triangles_center[:, axis] * sign > 0.99
             part = cube.submesh([np.flatnonzero(on_side)], append=True)
             sides.append(part.subdivide() if axis == 0 else part)
-    soup = trimesh.util.concatenate(sides)
+    soup = cast(trimesh.Trimesh, trimesh.util.concatenate(sides))
     surfaces = classify(soup.vertices, soup.faces)
     assert surfaces.encloses.all()
     assert (surfaces.kinds == FaceKind.SOLID).all()

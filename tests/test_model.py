@@ -15,7 +15,7 @@ from meshcodec.config import EXTENT, PLANES, TRUNCATION
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import FieldHead, to_distance
 from meshcodec.model.encoder import PLANE_AXES, PointEncoder, pool
-from meshcodec.model.layers import Block, SlabBlock, fourier_features, patchify, unpatchify
+from meshcodec.model.layers import Block, PlaneLookup, SlabBlock, fourier_features, patchify, unpatchify
 
 
 def surface(count: int, batch: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -108,6 +108,24 @@ def test_slabs_are_attention_over_their_cells() -> None:
 
 
 # ---- encoder
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_a_plane_lookup_is_grid_sample(count: int) -> None:
+    """The same values and the same gradients, beyond the border, too."""
+    made = torch.Generator().manual_seed(count)
+    positions = torch.rand(3, count, 2, generator=made) * 2.4 - 1.2
+    planes = torch.randn(3, 5, 7, 9, generator=made).requires_grad_()
+    weights = torch.randn(3, count, 5, generator=made)
+    found: Tensor = PlaneLookup.apply(planes, positions)  # type: ignore[no-untyped-call]
+    assert found.shape == (3, count, 5)
+    (found * weights).sum().backward()
+    own, planes.grad = planes.grad, None
+    wanted = F.grid_sample(planes, positions[:, :, None], padding_mode="border", align_corners=False)
+    wanted = wanted.squeeze(-1).transpose(1, 2)
+    (wanted * weights).sum().backward()
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(own, planes.grad)
 
 
 def test_pool_is_mean_and_maximum_by_bin() -> None:

@@ -79,15 +79,14 @@ def test_the_level_is_found_by_climbing(
 ) -> None:
     codec = Codec("cpu", tiny_weights)
 
-    def measured(model: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
         return _Candidate(tokens, level, -abs(level - peak), np.zeros((0, 3)))
 
     monkeypatch.setattr(codec, "_measure", measured)
     subject = codec.prepare(ball())
     start = _Candidate(b"", 0, -abs(peak), np.zeros((0, 3)))
     reference = Reference(subject.mesh, samples=100)
-    model = load_model(Registry(tiny_weights).default())
-    assert codec._leveled(model, start, reference, subject.placement).level == found
+    assert codec._leveled(torch.zeros_like, start, reference, subject.placement).level == found
 
 
 def test_the_file_has_the_level_that_was_measured(
@@ -95,7 +94,7 @@ def test_the_file_has_the_level_that_was_measured(
 ) -> None:
     codec = Codec("cpu", tiny_weights)
 
-    def measured(model: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
         return _Candidate(tokens, level, 1 - abs(level + 4) + 10 * bool(calls), np.zeros((0, 3)))
 
     calls: list[int] = []

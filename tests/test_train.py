@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import meshcodec
 from meshcodec.config import EXTENT, TrainConfig
+from meshcodec.errors import UsageError
 from meshcodec.train import cache as cache_module
 from meshcodec.train.cache import QUERIES, SampleCache, prepare
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
@@ -240,6 +241,26 @@ def test_tiny_recipe_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_
     assert losses == pytest.approx(found[130], abs=1e-4)
     assert found[50]["free"] < 0.95 * found[10]["free"]
     assert found[130][tokens] < 0.98 * found[50][tokens]
+
+
+def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:
+    small = recipe("tiny")
+    model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)
+    large = dataclasses.replace(small, model=model)
+    assert model.grows_from(small.model)
+    assert not small.model.grows_from(model)
+    assert not model.grows_from(dataclasses.replace(small.model, plane_side=2 * model.plane_side))
+    before = Trainer(small, cache, tmp_path / "small", CPU).objective.model
+    for parameter in before.parameters():  # as training would leave it: nothing is zero
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    after = Trainer(large, cache, tmp_path / "large", CPU, before.state_dict()).objective.model
+    tokens = torch.randint(0, 256, (1, small.model.max_tokens), dtype=torch.uint8)
+    points = torch.nn.functional.normalize(torch.randn(1, 64, 3), dim=-1)
+    with torch.no_grad():
+        assert torch.equal(before.planes(tokens), after.planes(tokens))
+        assert torch.equal(before.encoder(points, points)[0], after.encoder(points, points)[0])
+    with pytest.raises(UsageError, match="another shape"):
+        Trainer(small, cache, tmp_path / "shrunk", CPU, after.state_dict())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])

@@ -1,20 +1,22 @@
 """Mesh files in, mesh files out.
 
-Reading goes through trimesh, except for OBJ: its reader there takes relative indices from the end of the file
-rather than from the line, and fails on comments behind a face, tabs, indentation and names that are not
-UTF-8, all of which real files have. Only geometry is read: no material, texture or image file is ever opened.
+OBJ, OFF and PLY are read by `meshcodec.geometry.readers`, STL and glTF by trimesh. Only geometry is read: no
+material, texture or image file is ever opened. A file may be anyone's: what it announces is checked against
+what it holds, and against limits, before memory is taken for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
-import itertools
 import json
 import secrets
 import stat
+import struct
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import numpy as np
@@ -22,20 +24,33 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.geometry.readers import Faces, Vertices, check_faces, read_obj, read_off, read_ply
 
 READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")
 WRITE_FORMATS = ("obj", "ply", "stl", "glb", "off")
-MAX_FACES = 20_000_000
+MAX_FACES = 5_000_000
+MAX_BYTES = 512 << 20
+"""Of a file and, a second time, of the buffers beside a glTF. Reading takes at most some 30 times as much."""
+
+_MOST_JSON_VALUES = 5_000_000
+_MOST_NODE_STEPS = 10_000_000
+"""Steps from the root to each node of a glTF, over all nodes: they are what its transforms cost."""
 
 _EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
 _CHUNK = 1 << 16
 
-Vertices = NDArray[np.float64]
-Faces = NDArray[np.int64]
+_READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
+    "obj": read_obj,
+    "off": read_off,
+    "ply": read_ply,
+}
 
 
 def load_mesh(
-    source: str | Path | BinaryIO | trimesh.Trimesh, file_type: str | None = None, max_faces: int = MAX_FACES
+    source: str | Path | BinaryIO | trimesh.Trimesh,
+    file_type: str | None = None,
+    max_faces: int = MAX_FACES,
+    max_bytes: int = MAX_BYTES,
 ) -> trimesh.Trimesh:
     """Read a mesh as one set of triangles.
 
@@ -48,6 +63,7 @@ def load_mesh(
     source : a path, a file object open in binary mode, or a mesh (which is copied, not changed).
     file_type : one of ``READ_FORMATS``; by default the extension of the path or of the file object's name.
     max_faces : refuse more triangles than this, counted with every instance of a scene.
+    max_bytes : refuse larger files, and a glTF with larger files beside it.
 
     Returns
     -------
@@ -61,8 +77,8 @@ def load_mesh(
         if isinstance(source, trimesh.Trimesh):
             vertices, faces = np.asarray(source.vertices), np.asarray(source.faces)
         else:
-            data, kind, folder = _read(source, file_type)
-            vertices, faces = _parse(data, kind, folder, max_faces)
+            data, kind, folder = _read(source, file_type, max_bytes)
+            vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
         return _checked(vertices, faces, max_faces)
     except BadMeshError as error:
         raise error.about(_name_of(source)) from error.__cause__
@@ -144,12 +160,16 @@ def _normal_type(file_type: str) -> str:
     return file_type.strip().lower().removeprefix(".")
 
 
-def _read(source: str | Path | BinaryIO, file_type: str | None) -> tuple[bytes, str, Path | None]:
+def _read(
+    source: str | Path | BinaryIO, file_type: str | None, max_bytes: int
+) -> tuple[bytes, str, Path | None]:
     """Bytes, format, and the folder where a glTF's buffers may lie (None for a stream)."""
     path = Path(source) if isinstance(source, (str, Path)) else None
+    size = 0
     if path is not None:
         try:
-            mode = path.stat().st_mode
+            status = path.stat()
+            mode, size = status.st_mode, status.st_size
         except FileNotFoundError as error:
             raise BadMeshError("there is no such file", "check the path") from error
         except (OSError, ValueError) as error:
@@ -168,31 +188,39 @@ def _read(source: str | Path | BinaryIO, file_type: str | None) -> tuple[bytes, 
         fault = f"unknown mesh format {kind!r}" if kind else "its format is not known: it has no extension"
         raise BadMeshError(fault, f"give one of {', '.join(READ_FORMATS)}")
 
+    _check_size(size, max_bytes)
     try:
-        data = path.read_bytes() if path is not None else source.read()  # type: ignore[union-attr]
+        data = path.read_bytes() if path is not None else source.read(max_bytes + 1)  # type: ignore[union-attr]
     except (OSError, ValueError, MemoryError) as error:
         raise BadMeshError(f"cannot be read: {_one_line(error)}", "check that you may read it") from error
     if not isinstance(data, bytes):
         raise BadMeshError("it is open as text", "open it in binary mode")
+    _check_size(len(data), max_bytes)
     if not data.strip():
         raise BadMeshError("it is empty", _EXPORT_AGAIN)
     return data, kind, path.parent if path is not None else None
 
 
-def _parse(data: bytes, kind: str, folder: Path | None, max_faces: int) -> tuple[Vertices, Faces]:
-    if kind == "obj":
-        return _parse_obj(data)
+def _parse(
+    data: bytes, kind: str, folder: Path | None, max_faces: int, max_bytes: int
+) -> tuple[Vertices, Faces]:
     try:
-        if kind == "gltf":
-            json.loads(data)  # for what is not JSON, trimesh would look for a model.gltf beside it
-        scene = trimesh.load_scene(
-            io.BytesIO(_as_utf8(data, kind)),
-            file_type=kind,
-            resolver=_BufferFolder(folder),
-            process=False,
-            skip_materials=True,
+        if kind in _READERS:
+            return _READERS[kind](data, max_faces)
+        data = (
+            _checked_stl(data, max_faces)
+            if kind == "stl"
+            else _checked_gltf(data, kind, max_faces, max_bytes)
         )
-        return _flatten(scene, max_faces)
+        with np.errstate(all="ignore"):  # of transforms: what is not finite is refused later, in one line
+            scene = trimesh.load_scene(
+                io.BytesIO(data),
+                file_type=kind,
+                resolver=_BufferFolder(folder, max_bytes),
+                process=False,
+                skip_materials=True,
+            )
+            return _flatten(scene, max_faces)
     except BadMeshError:
         raise
     except ImportError as error:
@@ -202,23 +230,103 @@ def _parse(data: bytes, kind: str, folder: Path | None, max_faces: int) -> tuple
         raise BadMeshError(f"not a readable {kind} file ({_one_line(error)})", _EXPORT_AGAIN) from error
 
 
-def _as_utf8(data: bytes, kind: str) -> bytes:
-    """Text whose comments and names may be in an 8-bit encoding, as valid UTF-8; all else as it is."""
-    text, mark, binary = data, b"", b""
-    if kind == "ply":
-        text, mark, binary = data.partition(b"end_header")
-    elif not (kind == "off" or (kind == "stl" and data[:5].lower() == b"solid" and b"\0" not in data)):
-        return data
-    if text.isascii():
-        return data
-    return text.decode("latin-1").encode() + mark + binary
+def _checked_stl(data: bytes, max_faces: int) -> bytes:
+    """A binary STL without what may follow it, or a text one, with names in any encoding, as valid UTF-8."""
+    if b"\0" not in data:
+        return data if data.isascii() else data.decode("latin-1").encode()
+    (count,) = struct.unpack_from("<I", data, 80)
+    check_faces(count, max_faces)
+    end = 84 + 50 * count
+    if end > len(data):
+        raise BadMeshError(f"it is cut short: its header announces {count} faces", _EXPORT_AGAIN)
+    return data[:end]
+
+
+# ---- glTF
+
+_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
+_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_DRACO = "KHR_draco_mesh_compression"
+_TRIANGLES = 4
+_PLAIN = bytes(range(128)) + b"?" * 128
+
+
+def _checked_gltf(data: bytes, kind: str, max_faces: int, max_bytes: int) -> bytes:
+    """A glTF whose JSON does not make more of itself than the limits allow; trimesh checks none of this.
+
+    A few hundred bytes of JSON can name the same buffer a million times, or announce accessors with no buffer
+    at all.
+    """
+    start, end = 0, len(data)
+    if kind == "glb":
+        (length,) = struct.unpack_from("<I", data, 12)
+        start, end = 20, min(20 + length, end)
+    text = data[start:end]
+    if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_JSON_VALUES:
+        raise BadMeshError(f"its JSON holds more than {_MOST_JSON_VALUES} values", "simplify the scene first")
+    try:
+        tree = json.loads(text)
+    except UnicodeDecodeError:
+        text = text.translate(_PLAIN)  # only names can be in another encoding, and no name is read
+        data = data[:start] + text + data[end:]
+        tree = json.loads(text)
+
+    accessors = tree.get("accessors", [])
+    sizes = [
+        [int(view["byteLength"]) for view in tree.get("bufferViews", [])],
+        [a["count"] * _COMPONENT_BYTES[a["componentType"]] * _COMPONENTS[a["type"]] for a in accessors],
+    ]
+    for total, least in ((sum(given), min(given, default=0)) for given in sizes):
+        if least < 0 or total > max_bytes:
+            raise BadMeshError(
+                f"its buffer views or accessors announce {total} bytes, more than {max_bytes}",
+                "export it again, or allow more with --max-bytes",
+            )
+    vertices = faces = 0
+    for primitive in (p for mesh in tree.get("meshes", []) for p in mesh["primitives"]):
+        if _DRACO in primitive.get("extensions", {}) and importlib.util.find_spec("DracoPy") is None:
+            raise BadMeshError(
+                "it is compressed with Draco", "install DracoPy, or export it without compression"
+            )
+        points = accessors[primitive["attributes"]["POSITION"]]["count"]
+        corners = accessors[primitive["indices"]]["count"] if "indices" in primitive else points
+        vertices += points
+        faces += corners // 3 if primitive.get("mode", _TRIANGLES) == _TRIANGLES else corners
+        check_faces(faces, max_faces)
+        if vertices > 3 * max_faces:
+            raise BadMeshError(
+                f"its parts have more than {3 * max_faces} vertices",
+                "simplify the mesh first, or allow more with --max-faces",
+            )
+    _check_nodes(tree)
+    return data
+
+
+def _check_nodes(tree: dict[str, Any]) -> None:
+    """Refuse nodes that are no tree, and trees so deep that their transforms would take for ever."""
+    nodes = tree.get("nodes", [])
+    scenes = tree.get("scenes", [])
+    level = list(scenes[tree.get("scene", 0)].get("nodes", [])) if scenes else []
+    met = bytearray(len(nodes))
+    depth = steps = 0
+    while level:
+        depth += 1
+        steps += depth * len(level)
+        if steps > _MOST_NODE_STEPS:
+            raise BadMeshError("its nodes are nested too deep", "flatten the scene first")
+        for node in level:
+            if met[node]:
+                raise ValueError(f"node {node} lies below itself or below two others")
+            met[node] = 1
+        level = [child for node in level for child in nodes[node].get("children", [])]
 
 
 class _BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ignore]
     """Reads the ``.bin`` files of a glTF, and nothing outside the folder that it lies in."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, max_bytes: int) -> None:
         self.folder = folder.resolve() if folder is not None else None
+        self.max_bytes = self.left = max_bytes
 
     def get(self, key: str) -> bytes:
         if self.folder is None:
@@ -228,6 +336,8 @@ class _BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ig
             raise ValueError(f"its buffer {key!r} lies outside its folder")
         if not path.is_file():
             raise ValueError(f"its buffer {key!r} is missing")
+        self.left -= path.stat().st_size  # the same file may be named a thousand times
+        _check_size(self.max_bytes - self.left, self.max_bytes)
         return path.read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
@@ -242,25 +352,31 @@ class _BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ig
 
 def _flatten(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
     """One vertex and face array of every mesh instance of a scene, in the scene's frame."""
-    instances: list[tuple[NDArray[np.float64], trimesh.Trimesh]] = []
+    instances: list[tuple[NDArray[np.float64], str]] = []
+    parts: dict[str, tuple[Vertices, Faces]] = {}
     points = total = 0
     for node in scene.graph.nodes_geometry:
-        transform, geometry_name = scene.graph[node]
-        geometry = scene.geometry[geometry_name]
-        if isinstance(geometry, trimesh.Trimesh):
-            instances.append((np.asarray(transform, dtype=np.float64), geometry))
+        transform, name = scene.graph[node][0], str(scene.graph[node][1])
+        geometry = scene.geometry[name]
+        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+            instances.append((np.asarray(transform, dtype=np.float64), name))
             # Counted before anything is copied: a small file can hold a million instances.
             total += len(geometry.faces)
-            _check_count(total, max_faces)
+            check_faces(total, max_faces)
         else:
             points += len(getattr(geometry, "vertices", ()))
-    vertices = [np.zeros((0, 3))] if instances else [np.zeros((points, 3))]
-    faces = [np.zeros((0, 3), dtype=np.int64)]
+    if not instances:
+        raise _no_faces(points)
+    vertices, faces = [], []
     offset = 0
-    for transform, mesh in instances:
-        placed = np.asarray(mesh.vertices, dtype=np.float64)
-        part = np.asarray(mesh.faces, dtype=np.int64)
-        _check_indices(part, len(placed))  # here, as an offset would let them point into the next part
+    for transform, name in instances:
+        if name not in parts:
+            corners = np.asarray(scene.geometry[name].faces, dtype=np.int64)
+            positions = np.asarray(scene.geometry[name].vertices, dtype=np.float64)
+            _check_indices(corners, len(positions))  # an offset would let them point into the next part
+            # Unused vertices are dropped here, or a single face would multiply millions of them.
+            parts[name] = _used(positions, corners)
+        placed, part = parts[name]
         if not np.array_equal(transform, np.eye(4)):
             placed = placed @ transform[:3, :3].T + transform[:3, 3]
             if np.linalg.det(transform[:3, :3]) < 0:
@@ -271,37 +387,6 @@ def _flatten(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
     return np.concatenate(vertices), np.concatenate(faces)
 
 
-def _parse_obj(data: bytes) -> tuple[Vertices, Faces]:
-    """Positions and triangles of an OBJ file; everything else in it is passed over."""
-    coordinates: list[float] = []
-    triangles: list[int] = []
-    count = 0
-    if b"\\" in data:
-        data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-    for number, line in enumerate(data.splitlines(), start=1):
-        words = line.split()
-        if not words or words[0] not in (b"v", b"f"):
-            continue
-        if b"#" in line:
-            words = line.partition(b"#")[0].split()
-        try:
-            if words[0] == b"v":
-                x, y, z = words[1:4]
-                coordinates += (float(x), float(y), float(z))
-                count += 1
-                continue
-            corners = [int(word.partition(b"/")[0]) for word in words[1:]]
-        except ValueError as error:
-            raise BadMeshError(f"not a readable obj file (line {number})", _EXPORT_AGAIN) from error
-        # 1 is the first vertex, -1 the latest before this line; 0 is none: it becomes -1, refused below.
-        corners = [corner - 1 if corner >= 0 else max(corner + count, -1) for corner in corners]
-        for second, third in itertools.pairwise(corners[1:]):
-            triangles += (corners[0], second, third)
-    if not coordinates and not triangles:
-        raise BadMeshError("not a readable obj file (no vertices and no faces)", _EXPORT_AGAIN)
-    return np.array(coordinates).reshape(-1, 3), np.array(triangles, dtype=np.int64).reshape(-1, 3)
-
-
 # ---- checking
 
 
@@ -309,24 +394,15 @@ def _checked(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces:
     vertices = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
     faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
     if len(faces) == 0:
-        if len(vertices):
-            raise BadMeshError(
-                f"it has no faces: a point cloud of {len(vertices)} points", "make a surface of it first"
-            )
-        raise BadMeshError("it has no faces", "give a mesh with a surface")
-    _check_count(len(faces), max_faces)
+        raise _no_faces(len(vertices))
+    check_faces(len(faces), max_faces)
     _check_indices(faces, len(vertices))
 
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
     if len(faces) == 0:
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
-    used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    if not used.all():
-        faces = (np.cumsum(used) - 1)[faces]
-        vertices = vertices[used]
-
+    vertices, faces = _used(vertices, faces)
     if not np.isfinite(vertices).all():
         raise BadMeshError("it has NaN or infinite coordinates", "repair the mesh or export it again")
     _check_area(vertices, faces)
@@ -334,9 +410,27 @@ def _checked(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces:
     return trimesh.Trimesh(vertices.copy(), faces, process=False)
 
 
-def _check_count(count: int, max_faces: int) -> None:
-    if count > max_faces:
-        raise BadMeshError(f"it has more than {max_faces} faces", "simplify the mesh first")
+def _no_faces(points: int) -> BadMeshError:
+    if points:
+        fault = f"it has no faces: a point cloud of {points} points"
+        return BadMeshError(fault, "make a surface of it first")
+    return BadMeshError("it has no faces", "give a mesh with a surface")
+
+
+def _used(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
+    """A mesh without the vertices that no face uses."""
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    if used.all():
+        return vertices, faces
+    return vertices[used], (np.cumsum(used) - 1)[faces]
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise BadMeshError(
+            f"it is larger than {max_bytes} bytes", "simplify the mesh first, or allow more with --max-bytes"
+        )
 
 
 def _check_indices(faces: NDArray[np.int64], count: int) -> None:
