@@ -29,7 +29,10 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from meshcodec.config import EXTENT, TRUNCATION
 from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.geometry.inside import TargetField, classify
+from meshcodec.geometry.normalize import placement_of
 from meshcodec.metrics import Floats, Ints, MeshLike, Reference, merge_identical
 
 BITS = (6, 7, 8, 9, 10)
@@ -180,6 +183,29 @@ def convex_hull(mesh: MeshLike) -> trimesh.Trimesh:
     used = np.unique(np.asarray(faces))
     hull: trimesh.Trimesh = trimesh.convex.convex_hull(np.asarray(vertices, dtype=np.float64)[used])
     return hull
+
+
+def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
+    """The surface of the signed distances that our codec is asked to reproduce, at `resolution` cells a side.
+
+    What a codec without any loss but this one would decode: see `meshcodec.geometry.inside`. In the frame of
+    the mesh. Raises BadMeshError where there is no surface.
+    """
+    import torch  # here, because the others do without it
+
+    from meshcodec.geometry.extract import extract
+
+    vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
+    placement = placement_of(vertices)
+    field = TargetField(classify(placement.to_unit(vertices), np.asarray(faces)))
+
+    def distance(points: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.clip(field(points.numpy()), -TRUNCATION, TRUNCATION))
+
+    found = extract(distance, resolution, lo=-EXTENT, hi=EXTENT, truncation=TRUNCATION)
+    if not len(found.faces):
+        raise BadMeshError("nothing of it encloses a grid point", "give a mesh with a surface")
+    return trimesh.Trimesh(placement.to_world(found.vertices), found.faces, process=False)
 
 
 @dataclass(frozen=True)

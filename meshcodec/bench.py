@@ -28,7 +28,13 @@ import trimesh
 from tqdm import tqdm
 
 from meshcodec import __version__
-from meshcodec.baselines import convex_hull, decimate_draco_many, decode_draco, require
+from meshcodec.baselines import (
+    convex_hull,
+    decimate_draco_many,
+    decode_draco,
+    require,
+    target_surface,
+)
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
 from meshcodec.geometry.io import READ_FORMATS, load_mesh, write_atomic
 from meshcodec.metrics import TAUS, Reference, Scores
@@ -37,10 +43,19 @@ from meshcodec.workers import DIED, one_line, run_jobs
 OURS = "meshcodec"
 """Name of our own codec in rows and tables."""
 
-BASELINES = ("draco", "hull")
-"""``draco``: the best of decimation and Draco at the size. ``hull``: the convex hull, which has no size."""
+BASELINES = ("draco", "hull", "target")
+"""``draco``: the best of decimation and Draco at the size. ``hull``: the convex hull. ``target``: the surface
+that our codec is asked for, which is as good as its decodes can become. The last two have no size."""
 
-_REVISION = {OURS: 1, "draco": 1, "hull": 1, "metric": 1}  # raise one to forget its rows in every cache
+_SIZELESS = {"hull": convex_hull, "target": target_surface}
+
+_REVISION = {
+    OURS: 1,
+    "draco": 1,
+    "hull": 1,
+    "target": 1,
+    "metric": 1,
+}  # raise one to forget its rows in every cache
 _TAGS = dict(zip(TAUS, ("002", "001", "0005"), strict=True))
 _TIE = 0.001
 _HEADLINE_SIZE = 1024
@@ -561,7 +576,7 @@ def _coded(
         return
     for size in sizes:
         try:
-            coded = _hull(mesh) if size is None else _through_ours(plan, mesh, size)
+            coded = _sizeless(codec, mesh) if size is None else _through_ours(plan, mesh, size)
         except Exception as error:  # the codec's own bug is a failure of this row, not of the run
             coded = _broken(error)
         yield _Want(codec, size), coded
@@ -582,10 +597,10 @@ def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Ite
         yield _Want("draco", size), coded
 
 
-def _hull(mesh: trimesh.Trimesh) -> _Coded:
+def _sizeless(codec: str, mesh: trimesh.Trimesh) -> _Coded:
     start = time.perf_counter()
-    hull = convex_hull(mesh)
-    return _Coded(None, hull, {}, time.perf_counter() - start, 0.0)
+    made = _SIZELESS[codec](mesh)
+    return _Coded(None, made, {}, time.perf_counter() - start, 0.0)
 
 
 def _through_ours(plan: _Plan, mesh: trimesh.Trimesh, size: int) -> _Coded:
@@ -690,10 +705,10 @@ def _plot(report: BenchReport, tau: float, path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for codec, color in zip(report.codecs(), ("C0", "C1", "C2"), strict=False):
+    for codec, color in zip(report.codecs(), ("C0", "C1", "C2", "C3"), strict=True):
         means = [value for _, value in report.curve(codec, tau)]
-        if codec == "hull":
-            axes.axhline(means[0], color=color, linestyle=":", label="convex hull")
+        if codec in _SIZELESS:
+            axes.axhline(means[0], color=color, linestyle=":", label=codec)
             continue
         medians = [
             float(np.median([f_of(row, tau) for row in report.of(codec, size)])) for size in report.sizes
@@ -719,7 +734,7 @@ def _render_worst(report: BenchReport, folder: Path, plan: _Plan, codec: CodecLi
     sheet: list[tuple[str, Sequence[trimesh.Trimesh | None]]] = []
     notes: list[list[str]] = []
     worst = report.worst()
-    sized = [name for name in report.codecs() if name != "hull"]
+    sized = [name for name in report.codecs() if name not in _SIZELESS]
     for row in worst:
         meshes: list[trimesh.Trimesh | None] = []
         below = [""]
@@ -748,7 +763,7 @@ def _decoded(plan: _Plan, row: BenchRow, codec: CodecLike | None) -> trimesh.Tri
 
 
 def _sizes_of(codec: str, sizes: Sequence[int]) -> list[int | None]:
-    return [None] if codec == "hull" else list(sizes)
+    return [None] if codec in _SIZELESS else list(sizes)
 
 
 def _summary(codec: str, size: int | None, rows: list[BenchRow]) -> list[str]:

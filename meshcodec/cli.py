@@ -628,7 +628,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
 @click.argument("folder", metavar="DIR", type=_PATH)
 @click.option("--sizes", type=_sizes, default="512,1k,2k,4k", show_default=True, metavar="SIZE,...")
 @_effort
-@click.option("--baselines", type=_list, default="", metavar="NAME,...", help="Such as draco,hull.")
+@click.option("--baselines", type=_list, default="", metavar="NAME,...", help="Such as draco,hull,target.")
 @click.option("-o", "--output", type=_PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @_jobs
 @_resolution(256)

@@ -226,6 +226,25 @@ def test_table(folder: Path, tmp_path: Path) -> None:
     assert ["hull", "512", "0 / 2 / 0", "0 / 2 / 0", "0 / 0 / 2"] in cells
 
 
+def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -> None:
+    """Two balls that overlap and a sheet: nothing is hidden from the target, and the sheet is thickened."""
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    ball = trimesh.creation.icosphere(3)
+    pair = trimesh.util.concatenate([ball, ball.copy().apply_translation([0.7, 0, 0])])
+    cast(trimesh.Trimesh, pair).export(folder / "pair.ply")
+    trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(folder / "sheet.off")
+    report = run(folder, tmp_path / "out", baselines=["target"], ours=False, samples=20_000)
+    assert [(r.file, r.codec, r.size, r.bytes, r.error) for r in report.rows] == [
+        ("pair.ply", "target", None, None, ""),
+        ("sheet.off", "target", None, None, ""),
+    ]
+    pair_scores, sheet_scores = (row.scores for row in report.rows)
+    assert pair_scores.f_0005 > 0.99
+    assert sheet_scores.f_001 > 0.99
+    assert sheet_scores.f_0005 < 0.5
+
+
 def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
     ball = trimesh.creation.icosphere(3)
     pair = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
