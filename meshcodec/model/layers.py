@@ -35,8 +35,9 @@ class Block(nn.Module):
         self.up = nn.Linear(width, mlp_ratio * width)
         self.down = nn.Linear(mlp_ratio * width, width)
         # Residual branches start at zero, so that a deep stack starts as the identity.
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.down.weight)
+        for last in (self.project, self.down):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.project(self.attend(self.qkv(self.norm1(x))))
