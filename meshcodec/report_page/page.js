@@ -242,13 +242,13 @@
 
   const VERTEX = `#version 300 es
     in vec3 place; in vec3 normal; in vec3 color;
-    uniform mat3 turn; uniform vec3 shift; uniform vec3 lens; // focal length by axis, distance of the eye
+    uniform mat3 turn; uniform vec3 shift; uniform vec3 lens; // focal lengths, distance of the eye
     out vec3 seen; out vec3 bent; out vec3 paint;
     void main() {
       seen = turn * place + shift;
       bent = turn * normal;
       paint = color;
-      float z = seen.z - lens.z, near = 0.02, far = 40.0;
+      float z = seen.z - lens.z, near = 0.1, far = 40.0;
       gl_Position = vec4(seen.xy * lens.xy, (far + near) / (near - far) * z + 2.0 * far * near / (near - far), -z);
     }`;
   // The two lights of the thumbnails, in the frame of the eye; both sides of a face are lit.
@@ -316,8 +316,9 @@
       const place = (name) => gl.getUniformLocation(this.program, name);
       gl.uniformMatrix3fv(place("turn"), false, [0, 1, 2].flatMap((k) => [right[k], up[k], back[k]]));
       gl.uniform3f(place("shift"), along(right) + camera.x, along(up) + camera.y, along(back));
-      const focal = 1 / Math.tan(FIELD / 2), least = Math.min(w, h);
-      gl.uniform3f(place("lens"), focal * least / w, focal * least / h, radius * 1.04 / Math.sin(FIELD / 2) / camera.zoom);
+      const focal = camera.zoom / Math.tan(FIELD / 2), least = Math.min(w, h);
+      // Zooming lengthens the lens rather than moving the eye into the mesh.
+      gl.uniform3f(place("lens"), focal * least / w, focal * least / h, radius * 1.04 / Math.sin(FIELD / 2));
       gl.uniform1i(place("smooth_"), smooth);
       gl.uniform1i(place("colored"), colored);
       gl.uniform3f(place("base"), ...this.base.map((c) => c / 255));
@@ -510,7 +511,11 @@
       $("previous").addEventListener("click", () => this.step(-1));
       $("next").addEventListener("click", () => this.step(1));
       $("close").addEventListener("click", () => $("viewer").close());
-      $("viewer").addEventListener("click", (event) => { if (event.target === $("viewer")) $("viewer").close(); });
+      $("viewer").addEventListener("click", (event) => { // beside the box
+        const { left, right, top, bottom } = $("viewer").getBoundingClientRect();
+        const inside = event.clientX >= left && event.clientX <= right && event.clientY >= top && event.clientY <= bottom;
+        if (event.target === $("viewer") && !inside) $("viewer").close();
+      });
       $("viewer").addEventListener("keydown", (event) => {
         if (event.key === "p") this.step(-1);
         if (event.key === "n") this.step(1);
