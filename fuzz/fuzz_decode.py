@@ -1,0 +1,79 @@
+"""Fuzz target: bytes as a ``.vat`` file. Only the project's own errors may come out.
+
+The model is tiny and random: what can go wrong behind the container hangs on the bytes, not on the weights.
+An input whose first byte is odd gets a right header and checksum, or nothing would ever come past these.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris  # type: ignore[import-not-found, unused-ignore]
+
+with atheris.instrument_imports(include=["meshcodec.container", "meshcodec.packing", "meshcodec.api"]):
+    from meshcodec.api import Codec
+    from meshcodec.container import VatFile
+
+import struct
+import zlib
+
+import torch
+
+from meshcodec.config import ModelConfig
+from meshcodec.errors import MeshcodecError
+from meshcodec.geometry.io import export_mesh
+from meshcodec.model import VariationalTokenizer
+from meshcodec.weights import save_model
+
+TINY = ModelConfig(
+    scale_sides=(1, 2, 4),
+    latent_side=8,
+    width=32,
+    heads=4,
+    decoder_blocks=1,
+    plane_side=32,
+    plane_channels=(16, 8, 8),
+    point_channels=16,
+    groups=16,
+    field_width=32,
+    input_points=512,
+)
+RESOLUTION = 16
+HEADER = 15
+
+
+def sealed(data: bytes, model_id: bytes) -> bytes:
+    """The bytes with a right magic, version, model id, token count and checksum."""
+    data = b"VAT\x01" + data[4:5].ljust(1, b"\0") + model_id + data[9:].ljust(HEADER - 9, b"\0")
+    start = HEADER + (16 if data[4] & 16 else 0)
+    data = data[:9] + struct.pack("<H", max(len(data) - start, 0) & 0xFFFF) + data[11:]
+    return data[:11] + struct.pack("<I", zlib.crc32(data[:11] + bytes(4) + data[15:])) + data[15:]
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp())
+    model_id = bytes.fromhex(save_model(VariationalTokenizer(TINY), folder, "fuzz"))
+    codec = Codec("cpu", folder)
+
+    def one_input(data: bytes) -> None:
+        if data and data[0] % 2:
+            data = sealed(data, model_id)
+        try:
+            file = VatFile.from_bytes(data)
+            assert file.to_bytes() == data  # there is one way to write a file
+            mesh = codec.decode(data, RESOLUTION)
+        except MeshcodecError:
+            return
+        assert len(mesh.faces)
+        assert export_mesh(mesh, "ply")
+
+    atheris.Setup([*sys.argv, "-max_len=512"], one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Write a few valid files as seeds: ``python fuzz/seeds.py FOLDER`` makes FOLDER/load and FOLDER/decode."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import trimesh
+
+from meshcodec.container import VatFile
+from meshcodec.geometry.io import READ_FORMATS, WRITE_FORMATS, export_mesh
+
+ASCII_PLY = b"""ply
+format ascii 1.0
+element vertex 4
+property float x
+property float y
+property float z
+element face 2
+property list uchar int vertex_indices
+end_header
+0 0 0
+1 0 0
+1 1 0
+0 1 1
+4 0 1 2 3
+3 0 1 2
+"""
+ASCII_STL = b"""solid a
+facet normal 0 0 1
+outer loop
+vertex 0 0 0
+vertex 1 0 0
+vertex 1 1 0
+endloop
+endfacet
+endsolid a
+"""
+
+
+def main(folder: Path) -> None:
+    load, decode = folder / "load", folder / "decode"
+    load.mkdir(parents=True, exist_ok=True)
+    decode.mkdir(parents=True, exist_ok=True)
+    seeds = [(kind, export_mesh(trimesh.creation.box(), kind)) for kind in WRITE_FORMATS]
+    seeds += [
+        ("ply", ASCII_PLY),
+        ("stl", ASCII_STL),
+        ("obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3//1 2/2 3 # a\n"),
+    ]
+    glb = dict(seeds)["glb"]
+    text = glb[20 : 20 + int.from_bytes(glb[12:16], "little")]
+    seeds.append(("gltf", text))
+    for number, (kind, data) in enumerate(seeds):
+        (load / f"{number:02}-{kind}").write_bytes(bytes([READ_FORMATS.index(kind)]) + data)
+    for number, center in enumerate((None, (1.0, -2.0, 0.5))):
+        file = VatFile(bytes(range(21)), b"abcd", center, None if center is None else 4.0)
+        (decode / f"{number:02}").write_bytes(file.to_bytes())
+        (decode / f"{number:02}-sealed").write_bytes(b"\x01" + file.to_bytes()[1:])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
