@@ -251,16 +251,18 @@ def test_a_view_holds_both_meshes() -> None:
     (v, _, f), (w, colors, g) = found
     assert trimesh.Trimesh(v, f).volume == pytest.approx(box().volume, rel=0.01)
     assert trimesh.Trimesh(w, g).volume == pytest.approx(ball(3).volume, rel=0.01)
-    assert len(colors) == 642
+    assert len(colors) == 10242  # the 642 of the ball, and those between them
     assert colors.max() == 255  # the poles of the ball are far from the box
     assert colors.min() < 64
 
 
 def test_the_middle_of_a_large_face_has_its_own_colour() -> None:
-    v, f = pictures._bisected(np.asarray(box().vertices), np.asarray(box().faces))
-    fine = trimesh.Trimesh(v, f, process=False)
-    assert fine.area == pytest.approx(box().area)
-    assert fine.edges_unique_length.max() <= 0.04
+    whole = np.asarray(box().vertices), np.asarray(box().faces)
+    for v, f in (pictures._bisected(*whole), pictures._divided(*whole, 200_000)):
+        fine = trimesh.Trimesh(v, f, process=False)
+        assert fine.area == pytest.approx(box().area)
+        assert fine.edges_unique_length.max() <= 0.04
+    assert len(pictures._divided(*whole, 200)[1]) == 192
 
 
 def test_pictures_without_pillow_name_the_remedy(

@@ -76,12 +76,14 @@
       const counts = new Array(BINS).fill(0);
       for (const f of values) counts[Math.min(Math.floor(f * BINS), BINS - 1)] += 1;
       const top = Math.max(...counts, 1);
-      const [W, H, left, right, upper, lower] = [260, 210, 30, 8, 24, 22];
+      const [W, H, left, right, upper, lower] = [260, 265, 30, 8, 26, 22];
       const x = (f) => left + f * (W - left - right);
       const y = (count) => H - lower - count / top * (H - upper - lower);
       const chart = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img",
         "aria-label": `Distribution of F at ${data.taus[t]}` });
-      chart.append(svg("text", { x: left, y: 13, class: "title" }, `F@${data.taus[t]}`));
+      const mean = data.summary[`mean_f_${tag}`];
+      const title = `F@${data.taus[t]}${mean === null ? "" : `, mean ${mean.toFixed(3)}`}`;
+      chart.append(svg("text", { x: left, y: 13, class: "title" }, title));
       for (const count of new Set([0, Math.round(top / 2), top])) {
         chart.append(svg("line", { x1: left, x2: W - right, y1: y(count), y2: y(count), class: "axis" }),
           svg("text", { x: left - 5, y: y(count) + 4, "text-anchor": "end" }, count));
@@ -95,10 +97,8 @@
       for (const f of [0, 0.25, 0.5, 0.75, 1]) {
         chart.append(svg("text", { x: x(f), y: H - 6, "text-anchor": "middle" }, f));
       }
-      const mean = data.summary[`mean_f_${tag}`];
       if (mean !== null) {
-        chart.append(svg("line", { x1: x(mean), x2: x(mean), y1: upper - 4, y2: y(0), class: "mean" }),
-          svg("text", { x: Math.min(x(mean), W - 40), y: 13, "text-anchor": "middle" }, `mean ${mean.toFixed(3)}`));
+        chart.append(svg("line", { x1: x(mean), x2: x(mean), y1: upper - 6, y2: y(0), class: "mean" }));
       }
       $("bars").append(chart);
     });

@@ -256,8 +256,10 @@ def _view(reference: tuple[Floats, Ints], decoded: tuple[Floats, Ints], size: in
     """Both meshes packed into about ``size`` bytes: never fewer than `_FEWEST_FACES` faces each."""
     each = max(int(size / 2 / _BYTES_PER_FACE), _FEWEST_FACES)
     small = reference, decoded
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         small = _few(*small[0], each), _few(*small[1], each)
+        if number == 0:
+            small = _divided(*small[0], each), _divided(*small[1], each)
         packed = _packed([_colored(small[0], reference, decoded), _colored(small[1], decoded, reference)])
         if len(packed) <= size or each == _FEWEST_FACES:
             break
@@ -271,6 +273,17 @@ def _few(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     while len(v) > _MOST_VERTICES:
         count = int(count * 0.9)
         v, f = simplify(v, f, count)
+    return v, f
+
+
+def _divided(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
+    """The same surface with each face in four, and again, as long as edges are long and ``count`` allows.
+
+    Colours belong to vertices, and a large face has none where it is far off in its middle.
+    """
+    v, f = vertices, faces
+    while len(f) and 4 * len(f) <= count and np.linalg.norm(v[f[:, [1, 2, 0]]] - v[f], axis=2).max() > _EDGE:
+        v, f = trimesh.remesh.subdivide(v, f)
     return v, f
 
 
