@@ -226,6 +226,19 @@ def test_many_small_parts_are_simplified_too() -> None:
     assert 50 < len(f) <= 300
 
 
+def test_open_walls_are_not_eaten_away() -> None:
+    wall = trimesh.creation.box((2, 2, 0)).subdivide_to_size(0.1)
+    walls = [wall.copy() for _ in range(6)]
+    for k, copy in enumerate(walls):
+        copy.apply_translation([0, 0, k / 3])
+    vertices = np.concatenate([copy.vertices for copy in walls])
+    faces = np.concatenate([copy.faces + len(wall.vertices) * k for k, copy in enumerate(walls)])
+    v, f = simplify(vertices, faces, 600)
+    assert len(f) <= 600
+    distances = pictures._closest(vertices, v, f)[0]
+    assert np.quantile(distances, 0.95) < 0.2
+
+
 def test_a_view_holds_both_meshes() -> None:
     """Unpacked as the page does it."""
     view = take_pictures(box(), ball(3), Detail(64, 300_000)).view

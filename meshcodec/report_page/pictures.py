@@ -47,6 +47,7 @@ _MOST_FACES = 400_000  # that this may make
 _MOST_VERTICES = 65_535  # what 16 bits can count
 _BYTES_PER_FACE = 5.0  # a first guess
 _FEWEST_FACES = 60
+_MOST_LOST = 0.01  # above what quadric decimation costs where it works
 _ROUNDS = 5
 
 Floats = NDArray[np.float64]
@@ -154,8 +155,8 @@ def in_base64(data: bytes) -> int:
 def simplify(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     """A mesh of at most ``count`` faces that looks like the given one.
 
-    Quadric decimation if ``fast_simplification`` is installed. Without it, and where it stalls, as it does on
-    many small parts, vertices are merged by the cells of a grid.
+    Quadric decimation if ``fast_simplification`` is installed. Without it, where it stalls, as it does on
+    many small parts, and where it eats away open borders, vertices are merged by the cells of a grid.
 
     Parameters
     ----------
@@ -168,22 +169,42 @@ def simplify(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
         No vertex twice, none that no face uses.
     """
     v, f = merge_identical(vertices, faces)
-    if len(f) > count and importlib.util.find_spec("fast_simplification") is not None:
-        from fast_simplification import simplify as quadric
-
-        v, f = quadric(v.astype(np.float32), f.astype(np.int32), target_count=count)
-        v, f = merge_identical(np.asarray(v, dtype=np.float64), np.asarray(f, dtype=np.int64))
     if len(f) <= count:
         return v, f
-    # The finest grid that leaves few enough faces; one cell leaves none.
-    low, high = 1, 2048
+    if importlib.util.find_spec("fast_simplification") is None:
+        return _finest_grid(v, f, count)
+    from fast_simplification import simplify as quadric
+
+    w, g = quadric(v.astype(np.float32), f.astype(np.int32), target_count=count)
+    w, g = merge_identical(np.asarray(w, dtype=np.float64), np.asarray(g, dtype=np.int64))
+    if len(g) > count:
+        w, g = _finest_grid(w, g, count)
+    lost = _lost(v, w, g)
+    if lost <= _MOST_LOST:
+        return w, g
+    x, h = _finest_grid(v, f, count)
+    return (x, h) if _lost(v, x, h) < lost else (w, g)
+
+
+def _lost(vertices: Floats, simple_vertices: Floats, simple_faces: Ints) -> float:
+    """Mean distance of vertices, or some thousands of them, to a simplified surface, over half the extent."""
+    if not len(simple_faces):
+        return np.inf
+    half = float((vertices.max(axis=0) - vertices.min(axis=0)).max()) / 2
+    some = vertices[:: max(1, len(vertices) // 4000)]
+    return float(_closest(some, simple_vertices, simple_faces)[0].mean()) / half
+
+
+def _finest_grid(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
+    """`_clustered` by the finest grid that leaves few enough faces."""
+    low, high = 1, 2048  # one cell leaves none
     while high - low > 1:
         middle = (low + high) // 2
-        if len(_clustered(v, f, middle)[1]) <= count:
+        if len(_clustered(vertices, faces, middle)[1]) <= count:
             low = middle
         else:
             high = middle
-    return _clustered(v, f, low)
+    return _clustered(vertices, faces, low)
 
 
 def _clustered(vertices: Floats, faces: Ints, cells: int) -> tuple[Floats, Ints]:
