@@ -19,6 +19,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import point_cloud_utils as pcu
@@ -302,9 +303,10 @@ def _divided(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
 
     Colours belong to vertices, and a large face has none where it is far off in its middle.
     """
+    subdivide: Any = trimesh.remesh.subdivide  # has no types
     v, f = vertices, faces
     while len(f) and 4 * len(f) <= count and np.linalg.norm(v[f[:, [1, 2, 0]]] - v[f], axis=2).max() > _EDGE:
-        v, f = trimesh.remesh.subdivide(v, f)
+        v, f = subdivide(v, f)
     return v, f
 
 
