@@ -430,7 +430,10 @@ class Codec:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
         placement = Placement(file.center or (0.0, 0.0, 0.0), file.scale or 1.0)
-        mesh = trimesh.Trimesh(placement.to_world(extraction.vertices), extraction.faces, process=False)
+        vertices = placement.to_world(extraction.vertices)
+        if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
+            raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
+        mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)
         return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
 
     def tokens(self, data: bytes) -> NDArray[np.uint8]:

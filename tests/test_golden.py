@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import trimesh
 from click.testing import CliRunner, Result
 
 from meshcodec import Codec, CorruptFileError
@@ -195,6 +196,19 @@ def test_a_number_of_tokens_that_the_model_does_not_have(
     result = CliRunner().invoke(cli, ["decode", str(path), "-o", str(tmp_path / "out.obj")])
     assert result.exit_code == 4
     message = f"{fault}, the model has 1 to {codec.config.max_tokens}; get the file again"
+    assert _refusal(result, path)["message"] == message
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_placement_that_throws_the_mesh_out_of_float32(codec: Codec, tmp_path: Path) -> None:
+    """Each number of the placement is finite, the cube's corners are not: a PLY would hold infinities."""
+    path = tmp_path / "far.vat"
+    tokens = VatFile.from_bytes(codec.encode(trimesh.creation.icosphere(subdivisions=2), 512, 0)).tokens
+    path.write_bytes(_vat(tokens, (3e38, 3e38, 3e38, 3e38), bytes.fromhex(codec.model_id)))
+    command = ["decode", str(path), "--resolution", "32", "-o", str(tmp_path / "out.ply")]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 4
+    message = "its placement is beyond the range of float32; encode the mesh again"
     assert _refusal(result, path)["message"] == message
     assert list(tmp_path.iterdir()) == [path]
 

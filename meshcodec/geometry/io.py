@@ -190,7 +190,7 @@ def _read(
 
     _check_size(size, max_bytes)
     try:
-        data = path.read_bytes() if path is not None else source.read(max_bytes + 1)  # type: ignore[union-attr]
+        data = path.read_bytes() if path is not None else _read_stream(source, max_bytes)  # type: ignore[arg-type]
     except (OSError, ValueError, MemoryError) as error:
         raise BadMeshError(f"cannot be read: {_one_line(error)}", "check that you may read it") from error
     if not isinstance(data, bytes):
@@ -199,6 +199,14 @@ def _read(
     if not data.strip():
         raise BadMeshError("it is empty", _EXPORT_AGAIN)
     return data, kind, path.parent if path is not None else None
+
+
+def _read_stream(stream: BinaryIO, max_bytes: int) -> bytes:
+    """A stream to its end, or one byte more than is allowed. One without a buffer gives a piece at a time."""
+    data = stream.read(max_bytes + 1)
+    while len(data) <= max_bytes and (more := stream.read(max_bytes + 1 - len(data))):
+        data += more
+    return data
 
 
 def _parse(
