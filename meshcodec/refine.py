@@ -47,14 +47,14 @@ EFFORTS = (
     Effort((20,), 40_000),
     Effort((50,), 40_000),
     Effort((75,), 40_000),
-    Effort((100,), 40_000),
-    Effort((100, 100), 40_000),
-    Effort((100, 250), 40_000),
-    Effort((100, 500), 60_000),
-    Effort((100, 400, 700), 80_000),
-    Effort((100, 800, 1500), 80_000),
+    Effort((60, 40), 40_000),
+    Effort((60, 40, 100), 40_000),
+    Effort((60, 40, 100, 150), 40_000),
+    Effort((60, 40, 100, 150, 250), 40_000),
+    Effort((60, 40, 100, 150, 250, 600), 40_000),
+    Effort((60, 40, 100, 150, 250, 600, 600), 40_000),
 )
-"""Levels 0 to 9. From 4 on a level begins with the round of level 4, so that it cannot end below it."""
+"""Levels 0 to 9. From 4 on a level begins with the rounds of the level below, so that it cannot end below it."""
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1
