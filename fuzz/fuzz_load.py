@@ -11,9 +11,7 @@ import sys
 
 import atheris  # type: ignore[import-not-found, unused-ignore]
 
-with atheris.instrument_imports(
-    include=["meshcodec.geometry", "trimesh.exchange"], exclude=["trimesh.exchange.urdf"]
-):
+with atheris.instrument_imports(include=["meshcodec.geometry", "trimesh.exchange"]):
     from meshcodec.geometry.io import READ_FORMATS, load_mesh
 
 import numpy as np

@@ -432,11 +432,21 @@ class _Manifest:
 
     def __init__(self, path: Path, kept: list[Record]) -> None:
         write_atomic(path, "".join(map(_line, kept)).encode(), overwrite=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        # Unbuffered, so that a line that did not fit a full disk is not tried again when the file is closed.
+        self._file = path.open("ab", buffering=0)
 
     def add(self, record: Record) -> None:
-        self._file.write(_line(record))
-        self._file.flush()
+        """Append a line. Raises UsageError where it cannot be kept: going on would lose what is done."""
+        remedy = "make room, or choose another folder, and pass --resume"
+        left = _line(record).encode()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            if not self._path.exists():
+                raise UsageError(f"{self._path} is gone", remedy)
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot be written ({error.strerror})", remedy) from error
 
     def __enter__(self) -> _Manifest:
         return self

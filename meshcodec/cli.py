@@ -7,6 +7,7 @@ trimesh is imported inside the verb that needs it, so that ``--help`` and ``info
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import json
@@ -219,6 +220,15 @@ class _Cli(click.Group):
         except MeshcodecError as error:
             _complain(error)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            # Files report this themselves, so it is stdout. A reader that left (EPIPE) is click's business.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            # What is still in the buffer would fail once more, and with a traceback, when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            fault = f"<stdout>: cannot be written ({error.strerror})"
+            _complain(UsageError(fault, "make room, or write to another place"))
+            ctx.exit(UsageError.exit_code)
         except KeyboardInterrupt:
             click.echo("meshcodec: interrupted", err=True)
             ctx.exit(130)
