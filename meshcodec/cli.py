@@ -81,7 +81,7 @@ def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d{1,15})([kmg]?)", text.strip().lower(), re.ASCII)
     if not match or not int(match[1]):
         raise click.BadParameter(f"{text!r} is not a number of bytes; give one like 512m or 2g")
-    return int(match[1]) * 1024 ** " kmg".index(match[2] or " ")
+    return int(match[1]) << 10 * " kmg".index(match[2] or " ")
 
 
 def _fscore_target(text: str) -> tuple[float, float]:

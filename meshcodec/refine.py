@@ -54,7 +54,7 @@ EFFORTS = (
     Effort((60, 40, 100, 150, 250, 600), 40_000),
     Effort((60, 40, 100, 150, 250, 600, 600), 40_000),
 )
-"""Levels 0 to 9. From 4 on a level begins with the rounds of the level below, so that it cannot end below it."""
+"""Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1

@@ -141,7 +141,7 @@ def test_a_kill_loses_nothing(moment: str, obj: Path, tmp_path: Path, tiny_weigh
 
     new = call("encode", obj, "-o", old, "-f", "--weights", tiny_weights, "--effort", 0, "--size", 64)
     assert new.exit_code == 0, new.stderr
-    assert len(old.read_bytes()) == 64
+    assert len(old.read_bytes()) == 63  # a byte is kept for a level
     VatFile.from_bytes(old.read_bytes())
 
 

@@ -63,7 +63,8 @@ def mesh(made: trimesh.Trimesh | Callable[[], trimesh.Trimesh], kind: str = "ply
 
 
 def ball(radius: float = 1.0, subdivisions: int = 3) -> trimesh.Trimesh:
-    return trimesh.creation.icosphere(subdivisions=subdivisions, radius=radius)
+    mesh: trimesh.Trimesh = trimesh.creation.icosphere(subdivisions=subdivisions, radius=radius)
+    return mesh
 
 
 def joined(*parts: trimesh.Trimesh) -> trimesh.Trimesh:

@@ -13,7 +13,7 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.readers import read_obj, read_off, read_ply
 
 MANY = 1000
-SQUARE = [[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5]]
+SQUARE: list[list[float]] = [[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5]]
 QUAD_AND_TRIANGLE = [[0, 1, 2], [0, 2, 3], [3, 1, 0]]  # the fan of 0 1 2 3, then a triangle
 
 
