@@ -158,7 +158,7 @@ def test_vat_files_beside_their_meshes(tmp_path: Path, tiny_weights: Path) -> No
         "ball.vat",
         (tmp_path / "ball.vat").stat().st_size,
     )
-    assert row.scores.f_002 > 0.5
+    assert row.scores.chamfer < 0.1  # the tiny model decodes to a ball of about that size
     assert not report.faults
 
 
