@@ -161,8 +161,8 @@ class Decoded:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def token_budget(size: int, config: ModelConfig) -> int:
-    """Tokens that a file of at most `size` bytes gets.
+def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
+    """Tokens that a file of at most `size` bytes gets, where a byte is kept for a level or none is.
 
     A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is
     filled.
@@ -172,7 +172,7 @@ def token_budget(size: int, config: ModelConfig) -> int:
     UsageError
         Less than 64 bytes.
     """
-    capacity = min(token_capacity(size, level=True), config.max_tokens)
+    capacity = min(token_capacity(size, level=level), config.max_tokens)
     if size in SIZES.values():
         return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
     return capacity
@@ -288,7 +288,7 @@ class Codec:
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
         self._check(size, effort)
-        tokens = token_budget(size, self.config)
+        tokens = token_budget(size, self.config, level=effort > 0)
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
         chosen, level = self._tokens(model, subject.digits, tokens), 0

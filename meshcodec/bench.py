@@ -705,7 +705,7 @@ def _plot(report: BenchReport, tau: float, path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for codec, color in zip(report.codecs(), ("C0", "C1", "C2", "C3"), strict=True):
+    for codec, color in zip(report.codecs(), ("C0", "C1", "C2", "C3"), strict=False):
         means = [value for _, value in report.curve(codec, tau)]
         if codec in _SIZELESS:
             axes.axhline(means[0], color=color, linestyle=":", label=codec)
