@@ -16,30 +16,19 @@ with atheris.instrument_imports(include=["meshcodec.container", "meshcodec.packi
     from meshcodec.api import Codec
     from meshcodec.container import VatFile
 
+import json
 import struct
 import zlib
 
 import torch
 
-from meshcodec.config import ModelConfig
+import meshcodec
+from meshcodec.config import TrainConfig
 from meshcodec.errors import MeshcodecError
 from meshcodec.geometry.io import export_mesh
 from meshcodec.model import VariationalTokenizer
 from meshcodec.weights import save_model
 
-TINY = ModelConfig(
-    scale_sides=(1, 2, 4),
-    latent_side=8,
-    width=32,
-    heads=4,
-    decoder_blocks=1,
-    plane_side=32,
-    plane_channels=(16, 8, 8),
-    point_channels=16,
-    groups=16,
-    field_width=32,
-    input_points=512,
-)
 RESOLUTION = 16
 HEADER = 15
 
@@ -47,7 +36,7 @@ HEADER = 15
 def sealed(data: bytes, model_id: bytes) -> bytes:
     """The bytes with a right magic, version, model id, token count and checksum."""
     data = b"VAT\x01" + data[4:5].ljust(1, b"\0") + model_id + data[9:].ljust(HEADER - 9, b"\0")
-    start = HEADER + (16 if data[4] & 16 else 0)
+    start = HEADER + (16 if data[4] & 16 else 0) + (1 if data[4] & 32 else 0)  # placement, level
     data = data[:9] + struct.pack("<H", max(len(data) - start, 0) & 0xFFFF) + data[11:]
     return data[:11] + struct.pack("<I", zlib.crc32(data[:11] + bytes(4) + data[15:])) + data[15:]
 
@@ -56,7 +45,9 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())
-    model_id = bytes.fromhex(save_model(VariationalTokenizer(TINY), folder, "fuzz"))
+    recipe = Path(meshcodec.__file__).parent / "train" / "recipes" / "tiny.json"
+    model = VariationalTokenizer(TrainConfig.from_dict(json.loads(recipe.read_text())).model)
+    model_id = bytes.fromhex(save_model(model, folder, "fuzz"))
     codec = Codec("cpu", folder)
 
     def one_input(data: bytes) -> None:

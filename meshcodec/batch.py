@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from meshcodec import __version__
+from meshcodec.container import LARGEST_FILE
 from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh, write_atomic
 from meshcodec.weights import Registry
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl"
 Record = dict[str, Any]
 
-_LARGEST_VAT = 1 << 17  # above any whole file
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
 
 
@@ -207,7 +207,7 @@ class _Verb:
 
     def most_bytes(self) -> int:
         """Larger inputs are refused."""
-        return self.options.max_bytes if isinstance(self.options, CompressOptions) else _LARGEST_VAT
+        return self.options.max_bytes if isinstance(self.options, CompressOptions) else LARGEST_FILE
 
 
 _CODECS: dict[tuple[Any, ...], Codec] = {}  # one per process

@@ -26,7 +26,7 @@ import click
 
 from meshcodec import __version__
 from meshcodec.config import SIZES, TrainConfig
-from meshcodec.container import MIN_SIZE, VatFile
+from meshcodec.container import LARGEST_FILE, MIN_SIZE, VatFile
 from meshcodec.errors import (
     BadMeshError,
     CorruptFileError,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 FORMATS = ("obj", "ply", "stl", "glb", "off")
 _TEXT_FORMATS = ("obj", "off")
 _STDIN = "<stdin>"
-_LARGEST_VAT = 1 << 17  # above any whole file; what is longer is refused without reading it all
 _VERIFY_RESOLUTION = 64
 _TAUS = (0.02, 0.01, 0.005)
 _DEFAULT_SIZE = SIZES["1k"]
@@ -888,10 +887,10 @@ def _read_vat(name: str) -> tuple[bytes, VatFile]:
     with _naming(name):
         try:
             if name == "-":
-                data = sys.stdin.buffer.read(_LARGEST_VAT)
+                data = sys.stdin.buffer.read(LARGEST_FILE)
             else:
                 with Path(name).open("rb") as stream:
-                    data = stream.read(_LARGEST_VAT)
+                    data = stream.read(LARGEST_FILE)
         except FileNotFoundError as error:
             raise CorruptFileError("there is no such file", "check the path") from error
         except OSError as error:

@@ -43,6 +43,8 @@ MAGIC = b"VAT"
 VERSION = 1
 MAX_TOKENS = 0xFFFF
 MIN_SIZE = 64
+LARGEST_FILE = 1 << 17
+"""Bytes above any whole file: what is longer is refused without reading it all."""
 
 _HEADER = struct.Struct("<3sBB4sHI")
 _PLACEMENT = struct.Struct("<4f")

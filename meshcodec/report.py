@@ -34,6 +34,7 @@ import trimesh
 from tqdm import tqdm
 
 from meshcodec import __version__
+from meshcodec.container import LARGEST_FILE
 from meshcodec.errors import BadMeshError, CorruptFileError, UsageError
 from meshcodec.geometry.io import READ_FORMATS, load_mesh
 from meshcodec.geometry.render import distance_colors
@@ -53,7 +54,6 @@ NO_DECODE = "no decoded file"
 
 _PICTURES_TOTAL = 15_000_000  # what the pictures of all meshes are meant to take; the rest is slack
 _VAT = "vat"
-_LARGEST_VAT = 1 << 17  # above any whole file; what is longer is refused without reading it all
 _F = ("f_002", "f_001", "f_0005")
 
 
@@ -379,7 +379,7 @@ def _decoded(plan: _Plan, path: Path) -> trimesh.Trimesh:
             sys.modules["torch"].set_num_threads(1)
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST_VAT)
+            data = file.read(LARGEST_FILE)
         return _CODECS[key].decode(data, plan.resolution)
     except OSError as error:
         raise CorruptFileError(f"cannot be read ({error.strerror})", "check the file's permissions").about(
