@@ -36,7 +36,7 @@ HEADER = 15
 def sealed(data: bytes, model_id: bytes) -> bytes:
     """The bytes with a right magic, version, model id, token count and checksum."""
     data = b"VAT\x01" + data[4:5].ljust(1, b"\0") + model_id + data[9:].ljust(HEADER - 9, b"\0")
-    start = HEADER + (16 if data[4] & 16 else 0) + (1 if data[4] & 32 else 0)  # placement, level
+    start = HEADER + (16 if data[4] & 16 else 0) + (1 if data[4] & 32 else 0)  # placement or box, level
     data = data[:9] + struct.pack("<H", max(len(data) - start, 0) & 0xFFFF) + data[11:]
     return data[:11] + struct.pack("<I", zlib.crc32(data[:11] + bytes(4) + data[15:])) + data[15:]
 

@@ -16,13 +16,13 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import LEVEL_UNIT, MIN_SIZE, VatFile, token_capacity
+from meshcodec.container import LEVEL_UNIT, MIN_SIZE, VatFile, round_box, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import Extraction, Field, extract, extract_dense, without_specks
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
-from meshcodec.geometry.normalize import Placement, placement_of
+from meshcodec.geometry.normalize import Placement, snug_placement_of
 from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
@@ -266,7 +266,7 @@ class Codec:
         clock = _Clock()
         with clock("load"):
             mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
-            placement = placement_of(mesh.vertices)
+            placement = snug_placement_of(mesh.vertices)
         with clock("weights"):
             model = self._model(self._entry)
         with clock("sample"):
@@ -329,7 +329,7 @@ class Codec:
                     interrupted = True
                     break
         placement = subject.placement
-        file = VatFile(chosen, self._entry.model_id, placement.center, placement.scale, level)
+        file = VatFile(chosen, self._entry.model_id, placement.center, placement.half_extents, level)
         data = file.to_bytes()
         scales = scales_begun(tokens, self.config)
         return Encoded(data, tokens, scales, effort, refined, interrupted, clock.seconds)
@@ -429,7 +429,7 @@ class Codec:
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
-        placement = Placement(file.center or (0.0, 0.0, 0.0), file.scale or 1.0)
+        placement = Placement(file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0))
         vertices = placement.to_world(extraction.vertices)
         if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
             raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
@@ -444,7 +444,7 @@ class Codec:
         self,
         tokens: NDArray[np.integer],
         center: tuple[float, float, float] = (0.0, 0.0, 0.0),
-        scale: float = 1.0,
+        scale: float | tuple[float, float, float] = 1.0,
         level: int = 0,
     ) -> bytes:
         """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
@@ -452,7 +452,8 @@ class Codec:
         Parameters
         ----------
         tokens : (T,) integers 0 to 255, T from 1 to the model's `max_tokens`
-        center, scale : where the unit frame lies: its origin, and the length of its unit
+        center, scale : where the unit frame lies: its origin, and the length of its unit, or one for each
+            axis; these are rounded up to what a file can hold
         level : of the surface, see `meshcodec.container`
 
         Raises
@@ -466,7 +467,8 @@ class Codec:
             raise UsageError("tokens are one row of integers", f"give 1 to {most} of them")
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
-        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, scale, level).to_bytes()
+        box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
+        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, box, level).to_bytes()
 
     def _check(self, size: int, effort: int) -> None:
         if not 0 <= effort < len(EFFORTS):

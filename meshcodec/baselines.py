@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from meshcodec.config import EXTENT, TRUNCATION
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.inside import TargetField, classify
-from meshcodec.geometry.normalize import placement_of
+from meshcodec.geometry.normalize import snug_placement_of
 from meshcodec.metrics import Floats, Ints, MeshLike, Reference, merge_identical
 
 BITS = (6, 7, 8, 9, 10)
@@ -196,7 +196,7 @@ def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
     from meshcodec.geometry.extract import extract
 
     vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    placement = placement_of(vertices)
+    placement = snug_placement_of(vertices)
     field = TargetField(classify(placement.to_unit(vertices), np.asarray(faces)))
 
     def distance(points: torch.Tensor) -> torch.Tensor:

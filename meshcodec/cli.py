@@ -931,6 +931,7 @@ def _describe(name: str, registry: Registry | None) -> dict[str, Any]:
         "scales": scales,
         "center": file.center,
         "scale": file.scale,
+        "half_extents": file.half_extents,
         "level": file.level,
     }
 
@@ -947,7 +948,8 @@ def _description(record: dict[str, Any]) -> str:
         lines.append(f"  scales  {scales['whole']} whole of {scales['of']}; cells a side: {sides}")
     if record["center"] is not None:
         x, y, z = record["center"]
-        lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half side {record['scale']:.7g}")
+        sides = " ".join(f"{side:.7g}" for side in record["half_extents"])
+        lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half sides {sides}")
     else:
         lines.append("  place   none: it stays in the cube [-1, 1]")
     return "\n".join(lines)

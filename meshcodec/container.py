@@ -10,19 +10,22 @@ nothing between them and nothing after.
                     bits 0-3  packing of the payload: 0 one byte per token; 1 reserved for range coding
                     bit  4    placement present
                     bit  5    level present
-                    bits 6-7  0
+                    bit  6    the placement has a box in place of a scale; only with bit 4
+                    bit  7    0
     5       4     model id: first 4 bytes of the SHA-256 of the weights file
     9       2     token count, u16
     11      4     CRC-32 (that of zlib), u32, of the whole file with these 4 bytes as zero
     15      12    placement: centre x, y, z, 3 * f32, finite
-    27      4     placement: scale, f32, finite, above 0
+    27      4     placement: scale, f32, finite, above 0; or a box: mantissas mx, my, mz, u8, the largest of
+                  them at least 128 and none 0, and an exponent e, u8: half-extents m * 2^(e - 133), each in
+                  float32's range
     15/31   1     level, i8, not 0: the surface lies where the decoded distance is level / 2000
     15-32   n     payload: the tokens, coarse to fine (with packing 0, n is the token count)
 
 A placement and a level are there where the flags say so. Without a level the surface lies where the distance
 is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
-in the frame of the mesh. Without a placement the mesh stays in the cube. Tokens are unsigned bytes 0..255:
-the model's int8 codes, viewed as bytes.
+in the frame of the mesh or, with a box, ``centre + half_extents * p`` axis by axis. Without a placement the
+mesh stays in the cube. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
 reserved flags or an unknown packing, a length that is not what the header says, a wrong CRC, a placement or
@@ -47,7 +50,10 @@ LARGEST_FILE = 1 << 17
 """Bytes above any whole file: what is longer is refused without reading it all."""
 
 _HEADER = struct.Struct("<3sBB4sHI")
-_PLACEMENT = struct.Struct("<4f")
+_PLACEMENT = struct.Struct("<3f4s")
+_SCALE = struct.Struct("<f")
+_BOX_BIAS = 133
+_LARGEST = float.fromhex("0x1.fffffep+127")  # of float32
 HEADER_BYTES = _HEADER.size  # without the placement
 PLACEMENT_BYTES = _PLACEMENT.size
 LEVEL_BYTES = 1
@@ -58,9 +64,12 @@ _CRC_AT = HEADER_BYTES - 4
 _PACKING_MASK = 0x0F
 _HAS_PLACEMENT = 0x10
 _HAS_LEVEL = 0x20
-_RESERVED = 0xC0
+_HAS_BOX = 0x40
+_RESERVED = 0x80
 
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
+
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,9 @@ class VatFile:
     ----------
     tokens : at most 65535 unsigned bytes, coarse to fine.
     model_id : 4 bytes.
-    center, scale : placement in the units of the mesh, rounded here to float32 as the file stores it; both or
-        neither.
+    center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
+        float32 as the file stores it, and so are half-extents that are all the same; others must be what
+        `round_box` gives.
     level : -128..127, the decoded distance at which the surface lies, in units of `LEVEL_UNIT`.
     packing : 0..15; ``to_bytes`` raises CorruptFileError for one that this version does not know.
 
@@ -81,8 +91,8 @@ class VatFile:
 
     tokens: bytes
     model_id: bytes
-    center: tuple[float, float, float] | None
-    scale: float | None
+    center: Triple | None
+    half_extents: Triple | None
     level: int = 0
     packing: int = 0
 
@@ -95,24 +105,32 @@ class VatFile:
             raise ValueError(f"packing {self.packing} is outside 0..{_PACKING_MASK}")
         if not -128 <= self.level <= 127:
             raise ValueError(f"level {self.level} is outside -128..127")
-        if (self.center is None) != (self.scale is None):
-            raise ValueError("a placement needs both its centre and its scale")
-        if self.center is not None and self.scale is not None:
+        if (self.center is None) != (self.half_extents is None):
+            raise ValueError("a placement needs both its centre and its half-extents")
+        if self.center is not None and self.half_extents is not None:
+            if fault := _placement_fault(self.center, self.half_extents):
+                raise ValueError(fault)
             try:
-                x, y, z, scale = _PLACEMENT.unpack(_PLACEMENT.pack(*self.center, self.scale))
+                x, y, z, extents = _PLACEMENT.unpack(_PLACEMENT.pack(*self.center, _pack(self.half_extents)))
             except (struct.error, OverflowError) as error:
-                raise ValueError(f"the placement does not fit 4 float32: {error}") from error
-            if fault := _placement_fault(x, y, z, scale):
+                raise ValueError(f"the placement does not fit float32: {error}") from error
+            half_extents = _unpack(extents, _is_box(self.half_extents))
+            if fault := _placement_fault((x, y, z), half_extents):
                 raise ValueError(fault)
             object.__setattr__(self, "center", (x, y, z))
-            object.__setattr__(self, "scale", scale)
+            object.__setattr__(self, "half_extents", half_extents)
+
+    @property
+    def scale(self) -> float | None:
+        """The longest half-extent of the placement."""
+        return None if self.half_extents is None else max(self.half_extents)
 
     def to_bytes(self) -> bytes:
         """The whole file."""
         flags, placement = self.packing, b""
-        if self.center is not None:
-            flags |= _HAS_PLACEMENT
-            placement = _PLACEMENT.pack(*self.center, self.scale)
+        if self.center is not None and self.half_extents is not None:
+            flags |= _HAS_PLACEMENT | (_HAS_BOX if _is_box(self.half_extents) else 0)
+            placement = _PLACEMENT.pack(*self.center, _pack(self.half_extents))
         level = b""
         if self.level:
             flags |= _HAS_LEVEL
@@ -144,7 +162,7 @@ class VatFile:
             )
 
         _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
-        if flags & _RESERVED:
+        if flags & _RESERVED or (flags & _HAS_BOX and not flags & _HAS_PLACEMENT):
             raise CorruptFileError(
                 f"reserved flags are set (0x{flags:02x})",
                 "update meshcodec, or fetch the file again if that does not help",
@@ -161,19 +179,23 @@ class VatFile:
         if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
             raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
 
-        center = scale = None
+        center = half_extents = None
         if flags & _HAS_PLACEMENT:
-            x, y, z, scale = _PLACEMENT.unpack_from(data, HEADER_BYTES)
-            if fault := _placement_fault(x, y, z, scale):
+            x, y, z, extents = _PLACEMENT.unpack_from(data, HEADER_BYTES)
+            center, half_extents = (x, y, z), _unpack(extents, bool(flags & _HAS_BOX))
+            fault = _placement_fault(center, half_extents)
+            # One way to write a box, so that no two files say the same.
+            if not fault and _pack(half_extents) != extents:
+                fault = f"bad placement: the box {extents.hex()} is not of the form that is written"
+            if fault:
                 raise CorruptFileError(fault, "encode the mesh again; whatever wrote this file is at fault")
-            center = (x, y, z)
         level = int.from_bytes(data[level_at:start], "little", signed=True)
         if flags & _HAS_LEVEL and not level:
             raise CorruptFileError(
                 "a level of 0 is not stored", "encode the mesh again; whatever wrote this file is at fault"
             )
         return cls(
-            packings.unpack(bytes(data[start:]), count, packing), model_id, center, scale, level, packing
+            packings.unpack(bytes(data[start:]), count, packing), model_id, center, half_extents, level, packing
         )
 
 
@@ -190,9 +212,54 @@ def token_capacity(size: int, placement: bool = True, level: bool = False) -> in
     return min(size - HEADER_BYTES - extras, MAX_TOKENS)
 
 
-def _placement_fault(x: float, y: float, z: float, scale: float) -> str:
-    if not all(math.isfinite(value) for value in (x, y, z)):
-        return f"bad placement: centre ({x}, {y}, {z}) is not finite"
-    if not (math.isfinite(scale) and scale > 0):
-        return f"bad placement: scale {scale} is not a finite number above 0"
+def round_box(half_extents: Triple) -> Triple:
+    """Half-extents as a file can hold them: rounded up, the longest by less than 1 %, others by more.
+
+    They share one exponent: each becomes a whole multiple, 1 to 255, of the same power of two.
+
+    Raises ValueError for what is not above 0, not finite, or outside float32's range.
+    """
+    longest = max(half_extents)
+    if not (all(0 < h <= _LARGEST for h in half_extents) and longest >= 2.0**-126):
+        raise ValueError(f"half-extents {half_extents} are outside float32's range")
+    exponent = math.frexp(longest)[1] - 8
+    if math.ceil(math.ldexp(longest, -exponent)) > 255:
+        exponent += 1
+    x, y, z = (math.ldexp(math.ceil(math.ldexp(h, -exponent)), exponent) for h in half_extents)
+    if max(x, y, z) > _LARGEST:
+        raise ValueError(f"half-extents {half_extents} are outside float32's range once rounded up")
+    return x, y, z
+
+
+def _is_box(half_extents: Triple) -> bool:
+    x, y, z = half_extents
+    return not x == y == z
+
+
+def _pack(half_extents: Triple) -> bytes:
+    """The four bytes of half-extents. Raises ValueError for unequal ones that `round_box` does not give."""
+    if not _is_box(half_extents):
+        return _SCALE.pack(half_extents[0])
+    if round_box(half_extents) != half_extents:
+        raise ValueError(f"half-extents {half_extents} are not of the form that round_box gives")
+    exponent = math.frexp(max(half_extents))[1] - 8
+    return bytes([*(int(math.ldexp(h, -exponent)) for h in half_extents), exponent + _BOX_BIAS])
+
+
+def _unpack(extents: bytes, box: bool) -> Triple:
+    if box:
+        x, y, z = (math.ldexp(mantissa, extents[3] - _BOX_BIAS) for mantissa in extents[:3])
+        return x, y, z
+    (scale,) = _SCALE.unpack(extents)
+    return scale, scale, scale
+
+
+def _placement_fault(center: Triple, half_extents: Triple) -> str:
+    if not all(math.isfinite(value) for value in center):
+        return f"bad placement: centre {center} is not finite"
+    what = half_extents if _is_box(half_extents) else half_extents[0]
+    if not all(math.isfinite(h) and h > 0 for h in half_extents):
+        return f"bad placement: scale {what} is not a finite number above 0"
+    if _is_box(half_extents) and not 2.0**-126 <= max(half_extents) <= _LARGEST:
+        return f"bad placement: scale {what} is outside float32's range"
     return ""

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcodec import packing
-from meshcodec.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile, token_capacity
+from meshcodec.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile, round_box, token_capacity
 from meshcodec.errors import CorruptFileError, UsageError
 
-PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), 4.0)
+PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0))
 PLACED_BYTES = bytes.fromhex(
     "564154 01 10 deadbeef 0400 0a8e78ae"  # magic, version, flags, model, count, CRC
     "0000803f 000000c0 0000003f 00008040"  # centre, scale
@@ -22,12 +22,16 @@ PLACED_BYTES = bytes.fromhex(
 )
 BARE = VatFile(b"\x01\x02", b"abcd", None, None)
 BARE_BYTES = bytes.fromhex("564154 01 00 61626364 0200 258a1008 0102")
-LEVELED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), 4.0, level=-3)
+LEVELED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0), level=-3)
 LEVELED_BYTES = bytes.fromhex(
     "564154 01 30 61626364 0200 067e5926 0000803f 000000c0 0000003f 00008040 fd 0102"
 )
-FILES = [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES), (LEVELED, LEVELED_BYTES)]
-NAMES = ["placed", "bare", "leveled"]
+BOXED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 0.5, 1.71875), level=7)
+BOXED_BYTES = bytes.fromhex(
+    "564154 01 70 61626364 0200 22aca1d9 0000803f 000000c0 0000003f 80103780 07 0102"
+)
+FILES = [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES), (LEVELED, LEVELED_BYTES), (BOXED, BOXED_BYTES)]
+NAMES = ["placed", "bare", "leveled", "boxed"]
 
 
 def sealed(data: bytes) -> bytes:
@@ -74,7 +78,7 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (b"VAT\x02", "version 2 is newer"),
         (sealed(b"VAT\xff" + BARE_BYTES[4:]), "version 255 is newer"),
         (sealed(b"VAT\x00" + BARE_BYTES[4:]), "no format version 0"),
-        (sealed(b"VAT\x01\x60" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\xa0" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x40" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "reserved flags"),
         (sealed(b"VAT\x01\x01" + BARE_BYTES[5:]), "unknown packing 1;.*newer meshcodec"),
@@ -114,7 +118,7 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
     with pytest.raises(CorruptFileError, match=f"bad placement: {message}"):
         VatFile.from_bytes(sealed(PLACED_BYTES[:15] + struct.pack("<4f", *numbers) + PLACED_BYTES[31:]))
     with pytest.raises(ValueError, match=f"bad placement: {message}"):
-        VatFile(b"", b"abcd", (numbers[0], numbers[1], numbers[2]), numbers[3])
+        VatFile(b"", b"abcd", (numbers[0], numbers[1], numbers[2]), (numbers[3],) * 3)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +131,20 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
         {"level": -129},
         {"packing": -1},
         {"center": None},
-        {"scale": None},
-        {"scale": 1e39},
-        {"scale": 1e-60},
+        {"half_extents": None},
+        {"half_extents": (1e39,) * 3},
+        {"half_extents": (1e-60,) * 3},
+        {"half_extents": (1.0, 0.5, 0.001)},
+        {"half_extents": (1.0, 0.5, 0.0)},
+        {"half_extents": (1.0, 0.5, float("nan"))},
+        {"half_extents": (2.0**-127, 2.0**-128, 2.0**-127)},
+        {"half_extents": (2.0**128, 1.0, 1.0)},
         {"center": (0.0, 0.0)},
     ],
 )
 def test_a_file_that_cannot_be_written_is_not_made(change: dict[str, Any]) -> None:
-    fields: dict[str, Any] = {"tokens": b"", "model_id": b"abcd", "center": (0.0, 0.0, 0.0), "scale": 1.0}
+    fields: dict[str, Any] = {"tokens": b"", "model_id": b"abcd", "center": (0.0, 0.0, 0.0)}
+    fields["half_extents"] = (1.0, 1.0, 1.0)
     VatFile(**fields)
     with pytest.raises(ValueError, match=r"\w"):
         VatFile(**(fields | change))
@@ -148,7 +158,7 @@ def test_an_unknown_packing_is_not_written() -> None:
 def test_a_later_packing_may_have_any_payload_length(monkeypatch: pytest.MonkeyPatch) -> None:
     doubled = packing.Packing(lambda t: t + t, lambda p, n: p[:n], lambda n: None)
     monkeypatch.setitem(packing.PACKINGS, 1, doubled)
-    file = VatFile(b"ab", b"abcd", (0.0, 0.0, 0.0), 1.0, packing=1)
+    file = VatFile(b"ab", b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), packing=1)
     assert file.to_bytes()[31:] == b"abab"
     assert VatFile.from_bytes(file.to_bytes()) == file
     with pytest.raises(CorruptFileError, match="wrong length"):
@@ -156,9 +166,14 @@ def test_a_later_packing_may_have_any_payload_length(monkeypatch: pytest.MonkeyP
 
 
 float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+extents = st.floats(1e-30, 1e30)
+boxes = st.tuples(extents, extents, extents).map(round_box)
 placements = st.one_of(
     st.tuples(st.none(), st.none()),
-    st.tuples(st.tuples(float32, float32, float32), float32.filter(lambda scale: scale > 0)),
+    st.tuples(
+        st.tuples(float32, float32, float32),
+        float32.filter(lambda scale: scale > 0).map(lambda scale: (scale, scale, scale)) | boxes,
+    ),
 )
 
 
@@ -176,8 +191,48 @@ def test_the_largest_file_round_trips() -> None:
 
 @given(st.floats(1e-30, 1e30), st.floats(-1e30, 1e30))
 def test_placement_is_held_as_the_file_stores_it(scale: float, x: float) -> None:
-    file = VatFile(b"ab", b"abcd", (x, 0.1, 0.0), scale)
+    file = VatFile(b"ab", b"abcd", (x, 0.1, 0.0), (scale, scale, scale))
     assert VatFile.from_bytes(file.to_bytes()) == file
+
+
+@given(st.tuples(extents, extents, extents))
+def test_a_box_holds_what_it_was_made_for(half_extents: tuple[float, float, float]) -> None:
+    box = round_box(half_extents)
+    assert all(new >= old for new, old in zip(box, half_extents, strict=True))
+    step = max(box) / 128
+    assert all(new - old <= step for new, old in zip(box, half_extents, strict=True))
+    assert round_box(box) == box
+
+
+def test_known_boxes() -> None:
+    assert round_box((1.0, 0.125, 0.5)) == (1.0, 0.125, 0.5)
+    assert round_box((1.0, 1e-9, 0.501)) == (1.0, 1 / 128, 65 / 128)
+    assert round_box((255.0, 254.5, 1.0)) == (255.0, 255.0, 1.0)
+    assert round_box((255.5, 3.0, 1.0)) == (256.0, 4.0, 2.0)  # the larger step for all
+
+
+@pytest.mark.parametrize(
+    "half_extents", [(0.0, 1.0, 1.0), (3.5e38, 1.0, 1.0), (1e-39, 1e-39, 1e-39), (float("nan"), 1.0, 1.0)]
+)
+def test_a_box_that_no_file_holds(half_extents: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="outside float32's range"):
+        round_box(half_extents)
+
+
+@pytest.mark.parametrize(
+    ("extents", "message"),
+    [
+        ("80008080", "scale .* above 0"),
+        ("80808080", "the box 80808080 is not of the form"),
+        ("40204080", "the box 40204080 is not of the form"),
+        ("ff0101ff", "scale .* is outside float32"),
+        ("800101fe", "scale .* is outside float32"),
+    ],
+)
+def test_bad_boxes_are_refused(extents: str, message: str) -> None:
+    data = BOXED_BYTES[:27] + bytes.fromhex(extents) + BOXED_BYTES[31:]
+    with pytest.raises(CorruptFileError, match=f"bad placement: {message}"):
+        VatFile.from_bytes(sealed(data))
 
 
 @given(st.binary(max_size=80))
@@ -191,9 +246,9 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
 def test_token_capacity_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
         tokens = bytes(token_capacity(size))
-        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), 1.0).to_bytes()) == size
+        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()) == size
         tokens = bytes(token_capacity(size, level=True))
-        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), 1.0, level=1).to_bytes()) == size
+        assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes()) == size
         tokens = bytes(token_capacity(size, placement=False))
         assert len(VatFile(tokens, b"abcd", None, None).to_bytes()) == size
     assert token_capacity(1 << 20) == 65535

@@ -96,6 +96,7 @@ def bad_files() -> dict[str, bytes]:
     """A file for each refusal, right in everything but one thing. None holds the id of any model."""
     whole = _vat()
     placed = _vat(placement=(0.5, -0.5, 2.0, 1.5))
+    boxed = _sealed(placed[:4] + b"\x50" + placed[5:27] + bytes([200, 100, 50, 128]) + placed[31:])
     return {
         "empty.vat": b"",
         "one-byte.vat": whole[:1],
@@ -111,7 +112,7 @@ def bad_files() -> dict[str, bytes]:
         "version-2.vat": _sealed(whole[:3] + b"\2" + whole[4:]),
         "version-255.vat": whole[:3] + b"\xff",
         "level-zero.vat": _sealed(whole[:4] + b"\x20" + whole[5:15] + b"\0" + whole[15:]),
-        "flag-6.vat": _sealed(whole[:4] + b"\x40" + whole[5:]),
+        "flag-6-without-placement.vat": _sealed(whole[:4] + b"\x40" + whole[5:]),
         "flag-7.vat": _sealed(whole[:4] + b"\x80" + whole[5:]),
         "packing-1.vat": _sealed(whole[:4] + b"\x01" + whole[5:]),
         "packing-15.vat": _sealed(whole[:4] + b"\x0f" + whole[5:]),
@@ -125,6 +126,9 @@ def bad_files() -> dict[str, bytes]:
         "scale-infinite.vat": _vat(placement=(0.0, 0.0, 0.0, float("inf"))),
         "scale-zero.vat": _vat(placement=(0.0, 0.0, 0.0, 0.0)),
         "scale-negative.vat": _vat(placement=(0.0, 0.0, 0.0, -1.0)),
+        "box-zero.vat": _sealed(boxed[:28] + b"\0" + boxed[29:]),
+        "box-equal-sides.vat": _sealed(boxed[:27] + bytes([200] * 3) + boxed[30:]),
+        "box-too-large.vat": _sealed(boxed[:30] + b"\xff" + boxed[31:]),
         "unknown-model.vat": placed,
     }
 

@@ -7,16 +7,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.normalize import Placement, placement_of
+from meshcodec.geometry.normalize import LARGEST_STRETCH, Placement, placement_of, snug_placement_of
 
 CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
 
 
 def test_known_values() -> None:
     placement = placement_of([[1, 2, 3], [5, 4, 3]])
-    assert placement == Placement((3.0, 3.0, 3.0), 2.0)
+    assert placement == Placement((3.0, 3.0, 3.0), (2.0, 2.0, 2.0))
     np.testing.assert_array_equal(placement.to_unit([[5, 4, 3]]), [[1.0, 0.5, 0.0]])
     np.testing.assert_array_equal(placement.to_world([[1.0, 0.5, 0.0]]), [[5, 4, 3]])
+
+
+def test_known_values_of_a_snug_box() -> None:
+    placement = snug_placement_of([[1, 2, 3], [5, 4, 3]])
+    assert placement == Placement((3.0, 3.0, 3.0), (2.0, 1.0, 2.0 / LARGEST_STRETCH))
+    assert placement.scale == 2.0
+    np.testing.assert_array_equal(placement.to_unit([[5, 4, 3]]), [[1.0, 1.0, 0.0]])
+    np.testing.assert_array_equal(placement.to_world([[1.0, 0.5, 0.5]]), [[5, 3.5, 3.125]])
 
 
 @st.composite
@@ -41,6 +49,21 @@ def test_points_fill_the_cube_and_come_back(points: NDArray[np.float64]) -> None
     assert half_extents.max() == pytest.approx(1, abs=2e-4)
     back = placement.to_world(unit)
     np.testing.assert_allclose(back, points, rtol=0, atol=np.abs(points).max() * 2**-24)
+
+
+@given(clouds())
+def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArray[np.float64]) -> None:
+    placement = snug_placement_of(points)
+    unit = placement.to_unit(points)
+    assert np.abs(unit).max() <= 1
+    extents = np.array(placement.half_extents)
+    assert extents.max() <= np.abs(points - placement.center).max() * (1 + 1 / 127)
+    assert extents.min() >= extents.max() / (LARGEST_STRETCH + 0.1)
+    free = extents > extents.max() / LARGEST_STRETCH * 1.1
+    assert (np.abs(unit).max(axis=0)[free] > 1 - LARGEST_STRETCH / 128 - 2e-4).all()
+    np.testing.assert_allclose(
+        placement.to_world(unit), points, rtol=0, atol=np.abs(points).max() * 2**-24
+    )
 
 
 @given(clouds())
@@ -82,9 +105,10 @@ def test_the_sum_of_large_coordinates_does_not_overflow() -> None:
     ],
 )
 def test_what_float32_cannot_hold_is_refused(points: NDArray[np.float64], message: str) -> None:
-    with pytest.raises(BadMeshError, match=message) as caught:
-        placement_of(points)
-    assert caught.value.remedy
+    for place in (placement_of, snug_placement_of):
+        with pytest.raises(BadMeshError, match=message) as caught:
+            place(points)
+        assert caught.value.remedy
 
 
 def test_one_nan_among_good_vertices_is_refused() -> None:

@@ -7,44 +7,82 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meshcodec.container import round_box
 from meshcodec.errors import BadMeshError
 
 _FLOAT32 = np.finfo(np.float32)
 
+LARGEST_STRETCH = 8.0
+"""A box is nowhere narrower than its longest side divided by this: a flat mesh stays a sheet."""
+
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the cube lies in the frame of the mesh: ``world = center + scale * unit``.
+    """Where the cube lies in the frame of the mesh: ``world = center + half_extents * unit``, axis by axis.
 
     Attributes
     ----------
     center : x, y, z in the units of the mesh; float32 values.
-    scale : half the side of the cube, in the units of the mesh; a float32 value above 0.
+    half_extents : half the sides of the box that the cube becomes, in the units of the mesh; above 0.
     """
 
     center: tuple[float, float, float]
-    scale: float
+    half_extents: tuple[float, float, float]
+
+    @property
+    def scale(self) -> float:
+        """The longest half-extent."""
+        return max(self.half_extents)
 
     def to_unit(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (n, 3) of the mesh's frame, in the cube's: float64 (n, 3)."""
-        unit: NDArray[np.float64] = (np.asarray(points, dtype=np.float64) - self.center) / self.scale
+        unit: NDArray[np.float64] = (np.asarray(points, dtype=np.float64) - self.center) / self.half_extents
         return unit
 
     def to_world(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (n, 3) of the cube's frame, in the mesh's: float64 (n, 3)."""
-        world: NDArray[np.float64] = np.asarray(points, dtype=np.float64) * self.scale + self.center
+        world: NDArray[np.float64] = np.asarray(points, dtype=np.float64) * self.half_extents + self.center
         return world
 
 
 def placement_of(vertices: ArrayLike) -> Placement:
-    """The placement that puts ``vertices`` (n, 3) in the cube: bounding box centre and longest half-extent.
+    """The placement without stretch, in which distances are measured: the longest half-extent on all axes.
 
-    Both are rounded to float32, the centre to nearest and the scale up, so that what the file stores is what
-    the encoder used and no vertex leaves [-1, 1].
+    The centre is that of the bounding box. Both are rounded to float32, the centre to nearest and the
+    half-extent up, so that no vertex leaves [-1, 1].
 
     Raises BadMeshError: no vertices, NaN or infinite coordinates, zero extent, and coordinates that float32
     cannot hold: above its range, below its precision, or farther from the origin than its digits reach.
     """
+    center, reach = _bounds(vertices)
+    scale = np.float32(min(float(reach.max()), float(_FLOAT32.max)))
+    if float(scale) < reach.max():
+        scale = np.nextafter(scale, np.float32(np.inf))
+    if not np.isfinite(scale):
+        raise _too_large()
+    return Placement(center, (float(scale),) * 3)
+
+
+def snug_placement_of(vertices: ArrayLike) -> Placement:
+    """The placement in which a mesh is coded: its bounding box fills the cube on every axis.
+
+    Stretched so, the planes and the tokens are used in full by long and flat meshes too, and what is decoded
+    with some error in the cube has a smaller one where the mesh is narrow. No axis is stretched more than
+    `LARGEST_STRETCH` times as much as the longest. The half-extents are rounded up to what the file can hold
+    (by less than 1 %, see `meshcodec.container`), so that what it stores is what the encoder used.
+
+    Raises BadMeshError as `placement_of` does.
+    """
+    center, reach = _bounds(vertices)
+    try:
+        x, y, z = np.maximum(reach, reach.max() / LARGEST_STRETCH).tolist()
+        return Placement(center, round_box((x, y, z)))
+    except ValueError as error:
+        raise _too_large() from error
+
+
+def _bounds(vertices: ArrayLike) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
+    """The bounding box's centre, rounded to float32, and how far vertices lie from it along each axis."""
     points = np.asarray(vertices, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
         raise BadMeshError("it has no vertices", "give a mesh with faces")
@@ -56,21 +94,20 @@ def placement_of(vertices: ArrayLike) -> Placement:
     if half_extent == 0:
         raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")
     if max(float(np.abs(low).max()), float(np.abs(high).max())) > float(_FLOAT32.max):
-        raise BadMeshError("its coordinates are too large for float32", "scale the mesh down")
+        raise _too_large()
     if half_extent < float(_FLOAT32.tiny):
         raise BadMeshError("it is too small for float32", "scale the mesh up")
 
     center = ((low + high) / 2).astype(np.float32).astype(np.float64)
-    reach = float(np.maximum(high - center, center - low).max())
-    if reach > 2 * half_extent:
+    reach: NDArray[np.float64] = np.maximum(high - center, center - low)
+    if float(reach.max()) > 2 * half_extent:
         raise BadMeshError(
             "it is too far from the origin for its size: float32 cannot tell its vertices apart",
             "move the mesh to the origin",
         )
-    scale = np.float32(min(reach, float(_FLOAT32.max)))
-    if float(scale) < reach:
-        scale = np.nextafter(scale, np.float32(np.inf))
-    if not np.isfinite(scale):
-        raise BadMeshError("its coordinates are too large for float32", "scale the mesh down")
     x, y, z = center.tolist()
-    return Placement((x, y, z), float(scale))
+    return (x, y, z), reach
+
+
+def _too_large() -> BadMeshError:
+    return BadMeshError("its coordinates are too large for float32", "scale the mesh down")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.normalize import placement_of
+from meshcodec.geometry.normalize import snug_placement_of
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 
@@ -42,8 +42,8 @@ class CorpusItem:
 
 
 def to_unit(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Mesh:
-    """Move a mesh into the unit frame: bounding box centred, longest half-extent 1."""
-    return placement_of(vertices).to_unit(vertices).astype(np.float32), faces.astype(np.int32)
+    """Move a mesh into the unit frame as the encoder does: its bounding box fills the cube."""
+    return snug_placement_of(vertices).to_unit(vertices).astype(np.float32), faces.astype(np.int32)
 
 
 def read_corpus(folder: Path) -> list[CorpusItem]:
