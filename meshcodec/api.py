@@ -16,14 +16,22 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import LEVEL_UNIT, MIN_SIZE, VatFile, round_box, token_capacity
+from meshcodec.container import LEVEL_UNIT, MIN_SIZE, Axes, VatFile, round_box, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.geometry.extract import Extraction, Field, extract, extract_dense, without_specks
+from meshcodec.geometry.extract import (
+    Extraction,
+    Field,
+    extract,
+    extract_dense,
+    lower_bounds,
+    without_specks,
+)
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
 from meshcodec.geometry.normalize import Placement, snug_placement_of
 from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.geometry.symmetry import mirror_axes
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
@@ -266,7 +274,7 @@ class Codec:
         clock = _Clock()
         with clock("load"):
             mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
-            placement = snug_placement_of(mesh.vertices)
+            placement = snug_placement_of(mesh.vertices, mirror_axes(mesh.vertices, mesh.faces, seed))
         with clock("weights"):
             model = self._model(self._entry)
         with clock("sample"):
@@ -319,7 +327,9 @@ class Codec:
                     )
                 with clock("measure"):
                     found = self._tokens(model, digits, tokens)
-                    field = _Remembered(self._field(model, found), _CHECK_RESOLUTION, self.device)
+                    field = _Remembered(
+                        self._field(model, found), _CHECK_RESOLUTION, subject.placement.mirrored, self.device
+                    )
                     last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
                         last = self._leveled(field, last, reference, subject.placement)
@@ -329,8 +339,9 @@ class Codec:
                     interrupted = True
                     break
         placement = subject.placement
-        file = VatFile(chosen, self._entry.model_id, placement.center, placement.half_extents, level)
-        data = file.to_bytes()
+        center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
+        model_id = self._entry.model_id
+        data = VatFile(chosen, model_id, center, half_extents, level, mirrored=mirrored).to_bytes()
         scales = scales_begun(tokens, self.config)
         return Encoded(data, tokens, scales, effort, refined, interrupted, clock.seconds)
 
@@ -425,7 +436,7 @@ class Codec:
         with clock("planes"):
             field = self._field(model, file.tokens[:count])
         with clock("extract"):
-            extraction = self._surface(field, file.level, resolution, dense)
+            extraction = self._surface(field, file.level, resolution, file.mirrored, dense)
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
@@ -513,10 +524,11 @@ class Codec:
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
     ) -> _Candidate:
         """Measure the sum of the F-scores at 0.02 and 0.01 of what tokens decode to; `field` is theirs."""
-        extraction = self._surface(field, level, _CHECK_RESOLUTION)
+        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
         decoded = placement.to_world(extraction.vertices), extraction.faces
         quality = sum(reference.fscore(decoded, (0.02, 0.01)))
-        return _Candidate(tokens, level, quality, extraction.vertices)
+        in_cube = (extraction.vertices > -EXTENT).all(axis=1)  # the images in mirrors are not
+        return _Candidate(tokens, level, quality, extraction.vertices[in_cube])
 
     def _leveled(
         self, field: Field, candidate: _Candidate, reference: Reference, placement: Placement
@@ -545,13 +557,16 @@ class Codec:
 
         return distance
 
-    def _surface(self, field: Field, level: int, resolution: int, dense: bool = False) -> Extraction:
+    def _surface(
+        self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
+    ) -> Extraction:
         """The surface of a field at a level, without specks."""
 
         def distance(points: torch.Tensor) -> torch.Tensor:
             return (field(points) - level * LEVEL_UNIT).clamp(-TRUNCATION, TRUNCATION)
 
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
+        cube["mirrored"] = mirrored
         if dense:
             found = extract_dense(distance, resolution, **cube)
         else:
@@ -562,13 +577,15 @@ class Codec:
 class _Remembered:
     """A field that is asked again and again at the points of one grid, and evaluated once at each."""
 
-    def __init__(self, field: Field, resolution: int, device: torch.device) -> None:
+    def __init__(self, field: Field, resolution: int, mirrored: Axes, device: torch.device) -> None:
         self._field, self._resolution = field, resolution
+        low = lower_bounds(resolution, -EXTENT, EXTENT, mirrored)
+        self._low = torch.tensor(low, dtype=torch.float32, device=device)
         self._values = torch.full(((resolution + 1) ** 3,), torch.nan, device=device)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """(n, 3) grid points -> (n,) distances."""
-        index = ((points + EXTENT) * (self._resolution / (2 * EXTENT))).round().long()
+        index = ((points - self._low) * (self._resolution / (EXTENT - self._low))).round().long()
         side = self._resolution + 1
         key = (index[:, 0] * side + index[:, 1]) * side + index[:, 2]
         new = self._values[key].isnan()

@@ -932,6 +932,7 @@ def _describe(name: str, registry: Registry | None) -> dict[str, Any]:
         "center": file.center,
         "scale": file.scale,
         "half_extents": file.half_extents,
+        "mirrored": file.mirrored,
         "level": file.level,
     }
 
@@ -950,6 +951,8 @@ def _description(record: dict[str, Any]) -> str:
         x, y, z = record["center"]
         sides = " ".join(f"{side:.7g}" for side in record["half_extents"])
         lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half sides {sides}")
+        if mirrors := [axis for axis, is_one in zip("xyz", record["mirrored"], strict=True) if is_one]:
+            lines.append(f"  mirror  across {' '.join(mirrors)}: the place is that of one half")
     else:
         lines.append("  place   none: it stays in the cube [-1, 1]")
     return "\n".join(lines)

@@ -7,11 +7,12 @@ nothing between them and nothing after.
     0       3     magic, the ASCII letters ``VAT``
     3       1     version, u8, 1
     4       1     flags, u8
-                    bits 0-3  packing of the payload: 0 one byte per token; 1 reserved for range coding
+                    bits 0-1  packing of the payload: 0 one byte per token; 1 reserved for range coding
+                    bits 2-3  mirrored across x, mirrored across y; only with bit 4
                     bit  4    placement present
                     bit  5    level present
                     bit  6    the placement has a box in place of a scale; only with bit 4
-                    bit  7    0
+                    bit  7    mirrored across z; only with bit 4
     5       4     model id: first 4 bytes of the SHA-256 of the weights file
     9       2     token count, u16
     11      4     CRC-32 (that of zlib), u32, of the whole file with these 4 bytes as zero
@@ -25,11 +26,13 @@ nothing between them and nothing after.
 A placement and a level are there where the flags say so. Without a level the surface lies where the distance
 is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
 in the frame of the mesh or, with a box, ``centre + half_extents * p`` axis by axis. Without a placement the
-mesh stays in the cube. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as bytes.
+mesh stays in the cube. Across a mirrored axis the cube holds what lies above the plane p = -1.05, where the
+decoder's planes end, and the mesh is that and its image in this plane. Tokens are unsigned bytes 0..255: the
+model's int8 codes, viewed as bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
-reserved flags or an unknown packing, a length that is not what the header says, a wrong CRC, a placement or
-level outside its range. Whether the model id is known is not this module's business.
+flags that lack another or an unknown packing, a length that is not what the header says, a wrong CRC, a
+placement or level outside its range. Whether the model id is known is not this module's business.
 """
 
 from __future__ import annotations
@@ -61,15 +64,19 @@ LEVEL_UNIT = 1 / 2000
 """Of the level, in units of the decoder's cube [-1, 1]^3."""
 _CRC_AT = HEADER_BYTES - 4
 
-_PACKING_MASK = 0x0F
+_PACKING_MASK = 0x03
 _HAS_PLACEMENT = 0x10
 _HAS_LEVEL = 0x20
 _HAS_BOX = 0x40
-_RESERVED = 0x80
+_MIRRORED = (0x04, 0x08, 0x80)  # across x, y, z
+_NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)
 
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
 
 Triple = tuple[float, float, float]
+Axes = tuple[bool, bool, bool]
+"""A choice of axes: x, y, z."""
+NO_AXES: Axes = (False, False, False)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,9 @@ class VatFile:
     center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
         float32 as the file stores it, and so are half-extents that are all the same; others must be what
         `round_box` gives.
+    mirrored : axes across which the mesh is one half and its image; only with a placement.
     level : -128..127, the decoded distance at which the surface lies, in units of `LEVEL_UNIT`.
-    packing : 0..15; ``to_bytes`` raises CorruptFileError for one that this version does not know.
+    packing : 0..3; ``to_bytes`` raises CorruptFileError for one that this version does not know.
 
     Raises ValueError for anything else.
     """
@@ -95,6 +103,7 @@ class VatFile:
     half_extents: Triple | None
     level: int = 0
     packing: int = 0
+    mirrored: Axes = NO_AXES
 
     def __post_init__(self) -> None:
         if len(self.tokens) > MAX_TOKENS:
@@ -107,6 +116,8 @@ class VatFile:
             raise ValueError(f"level {self.level} is outside -128..127")
         if (self.center is None) != (self.half_extents is None):
             raise ValueError("a placement needs both its centre and its half-extents")
+        if any(self.mirrored) and self.center is None:
+            raise ValueError("a mirror needs a placement")
         if self.center is not None and self.half_extents is not None:
             if fault := _placement_fault(self.center, self.half_extents):
                 raise ValueError(fault)
@@ -131,6 +142,7 @@ class VatFile:
         if self.center is not None and self.half_extents is not None:
             flags |= _HAS_PLACEMENT | (_HAS_BOX if _is_box(self.half_extents) else 0)
             placement = _PLACEMENT.pack(*self.center, _pack(self.half_extents))
+            flags |= sum(bit for bit, mirrored in zip(_MIRRORED, self.mirrored, strict=True) if mirrored)
         level = b""
         if self.level:
             flags |= _HAS_LEVEL
@@ -162,10 +174,9 @@ class VatFile:
             )
 
         _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
-        if flags & _RESERVED or (flags & _HAS_BOX and not flags & _HAS_PLACEMENT):
+        if flags & _NEED_PLACEMENT and not flags & _HAS_PLACEMENT:
             raise CorruptFileError(
-                f"reserved flags are set (0x{flags:02x})",
-                "update meshcodec, or fetch the file again if that does not help",
+                f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN
             )
         packing = flags & _PACKING_MASK
         level_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
@@ -195,7 +206,13 @@ class VatFile:
                 "a level of 0 is not stored", "encode the mesh again; whatever wrote this file is at fault"
             )
         return cls(
-            packings.unpack(bytes(data[start:]), count, packing), model_id, center, half_extents, level, packing
+            packings.unpack(bytes(data[start:]), count, packing),
+            model_id,
+            center,
+            half_extents,
+            level,
+            packing,
+            (bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
         )
 
 

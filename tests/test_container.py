@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcodec import packing
-from meshcodec.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile, round_box, token_capacity
+from meshcodec.container import HEADER_BYTES, NO_AXES, PLACEMENT_BYTES, VatFile, round_box, token_capacity
 from meshcodec.errors import CorruptFileError, UsageError
 
 PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0))
@@ -27,11 +27,17 @@ LEVELED_BYTES = bytes.fromhex(
     "564154 01 30 61626364 0200 067e5926 0000803f 000000c0 0000003f 00008040 fd 0102"
 )
 BOXED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 0.5, 1.71875), level=7)
-BOXED_BYTES = bytes.fromhex(
-    "564154 01 70 61626364 0200 22aca1d9 0000803f 000000c0 0000003f 80103780 07 0102"
-)
-FILES = [(PLACED, PLACED_BYTES), (BARE, BARE_BYTES), (LEVELED, LEVELED_BYTES), (BOXED, BOXED_BYTES)]
-NAMES = ["placed", "bare", "leveled", "boxed"]
+BOXED_BYTES = bytes.fromhex("564154 01 70 61626364 0200 22aca1d9 0000803f 000000c0 0000003f 80103780 07 0102")
+MIRRORED = VatFile(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0), mirrored=(True, False, True))
+MIRRORED_BYTES = bytes.fromhex("564154 01 94 61626364 0200 2b26c8c2 0000803f 000000c0 0000003f 00008040 0102")
+FILES = [
+    (MIRRORED, MIRRORED_BYTES),
+    (PLACED, PLACED_BYTES),
+    (BARE, BARE_BYTES),
+    (LEVELED, LEVELED_BYTES),
+    (BOXED, BOXED_BYTES),
+]
+NAMES = ["mirrored", "placed", "bare", "leveled", "boxed"]
 
 
 def sealed(data: bytes) -> bytes:
@@ -78,11 +84,13 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (b"VAT\x02", "version 2 is newer"),
         (sealed(b"VAT\xff" + BARE_BYTES[4:]), "version 255 is newer"),
         (sealed(b"VAT\x00" + BARE_BYTES[4:]), "no format version 0"),
-        (sealed(b"VAT\x01\xa0" + BARE_BYTES[5:]), "reserved flags"),
-        (sealed(b"VAT\x01\x40" + BARE_BYTES[5:]), "reserved flags"),
-        (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "reserved flags"),
+        (sealed(b"VAT\x01\xa0" + BARE_BYTES[5:]), "the flags 0xa0 need a placement"),
+        (sealed(b"VAT\x01\x40" + BARE_BYTES[5:]), "the flags 0x40 need a placement"),
+        (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "the flags 0x80 need a placement"),
+        (sealed(b"VAT\x01\x04" + BARE_BYTES[5:]), "the flags 0x04 need a placement"),
+        (sealed(b"VAT\x01\x08" + BARE_BYTES[5:]), "the flags 0x08 need a placement"),
         (sealed(b"VAT\x01\x01" + BARE_BYTES[5:]), "unknown packing 1;.*newer meshcodec"),
-        (sealed(b"VAT\x01\x0f" + BARE_BYTES[5:]), "unknown packing 15;.*newer meshcodec"),
+        (sealed(b"VAT\x01\x03" + BARE_BYTES[5:]), "unknown packing 3;.*newer meshcodec"),
         (sealed(BARE_BYTES + b"\0"), "wrong length: 18 bytes where the header says 17"),
         (sealed(PLACED_BYTES + b"trailing"), "wrong length"),
         (sealed(PLACED_BYTES[:-1]), "wrong length: 34 bytes where the header says 35"),
@@ -126,7 +134,8 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
     [
         {"tokens": bytes(65536)},
         {"model_id": b"abc"},
-        {"packing": 16},
+        {"packing": 4},
+        {"center": None, "half_extents": None, "mirrored": (False, True, False)},
         {"level": 128},
         {"level": -129},
         {"packing": -1},
@@ -177,9 +186,22 @@ placements = st.one_of(
 )
 
 
-@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4), placements, st.integers(-128, 127))
-def test_round_trip(tokens: bytes, model_id: bytes, placement: tuple[Any, Any], level: int) -> None:
-    file = VatFile(tokens, model_id, *placement, level=level)
+@given(
+    st.binary(max_size=300),
+    st.binary(min_size=4, max_size=4),
+    placements,
+    st.integers(-128, 127),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_round_trip(
+    tokens: bytes,
+    model_id: bytes,
+    placement: tuple[Any, Any],
+    level: int,
+    mirrored: tuple[bool, bool, bool],
+) -> None:
+    mirrors = mirrored if placement[0] else NO_AXES
+    file = VatFile(tokens, model_id, *placement, level=level, mirrored=mirrors)
     assert VatFile.from_bytes(file.to_bytes()) == file
 
 

@@ -61,9 +61,7 @@ def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArr
     assert extents.min() >= extents.max() / (LARGEST_STRETCH + 0.1)
     free = extents > extents.max() / LARGEST_STRETCH * 1.1
     assert (np.abs(unit).max(axis=0)[free] > 1 - LARGEST_STRETCH / 128 - 2e-4).all()
-    np.testing.assert_allclose(
-        placement.to_world(unit), points, rtol=0, atol=np.abs(points).max() * 2**-24
-    )
+    np.testing.assert_allclose(placement.to_world(unit), points, rtol=0, atol=np.abs(points).max() * 2**-24)
 
 
 @given(clouds())

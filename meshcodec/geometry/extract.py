@@ -23,9 +23,11 @@ from typing import Any
 import mcubes
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from meshcodec.container import NO_AXES, Axes
 
 Array = NDArray[Any]
 Field = Callable[[torch.Tensor], torch.Tensor]
@@ -65,13 +67,24 @@ class Extraction:
     total: int
 
 
-def grid_to_world(index: Array, resolution: int, lo: float, hi: float) -> NDArray[np.float64]:
+def grid_to_world(index: Array, resolution: int, lo: ArrayLike, hi: ArrayLike) -> NDArray[np.float64]:
     """Coordinates of grid positions: ``lo + index * (hi - lo) / resolution``.
 
     The one place where this is done. ``resolution`` counts *cells*, so there are N = resolution + 1 points a
-    side, index 0 is ``lo`` and index N - 1 is ``hi``. Fractional indices are fine; any shape.
+    side, index 0 is ``lo`` and index N - 1 is ``hi``. Fractional indices are fine; any shape, with bounds for
+    each axis (3,) the last of which is 3.
     """
-    return lo + np.asarray(index, dtype=np.float64) * ((hi - lo) / resolution)
+    low, high = np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
+    world: NDArray[np.float64] = low + np.asarray(index, dtype=np.float64) * ((high - low) / resolution)
+    return world
+
+
+def lower_bounds(resolution: int, lo: float, hi: float, mirrored: Axes) -> NDArray[np.float64]:
+    """(3,) where index 0 lies on each axis: at ``lo`` or, on a mirrored axis, one cell below it.
+
+    So index 1 of a mirrored axis is the plane ``lo``, and no crossing of it lies between grid points.
+    """
+    return np.where(mirrored, lo - (hi - lo) / (resolution - 1), lo)
 
 
 def extract(
@@ -84,6 +97,7 @@ def extract(
     slack: float = 1.1,
     batch: int = 65536,
     device: torch.device | str = "cpu",
+    mirrored: Axes = NO_AXES,
 ) -> Extraction:
     """Extract the zero level of a truncated signed distance field as a closed mesh.
 
@@ -105,18 +119,22 @@ def extract(
         Points a call of ``field``.
     device : torch.device or str
         Where the points are handed to ``field``.
+    mirrored : (3,) bool
+        Axes whose plane ``lo`` is a mirror: the surface is extracted on this side of it and continued as its
+        image, vertex to vertex.
 
     Returns
     -------
     Extraction
-        Points on the border of the cube count as outside, so shapes that touch it are closed there.
+        Points on the border of the cube count as outside, so shapes that touch it are closed there; but for
+        planes that are mirrors.
 
     Raises
     ------
     ValueError
         For arguments out of range, and for a field of the wrong shape or with values that are not finite.
     """
-    grid = _Grid(field, resolution, lo, hi, truncation, batch, device)
+    grid = _Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     if not slack > 0:
         raise ValueError(f"slack must be positive, not {slack}")
     step = _COARSEST
@@ -152,9 +170,10 @@ def extract_dense(
     truncation: float,
     batch: int = 65536,
     device: torch.device | str = "cpu",
+    mirrored: Axes = NO_AXES,
 ) -> Extraction:
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
-    grid = _Grid(field, resolution, lo, hi, truncation, batch, device)
+    grid = _Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     return grid.polygonize(grid.evaluate_lattice(np.arange(resolution + 1)))
 
 
@@ -259,6 +278,7 @@ class _Grid:
         truncation: float,
         batch: int,
         device: torch.device | str,
+        mirrored: Axes,
     ) -> None:
         if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
             raise ValueError(f"resolution must be {MIN_RESOLUTION} to {MAX_RESOLUTION}, not {resolution}")
@@ -269,8 +289,9 @@ class _Grid:
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.field, self.batch, self.device = field, batch, torch.device(device)
-        self.resolution, self.lo, self.hi = resolution, lo, hi
-        self.cell = (hi - lo) / resolution
+        self.resolution, self.mirrored = resolution, mirrored
+        self.lo, self.hi = lower_bounds(resolution, lo, hi, mirrored), hi
+        self.cell = float((self.hi - self.lo).max()) / resolution
         n = resolution + 1
         self.strides = np.array([n * n, n, 1], dtype=np.int64)
         # zeros, not empty: the system hands out its pages when they are touched, and most never are.
@@ -382,11 +403,28 @@ class _Grid:
         around = np.array([[_EDGES.index((c, a)) for c in _around(a)] for a in range(3)])
         vertex[inverse.reshape(-1, 4), around[axis]] = np.arange(len(edges))[:, None]
         inside = self.values[cells[:, None] + offsets] < 0
+        # Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
+        inside[((self.indices(cells) == 0) & self.mirrored).any(axis=1)] = False
         triangles = _triangles()[np.packbits(inside, axis=1, bitorder="little")[:, 0]]
         owner, row = np.nonzero(triangles[:, :, 0] >= 0)
         faces = vertex[owner[:, None], triangles[owner, row]]
+        for mirror in np.flatnonzero(self.mirrored):
+            position, faces = _with_image(position, faces, int(mirror))
         vertices = grid_to_world(position, self.resolution, self.lo, self.hi)
         return Extraction(vertices, faces, self.evaluated, len(self.values))
+
+
+def _with_image(
+    position: NDArray[np.float64], faces: NDArray[np.int64], axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """A surface and its image in the plane of index 1, of which they share the vertices; no unused ones."""
+    used, faces = np.unique(faces, return_inverse=True)
+    position, faces = position[used], faces.reshape(-1, 3)
+    image = position.copy()
+    image[:, axis] = 2 - image[:, axis]
+    apart = position[:, axis] != 1
+    number = np.where(apart, len(position) + np.cumsum(apart) - 1, np.arange(len(position)))
+    return np.concatenate([position, image[apart]]), np.concatenate([faces, number[faces][:, ::-1]])
 
 
 def _around(axis: int) -> list[int]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshcodec.container import round_box
+from meshcodec.config import EXTENT
+from meshcodec.container import NO_AXES, Axes, round_box
 from meshcodec.errors import BadMeshError
 
 _FLOAT32 = np.finfo(np.float32)
@@ -20,14 +21,19 @@ LARGEST_STRETCH = 8.0
 class Placement:
     """Where the cube lies in the frame of the mesh: ``world = center + half_extents * unit``, axis by axis.
 
+    Across the mirrored axes the cube holds one half of the mesh: what lies beyond the plane
+    ``unit = -EXTENT`` is the image of what lies before it.
+
     Attributes
     ----------
     center : x, y, z in the units of the mesh; float32 values.
     half_extents : half the sides of the box that the cube becomes, in the units of the mesh; above 0.
+    mirrored : the axes across which it is symmetric.
     """
 
     center: tuple[float, float, float]
     half_extents: tuple[float, float, float]
+    mirrored: Axes = NO_AXES
 
     @property
     def scale(self) -> float:
@@ -63,7 +69,7 @@ def placement_of(vertices: ArrayLike) -> Placement:
     return Placement(center, (float(scale),) * 3)
 
 
-def snug_placement_of(vertices: ArrayLike) -> Placement:
+def snug_placement_of(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> Placement:
     """The placement in which a mesh is coded: its bounding box fills the cube on every axis.
 
     Stretched so, the planes and the tokens are used in full by long and flat meshes too, and what is decoded
@@ -71,14 +77,34 @@ def snug_placement_of(vertices: ArrayLike) -> Placement:
     `LARGEST_STRETCH` times as much as the longest. The half-extents are rounded up to what the file can hold
     (by less than 1 %, see `meshcodec.container`), so that what it stores is what the encoder used.
 
+    Across `mirrored` axes the cube gets the upper half of the mesh, with the middle plane at -EXTENT, where
+    the decoder's planes end.
+
     Raises BadMeshError as `placement_of` does.
     """
     center, reach = _bounds(vertices)
+    reach = np.where(mirrored, reach / (1 + EXTENT), reach)
+    x, y, z = np.maximum(reach, reach.max() / LARGEST_STRETCH).tolist()
     try:
-        x, y, z = np.maximum(reach, reach.max() / LARGEST_STRETCH).tolist()
-        return Placement(center, round_box((x, y, z)))
+        half_extents = round_box((x, y, z))
     except ValueError as error:
         raise _too_large() from error
+    x, y, z = np.where(mirrored, center + EXTENT * np.array(half_extents), center).astype(np.float32).tolist()
+    return Placement((x, y, z), half_extents, mirrored)
+
+
+def halve(
+    vertices: NDArray[np.floating], axes: NDArray[np.bool_], sides: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Stretch unit-frame vertices (n, 3) so that a half of them fills the cube along the chosen axes.
+
+    The middle plane goes to -side * EXTENT, where the planes and grids end, and the end of the chosen side
+    (1 or -1) stays. Axes along which the vertices do not fill the cube are left alone: a flat mesh has no
+    halves.
+    """
+    unit = np.asarray(vertices, dtype=np.float64)
+    axes = axes & (np.abs(unit).max(axis=0) > 0.9)
+    return np.where(axes, unit * (1 + EXTENT) - sides * EXTENT, unit)
 
 
 def _bounds(vertices: ArrayLike) -> tuple[tuple[float, float, float], NDArray[np.float64]]:

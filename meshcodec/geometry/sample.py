@@ -11,21 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
+from meshcodec.errors import BadMeshError
 from meshcodec.geometry.inside import FaceKind, Surfaces
 
 SHARP_ANGLE = np.deg2rad(15.0)
 NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
 """Standard deviations of query points about the surface, in the unit frame."""
+_LEAST_INSIDE = 0.01
 
 
 def sample_surface(
     surfaces: Surfaces, count: int, rng: np.random.Generator, sharp_share: float = 0.5
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw points on the faces that a decode can carry.
+    """Draw points on the faces that a decode can carry, as far as they lie in the cube [-EXTENT, EXTENT]^3.
 
     Parameters
     ----------
-    surfaces : classified mesh in the unit frame
+    surfaces : classified mesh in the unit frame; it may reach out of the cube where a half of it is coded
     count : number of points, at least 1
     rng : source of the draw; the same state gives the same points
     sharp_share : share of the points on sharp edges, in [0, 1]; without any, all are even over the area
@@ -33,7 +35,26 @@ def sample_surface(
     Returns
     -------
     points, normals : (count, 3) float32 each, in random order; normals have unit length
+
+    Raises BadMeshError where next to nothing of the mesh lies in the cube.
     """
+    points, normals = _draw(surfaces, count, rng, sharp_share)
+    inside = np.abs(points).max(axis=1) <= EXTENT
+    if inside.all():
+        return points, normals
+    if inside.mean() < _LEAST_INSIDE:
+        raise BadMeshError("next to nothing of it lies in the cube", "give a mesh with a surface")
+    drawn = [(points[inside], normals[inside])]
+    while (missing := count - sum(len(p) for p, _ in drawn)) > 0:
+        points, normals = _draw(surfaces, round(missing / inside.mean()) + 64, rng, sharp_share)
+        within = np.abs(points).max(axis=1) <= EXTENT
+        drawn.append((points[within][:missing], normals[within][:missing]))
+    return np.concatenate([p for p, _ in drawn]), np.concatenate([n for _, n in drawn])
+
+
+def _draw(
+    surfaces: Surfaces, count: int, rng: np.random.Generator, sharp_share: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     edges, edge_normals, lengths = _sharp_edges(surfaces)
     on_edges = round(count * sharp_share) if len(edges) else 0
     area_points, area_normals = _even(surfaces, count - on_edges, rng)

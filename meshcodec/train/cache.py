@@ -35,6 +35,7 @@ from meshcodec.geometry.inside import (
     unsigned_distance,
     winding_number,
 )
+from meshcodec.geometry.normalize import halve
 from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.train.corpus import CorpusItem, is_validation
 
@@ -43,6 +44,9 @@ NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
 QUERIES = NEAR + MIDDLE + UNIFORM
 MAX_DISTANCE = 0.25
 """Distances are kept up to this magnitude; the decoder's truncation is well below it."""
+
+HALVED_SHARE = 0.2
+"""Of the meshes, for each axis, those of which only one half along it is in the cube."""
 
 BLOCK = 128
 
@@ -81,8 +85,13 @@ def make_sample(
     winding_of: Winding = winding_number,
     unsigned: Unsigned = unsigned_distance,
 ) -> Sample:
-    """Sample a unit-frame mesh for training. Deterministic by seed."""
+    """Sample a unit-frame mesh for training. Deterministic by seed.
+
+    Any axis may be halved, as the encoder does with symmetric meshes: what the field of a half is like does
+    not depend on what the other one is.
+    """
     rng = np.random.default_rng(seed)
+    vertices = halve(vertices, rng.random(3) < HALVED_SHARE, rng.integers(0, 2, 3) * 2 - 1)
     surfaces = classify(vertices, faces, winding_of, unsigned)
     points, normals = sample_surface(surfaces, POINTS, rng)
     queries = _to_grid(query_points(points, NEAR, MIDDLE, UNIFORM, rng))
