@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     for number, (kind, data) in enumerate(seeds):
         (load / f"{number:02}-{kind}").write_bytes(bytes([READ_FORMATS.index(kind)]) + data)
     for number, center in enumerate((None, (1.0, -2.0, 0.5))):
-        file = VatFile(bytes(range(21)), b"abcd", center, None if center is None else 4.0)
+        file = VatFile(bytes(range(21)), b"abcd", center, None if center is None else (4.0, 4.0, 4.0))
         (decode / f"{number:02}").write_bytes(file.to_bytes())
         (decode / f"{number:02}-sealed").write_bytes(b"\x01" + file.to_bytes()[1:])
 

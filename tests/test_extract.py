@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mcubes
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
+from meshcodec.container import Axes
 from meshcodec.geometry.extract import (
     Array,
     Extraction,
@@ -121,6 +124,44 @@ def test_a_sphere_has_its_radius_and_centre(resolution: int) -> None:
     assert fitted == pytest.approx(radius, abs=1e-3 * cell)
     # A linear interpolation cuts the corner by at most cell^2 / 8r along an edge.
     assert np.abs(np.linalg.norm(v - at, axis=1) - radius).max() < cell**2 / (8 * radius) + 1e-6
+
+
+@pytest.mark.parametrize("mirrored", list(itertools.product((False, True), repeat=3)))
+def test_a_part_of_a_sphere_and_its_images_are_the_sphere(mirrored: Axes) -> None:
+    """A sphere about the corner where the mirrors meet; across the other axes it lies in the middle."""
+    at = [LO if mirror else 0.05 for mirror in mirrored]
+    field = sphere(0.7, at)
+    cube: dict[str, Any] = {"lo": LO, "hi": HI, "truncation": TRUNCATION, "mirrored": mirrored}
+    got = extract(field, 64, **cube)
+    assert_closed(got)
+    assert mesh_of(got).body_count == 1
+    assert_same(got, extract_dense(field, 64, **cube))
+    np.testing.assert_allclose(np.linalg.norm(got.vertices - at, axis=1), 0.7, atol=1e-3)
+    assert mesh_of(got).volume == pytest.approx(4 / 3 * np.pi * 0.7**3, rel=5e-3)
+    np.testing.assert_allclose(mesh_of(got).bounds.mean(axis=0), at, atol=1e-6)
+
+
+def test_away_from_its_mirror_a_shape_becomes_two() -> None:
+    got = extract(
+        sphere(0.4, (0.1, 0.0, 0.2)), 48, lo=LO, hi=HI, truncation=TRUNCATION, mirrored=(True, False, False)
+    )
+    assert_closed(got)
+    one, two = sorted(mesh_of(got).split(), key=lambda part: part.bounds[0, 0])
+    assert one.volume == pytest.approx(two.volume, rel=1e-9)
+    np.testing.assert_allclose(one.bounds[:, 0], 2 * LO - two.bounds[::-1, 0])
+
+
+def test_noise_at_a_mirror_is_closed() -> None:
+    values = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 20, 20))).float()
+
+    def field(points: torch.Tensor) -> torch.Tensor:
+        index = (points * 18 + 1).round().long()  # the mirrored axes begin one cell below 0
+        index = torch.where(torch.tensor((True, False, True)), index, (points * 19).round().long())
+        return values[tuple(index.T)].clamp(-0.1, 0.1)
+
+    got = extract_dense(field, 19, lo=0.0, hi=1.0, truncation=0.1, mirrored=(True, False, True))
+    assert_closed(got)
+    assert got.evaluated == 20**3
 
 
 def test_a_torus_has_one_hole() -> None:

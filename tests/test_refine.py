@@ -69,7 +69,8 @@ def test_a_level_thickens(tiny_weights: Path) -> None:
         volumes.append(mesh.volume)
     assert volumes[0] < volumes[1] < volumes[2]
     # Near the surface the field is a distance, so a level of 10 moves it by about 10 / 2000 of the radius.
-    area, scale = ball().area, BALL_RADIUS
+    area, scale = ball().area, file.scale
+    assert scale is not None
     assert (volumes[2] - volumes[0]) / area == pytest.approx(20 * LEVEL_UNIT * scale, rel=0.5)
 
 
@@ -156,7 +157,7 @@ def test_no_file_is_larger_than_asked_for(size: int) -> None:
     config = ModelConfig()
     tokens = token_budget(size, config)
     assert 1 <= tokens <= config.max_tokens
-    data = VatFile(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), 1.0, level=1).to_bytes()
+    data = VatFile(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes()
     assert len(data) <= size
     if size not in SIZES.values() and tokens < config.max_tokens:
         assert len(data) == size
