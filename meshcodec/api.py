@@ -16,7 +16,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import LEVEL_UNIT, MIN_SIZE, Axes, VatFile, round_box, token_capacity
+from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, round_box, token_capacity
 from meshcodec.device import choose_device
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
@@ -42,7 +42,7 @@ MeshSource = str | Path | BinaryIO | trimesh.Trimesh
 DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 _CHECK_SAMPLES = 30_000
-_CHECK_RESOLUTION = 160
+_CHECK_RESOLUTION = 128
 _LEVEL_STEPS = (4, 2)
 _MAX_LEVEL = 20
 """Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
@@ -457,6 +457,7 @@ class Codec:
         center: tuple[float, float, float] = (0.0, 0.0, 0.0),
         scale: float | tuple[float, float, float] = 1.0,
         level: int = 0,
+        mirrored: Axes = NO_AXES,
     ) -> bytes:
         """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
 
@@ -465,7 +466,8 @@ class Codec:
         tokens : (T,) integers 0 to 255, T from 1 to the model's `max_tokens`
         center, scale : where the unit frame lies: its origin, and the length of its unit, or one for each
             axis; these are rounded up to what a file can hold
-        level : of the surface, see `meshcodec.container`
+        level, mirrored : of the surface, see `meshcodec.container`; those of another file are attributes of
+            `VatFile.from_bytes(data)`
 
         Raises
         ------
@@ -479,7 +481,8 @@ class Codec:
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
         box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
-        return VatFile(row.astype(np.uint8).tobytes(), self._entry.model_id, center, box, level).to_bytes()
+        values, model_id = row.astype(np.uint8).tobytes(), self._entry.model_id
+        return VatFile(values, model_id, center, box, level, mirrored=mirrored).to_bytes()
 
     def _check(self, size: int, effort: int) -> None:
         if not 0 <= effort < len(EFFORTS):

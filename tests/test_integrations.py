@@ -51,6 +51,17 @@ def test_tokens_and_back(codec: Codec) -> None:
     assert np.abs(mesh.vertices - [1, 2, 3]).max() <= 4 * 1.06
 
 
+def test_all_that_a_file_says_can_be_said_with_tokens(codec: Codec) -> None:
+    box = trimesh.creation.box((1, 2, 9)) + trimesh.creation.box((2, 1, 1)).apply_translation((1, 0.4, 0))
+    data = codec.encode(box, 512, effort=0)
+    file = VatFile.from_bytes(data)
+    assert file.center is not None
+    assert file.half_extents is not None
+    assert file.mirrored == (False, False, True)
+    again = codec.from_tokens(codec.tokens(data), file.center, file.half_extents, file.level, file.mirrored)
+    assert again == data
+
+
 @pytest.mark.parametrize(
     "tokens",
     [

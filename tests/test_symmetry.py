@@ -25,7 +25,8 @@ def letter_l() -> trimesh.Trimesh:
     long = trimesh.creation.box((1, 3, 1))
     short = trimesh.creation.box((2, 1, 1))
     short.apply_translation((1.5, -1, 0))
-    return long + short
+    letter: trimesh.Trimesh = long + short
+    return letter
 
 
 def test_a_box_is_symmetric_to_all_planes_wherever_it_is() -> None:
