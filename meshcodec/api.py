@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +30,7 @@ from meshcodec.geometry.extract import (
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
 from meshcodec.geometry.normalize import Placement, snug_placement_of
-from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.geometry.sample import face_areas, query_points, sample_surface
 from meshcodec.geometry.symmetry import mirror_axes
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
@@ -311,7 +311,7 @@ class Codec:
             last, digits = best, subject.digits
             for number, steps in enumerate(rounds):
                 with clock("targets"):
-                    queries, distances = self._targets(subject.surfaces, last.surface, pool, rng)
+                    queries, distances = self._targets(subject, last.surface, pool, rng)
                 with clock("refine"):
                     digits = refine(
                         model,
@@ -496,7 +496,7 @@ class Codec:
 
     def _targets(
         self,
-        surfaces: Surfaces,
+        subject: Subject,
         decoded: NDArray[np.float64],
         count: int,
         rng: np.random.Generator,
@@ -507,7 +507,11 @@ class Codec:
         rest anywhere: what is there and should not be shows up in the last two only.
         """
         near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
-        points, _ = sample_surface(surfaces, max(near, 1), rng, sharp_share=0.3)
+        # By the area that a face has in the mesh, not in the stretched cube: that is what an F-score counts.
+        surfaces = subject.surfaces
+        sides = np.array(subject.placement.half_extents) / subject.placement.scale
+        counted = replace(surfaces, areas=face_areas(surfaces.vertices * sides, surfaces.faces))
+        points, _ = sample_surface(counted, max(near, 1), rng, sharp_share=0.3)
         queries = query_points(points, near, around, count - near - around - wrong, rng)
         if wrong:
             queries = np.concatenate([queries, query_points(decoded, wrong, 0, 0, rng)])

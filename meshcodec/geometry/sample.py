@@ -69,6 +69,13 @@ def _draw(
     return area_points[order].astype(np.float32), area_normals[order].astype(np.float32)
 
 
+def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(F,) areas of the triangles (F, 3) of vertices (V, 3)."""
+    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
+    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return areas
+
+
 def query_points(
     points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:

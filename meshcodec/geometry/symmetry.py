@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meshcodec.container import Axes
 from meshcodec.geometry.inside import unsigned_distance
 from meshcodec.geometry.normalize import placement_of, snug_placement_of
+from meshcodec.geometry.sample import face_areas
 
 _SAMPLES = 10_000
 _SHARES = ((0.01, 0.99), (0.005, 0.95))
@@ -56,7 +57,7 @@ def _sample(
 ) -> NDArray[np.float32]:
     """(_SAMPLES, 3) points, even over the area."""
     a, b, c = (vertices[faces[:, k]].astype(np.float64) for k in range(3))
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) + 1e-30  # faces without area can be sampled too
+    areas = face_areas(vertices, faces) + 1e-30  # faces without area can be sampled too
     pick = rng.choice(len(faces), _SAMPLES, p=areas / areas.sum())
     u, v = rng.random((2, _SAMPLES, 1))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
