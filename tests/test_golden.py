@@ -1,8 +1,8 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
-``python tests/test_golden.py`` writes the golden files anew from ``examples/``, and with MESHCODEC_GOLDEN=bad
-in the environment the refused files of ``golden/bad`` and what they are refused with; neither ever runs by
-itself.
+``python tests/test_golden.py`` writes golden files of the default weights from ``examples/``, beside those of
+older ones, and with MESHCODEC_GOLDEN=bad in the environment the refused files of ``golden/bad`` and what they
+are refused with; neither ever runs by itself.
 """
 
 from __future__ import annotations
@@ -30,14 +30,9 @@ GOLDEN = Path(__file__).parent / "golden" / "v1"
 BAD = Path(__file__).parent / "golden" / "bad"
 RESOLUTION = 96
 SOURCE = "spot"
-
-
-@pytest.fixture(scope="module")
-def expected() -> dict[str, dict[str, float | int | str | list[float]]]:
-    content: dict[str, dict[str, float | int | str | list[float]]] = json.loads(
-        (GOLDEN / "expected.json").read_text()
-    )
-    return content
+Record = dict[str, dict[str, float | int | str | list[float]]]
+EXPECTED: Record = json.loads((GOLDEN / "expected.json").read_text())
+"""Of each golden file, ``spot-MODEL-SIZE.vat``."""
 
 
 @pytest.fixture(scope="module")
@@ -45,32 +40,39 @@ def codec() -> Codec:
     return Codec("cpu")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_golden_file_decodes_to_the_recorded_geometry(
-    codec: Codec, expected: dict[str, dict[str, float | int | str | list[float]]], size: str
-) -> None:
-    name = f"{SOURCE}-{size}.vat"
+def test_all_golden_files_are_recorded_and_some_are_of_the_default_weights(codec: Codec) -> None:
+    assert {path.name for path in GOLDEN.glob("*.vat")} == set(EXPECTED)
+    assert {f"{SOURCE}-{codec.model_id}-{size}.vat" for size in SIZES} <= set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_golden_file_decodes_to_the_recorded_geometry(codec: Codec, name: str) -> None:
     data = (GOLDEN / name).read_bytes()
+    _, model_id, size = name.removesuffix(".vat").split("-")
     assert len(data) <= SIZES[size]
-    assert hashlib.sha256(VatFile.from_bytes(data).tokens).hexdigest() == expected[name]["tokens_sha256"]
+    file = VatFile.from_bytes(data)
+    assert file.model_id.hex() == model_id
+    assert hashlib.sha256(file.tokens).hexdigest() == EXPECTED[name]["tokens_sha256"]
     mesh = codec.decode(data, RESOLUTION)
     assert mesh.is_watertight
-    assert mesh.volume == pytest.approx(expected[name]["volume"], rel=1e-3)
-    assert mesh.bounds.ravel().tolist() == pytest.approx(expected[name]["bounds"], abs=2e-3)
+    assert mesh.volume == pytest.approx(EXPECTED[name]["volume"], rel=1e-3)
+    assert mesh.bounds.ravel().tolist() == pytest.approx(EXPECTED[name]["bounds"], abs=2e-3)
     original = load_mesh(ROOT / "examples" / f"{SOURCE}.obj")
     f_score = fscore(original, mesh, taus=(0.02,), samples=20_000)[0]
-    assert f_score == pytest.approx(expected[name]["f_002"], abs=0.01)
+    assert f_score == pytest.approx(EXPECTED[name]["f_002"], abs=0.01)
 
 
-def test_every_truncation_of_a_golden_file_is_refused() -> None:
-    data = (GOLDEN / f"{SOURCE}-512.vat").read_bytes()
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "-512" in name])
+def test_every_truncation_of_a_golden_file_is_refused(name: str) -> None:
+    data = (GOLDEN / name).read_bytes()
     for length in range(len(data)):
         with pytest.raises(CorruptFileError):
             VatFile.from_bytes(data[:length])
 
 
-def test_every_single_bit_flip_of_a_golden_file_is_refused() -> None:
-    data = (GOLDEN / f"{SOURCE}-512.vat").read_bytes()
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "-512" in name])
+def test_every_single_bit_flip_of_a_golden_file_is_refused(name: str) -> None:
+    data = (GOLDEN / name).read_bytes()
     for bit in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -80,7 +82,7 @@ def test_every_single_bit_flip_of_a_golden_file_is_refused() -> None:
 
 def test_a_smaller_golden_file_is_a_coarser_mesh_of_the_same_object(codec: Codec) -> None:
     """Any prefix decodes: the tokens of the 4 KB file up to a scale are a mesh near the original, too."""
-    data = (GOLDEN / f"{SOURCE}-4k.vat").read_bytes()
+    data = (GOLDEN / f"{SOURCE}-{codec.model_id}-4k.vat").read_bytes()
     original = load_mesh(ROOT / "examples" / f"{SOURCE}.obj")
     scores = [
         fscore(original, codec.decode(data, 64, tokens=end), taus=(0.05,), samples=10_000)[0]
@@ -247,11 +249,11 @@ def regenerate() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     codec = Codec("cpu")
     original = load_mesh(ROOT / "examples" / f"{SOURCE}.obj")
-    record: dict[str, dict[str, float | int | str | list[float]]] = {}
+    record = dict(EXPECTED)
     for size, count in SIZES.items():
         data = codec.encode(original, count)
         mesh = codec.decode(data, RESOLUTION)
-        name = f"{SOURCE}-{size}.vat"
+        name = f"{SOURCE}-{codec.model_id}-{size}.vat"
         (GOLDEN / name).write_bytes(data)
         record[name] = {
             "tokens_sha256": hashlib.sha256(VatFile.from_bytes(data).tokens).hexdigest(),

@@ -1,7 +1,7 @@
 """Which middle planes of its bounding box a mesh is symmetric to.
 
 Of a symmetric mesh one half is coded: all tokens and planes serve it alone, and its image comes for free.
-About half of the real assets in the evaluation set are symmetric to at least one plane.
+A third of the public evaluation meshes are symmetric to at least one plane.
 """
 
 from __future__ import annotations
