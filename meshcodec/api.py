@@ -440,7 +440,9 @@ class Codec:
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
-        placement = Placement(file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0))
+        placement = Placement(
+            file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
+        )
         vertices = placement.to_world(extraction.vertices)
         if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
             raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
@@ -509,7 +511,7 @@ class Codec:
         near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
         # By the area that a face has in the mesh, not in the stretched cube: that is what an F-score counts.
         surfaces = subject.surfaces
-        sides = np.array(subject.placement.half_extents) / subject.placement.scale
+        sides = subject.placement.unit_lengths / subject.placement.scale
         counted = replace(surfaces, areas=face_areas(surfaces.vertices * sides, surfaces.faces))
         points, _ = sample_surface(counted, max(near, 1), rng, sharp_share=0.3)
         queries = query_points(points, near, around, count - near - around - wrong, rng)

@@ -952,7 +952,7 @@ def _description(record: dict[str, Any]) -> str:
         sides = " ".join(f"{side:.7g}" for side in record["half_extents"])
         lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half sides {sides}")
         if mirrors := [axis for axis, is_one in zip("xyz", record["mirrored"], strict=True) if is_one]:
-            lines.append(f"  mirror  across {' '.join(mirrors)}: the place is that of one half")
+            lines.append(f"  mirror  across {' '.join(mirrors)}")
     else:
         lines.append("  place   none: it stays in the cube [-1, 1]")
     return "\n".join(lines)

@@ -26,9 +26,10 @@ nothing between them and nothing after.
 A placement and a level are there where the flags say so. Without a level the surface lies where the distance
 is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
 in the frame of the mesh or, with a box, ``centre + half_extents * p`` axis by axis. Without a placement the
-mesh stays in the cube. Across a mirrored axis the cube holds what lies above the plane p = -1.05, where the
-decoder's planes end, and the mesh is that and its image in this plane. Tokens are unsigned bytes 0..255: the
-model's int8 codes, viewed as bytes.
+mesh stays in the cube. Across a mirrored axis the cube holds the upper half of the box, with the middle
+plane at p = -1.05, where the decoder's planes end: ``centre + half_extent * (p + 1.05) / 2.05``; the mesh is
+that and its image in the middle plane. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as
+bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
 flags that lack another or an unknown packing, a length that is not what the header says, a wrong CRC, a

@@ -56,10 +56,11 @@ def test_the_upper_half_fills_the_cube() -> None:
     vertices = np.array([[-4.0, 0, -1], [4, 2, 1], [0.5, 1, 0]])
     placement = snug_placement_of(vertices, (True, False, False))
     unit = placement.to_unit(vertices)
-    plane = placement.center[0] - EXTENT * placement.half_extents[0]
-    assert plane == pytest.approx(0, abs=1e-6)
-    assert placement.to_unit([[0.0, 0, 0]])[0, 0] == pytest.approx(-EXTENT, abs=1e-6)
-    assert 0.99 < unit[1, 0] <= 1
+    assert placement.center == (0, 1, 0)
+    assert placement.half_extents == (4, 1, 1)
+    assert placement.to_unit([[0.0, 0, 0]])[0, 0] == pytest.approx(-EXTENT, abs=1e-12)
+    assert unit[1, 0] == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(placement.to_world(unit), vertices, atol=1e-12)
     np.testing.assert_allclose(np.abs(unit[:2, 1:]), 1, atol=0.02)
 
 

@@ -19,21 +19,31 @@ LARGEST_STRETCH = 8.0
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the cube lies in the frame of the mesh: ``world = center + half_extents * unit``, axis by axis.
+    """The box of a mesh and the cube in it: ``world = origin + unit_lengths * unit``, axis by axis.
 
-    Across the mirrored axes the cube holds one half of the mesh: what lies beyond the plane
-    ``unit = -EXTENT`` is the image of what lies before it.
+    Across the mirrored axes the cube holds the upper half of the box, from the middle plane at
+    ``unit = -EXTENT`` to the end at 1; what lies below is the image of that. Across the others it is the box.
 
     Attributes
     ----------
-    center : x, y, z in the units of the mesh; float32 values.
-    half_extents : half the sides of the box that the cube becomes, in the units of the mesh; above 0.
-    mirrored : the axes across which it is symmetric.
+    center : of the box, x, y, z in the units of the mesh; float32 values.
+    half_extents : half the sides of the box, in the units of the mesh; above 0.
+    mirrored : the axes across which the mesh is symmetric.
     """
 
     center: tuple[float, float, float]
     half_extents: tuple[float, float, float]
     mirrored: Axes = NO_AXES
+
+    @property
+    def unit_lengths(self) -> NDArray[np.float64]:
+        """(3,) lengths of the cube's unit along the axes, in the units of the mesh."""
+        return np.where(self.mirrored, np.array(self.half_extents) / (1 + EXTENT), self.half_extents)
+
+    @property
+    def origin(self) -> NDArray[np.float64]:
+        """(3,) the cube's centre, in the frame of the mesh."""
+        return np.array(self.center) + np.where(self.mirrored, EXTENT * self.unit_lengths, 0.0)
 
     @property
     def scale(self) -> float:
@@ -42,12 +52,12 @@ class Placement:
 
     def to_unit(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (n, 3) of the mesh's frame, in the cube's: float64 (n, 3)."""
-        unit: NDArray[np.float64] = (np.asarray(points, dtype=np.float64) - self.center) / self.half_extents
+        unit: NDArray[np.float64] = (np.asarray(points, dtype=np.float64) - self.origin) / self.unit_lengths
         return unit
 
     def to_world(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (n, 3) of the cube's frame, in the mesh's: float64 (n, 3)."""
-        world: NDArray[np.float64] = np.asarray(points, dtype=np.float64) * self.half_extents + self.center
+        world: NDArray[np.float64] = np.asarray(points, dtype=np.float64) * self.unit_lengths + self.origin
         return world
 
 
@@ -83,14 +93,13 @@ def snug_placement_of(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> Placemen
     Raises BadMeshError as `placement_of` does.
     """
     center, reach = _bounds(vertices)
-    reach = np.where(mirrored, reach / (1 + EXTENT), reach)
-    x, y, z = np.maximum(reach, reach.max() / LARGEST_STRETCH).tolist()
+    halves = np.where(mirrored, 1 + EXTENT, 1.0)
+    least = float((reach / halves).max()) / LARGEST_STRETCH
+    x, y, z = np.maximum(reach, least * halves).tolist()
     try:
-        half_extents = round_box((x, y, z))
+        return Placement(center, round_box((x, y, z)), mirrored)
     except ValueError as error:
         raise _too_large() from error
-    x, y, z = np.where(mirrored, center + EXTENT * np.array(half_extents), center).astype(np.float32).tolist()
-    return Placement((x, y, z), half_extents, mirrored)
 
 
 def halve(
