@@ -474,7 +474,7 @@ TABLE: dict[str, tuple[Make, str | float]] = {
     # geometry
     "coordinates of 1e30": (mesh(lambda: scaled(ball(), 1e30, 1e30, 1e30), "obj"), 0.3),
     "coordinates of 1e-30": (mesh(lambda: scaled(ball(), 1e-30, 1e-30, 1e-30), "obj"), 0.3),
-    "one triangle": (mesh(soup(TRIANGLE[None].astype(float)), "ply"), 0.3),
+    "one triangle": (mesh(soup(TRIANGLE[None].astype(float)), "ply"), 0.2),
     "a plane": (mesh(lambda: scaled(trimesh.creation.box(), 1, 1, 0), "stl"), 0.3),
     "a wire of slivers": (mesh(wire, "ply"), 0.3),
     "a needle": (mesh(lambda: scaled(ball(), 1, 0.002, 0.002), "ply"), 0.3),

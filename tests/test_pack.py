@@ -75,7 +75,7 @@ def test_every_triangle_comes_back_exactly(tmp_path: Path, bits: int) -> None:
         found = triangles(packed.vertices[v0:v1], packed.faces[f0:f1])
         assert np.array_equal(found, triangles(grid, faces[~same]))
         placed, _ = packed.items()[row].load()
-        assert np.abs(placed).max() == pytest.approx(1, abs=1e-6)
+        assert 1 - 1 / 127 < np.abs(placed).max() <= 1  # the box's sides are rounded up
 
 
 def test_streams_decode_to_the_arrays_that_were_encoded(
