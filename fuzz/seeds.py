@@ -53,8 +53,13 @@ def main(folder: Path) -> None:
     seeds.append(("gltf", text))
     for number, (kind, data) in enumerate(seeds):
         (load / f"{number:02}-{kind}").write_bytes(bytes([READ_FORMATS.index(kind)]) + data)
-    for number, center in enumerate((None, (1.0, -2.0, 0.5))):
-        file = VatFile(bytes(range(21)), b"abcd", center, None if center is None else (4.0, 4.0, 4.0))
+    tokens, center = bytes(range(21)), (1.0, -2.0, 0.5)
+    files = [
+        VatFile(tokens, b"abcd", None, None),
+        VatFile(tokens, b"abcd", center, (4.0, 4.0, 4.0), level=-3),
+        VatFile(tokens, b"abcd", center, (4.0, 0.5, 1.71875), mirrored=(True, False, True)),
+    ]
+    for number, file in enumerate(files):
         (decode / f"{number:02}").write_bytes(file.to_bytes())
         (decode / f"{number:02}-sealed").write_bytes(b"\x01" + file.to_bytes()[1:])
 

@@ -29,9 +29,9 @@ from meshcodec.geometry.extract import (
 )
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
-from meshcodec.geometry.normalize import Placement, snug_placement_of
+from meshcodec.geometry.normalize import Placement
 from meshcodec.geometry.sample import face_areas, query_points, sample_surface
-from meshcodec.geometry.symmetry import mirror_axes
+from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
@@ -274,7 +274,7 @@ class Codec:
         clock = _Clock()
         with clock("load"):
             mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
-            placement = snug_placement_of(mesh.vertices, mirror_axes(mesh.vertices, mesh.faces, seed))
+            placement = coding_placement_of(mesh.vertices, mesh.faces, seed)
         with clock("weights"):
             model = self._model(self._entry)
         with clock("sample"):

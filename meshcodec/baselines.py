@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from meshcodec.config import EXTENT, TRUNCATION
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.inside import TargetField, classify
-from meshcodec.geometry.normalize import snug_placement_of
+from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.metrics import Floats, Ints, MeshLike, Reference, merge_identical
 
 BITS = (6, 7, 8, 9, 10)
@@ -196,13 +196,14 @@ def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
     from meshcodec.geometry.extract import extract
 
     vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    placement = snug_placement_of(vertices)
+    placement = coding_placement_of(np.asarray(vertices), np.asarray(faces))
     field = TargetField(classify(placement.to_unit(vertices), np.asarray(faces)))
 
     def distance(points: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.clip(field(points.numpy()), -TRUNCATION, TRUNCATION))
 
-    found = extract(distance, resolution, lo=-EXTENT, hi=EXTENT, truncation=TRUNCATION)
+    cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
+    found = extract(distance, resolution, **cube, mirrored=placement.mirrored)
     if not len(found.faces):
         raise BadMeshError("nothing of it encloses a grid point", "give a mesh with a surface")
     return trimesh.Trimesh(placement.to_world(found.vertices), found.faces, process=False)

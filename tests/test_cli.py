@@ -110,7 +110,7 @@ def test_encode_verify_prints_the_scores_of_what_was_written(
 ) -> None:
     monkeypatch.setattr("meshcodec.api.DEFAULT_RESOLUTION", 64)
     # The model was made for whole balls; of an eighth of one it knows nothing.
-    monkeypatch.setattr("meshcodec.api.mirror_axes", lambda *mesh: NO_AXES)
+    monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *mesh: NO_AXES)
     result = call("encode", obj, "--effort", 0, "--weights", tiny_weights, "--verify", "--json", "-v")
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)

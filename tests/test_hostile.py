@@ -24,15 +24,15 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from meshcodec import Codec
+from meshcodec.api import DEFAULT_RESOLUTION
 from meshcodec.cli import cli
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, export_mesh, load_mesh
 from meshcodec.metrics import fscore
 
 RESOLUTION = 64
-SHEET_RESOLUTION = (
-    160  # what has no volume is carried as a sheet, which falls between the points of a small grid
-)
+# What has no volume is carried as a sheet, which falls between the points of a smaller grid than the default.
+SHEET_RESOLUTION = DEFAULT_RESOLUTION
 SHEETS = ("one triangle", "a plane", "a wire of slivers", "an open half")
 Make = Callable[[Path], Path]
 
@@ -474,7 +474,7 @@ TABLE: dict[str, tuple[Make, str | float]] = {
     # geometry
     "coordinates of 1e30": (mesh(lambda: scaled(ball(), 1e30, 1e30, 1e30), "obj"), 0.3),
     "coordinates of 1e-30": (mesh(lambda: scaled(ball(), 1e-30, 1e-30, 1e-30), "obj"), 0.3),
-    "one triangle": (mesh(soup(TRIANGLE[None].astype(float)), "ply"), 0.2),
+    "one triangle": (mesh(soup(TRIANGLE[None].astype(float)), "ply"), 0.3),
     "a plane": (mesh(lambda: scaled(trimesh.creation.box(), 1, 1, 0), "stl"), 0.3),
     "a wire of slivers": (mesh(wire, "ply"), 0.3),
     "a needle": (mesh(lambda: scaled(ball(), 1, 0.002, 0.002), "ply"), 0.3),

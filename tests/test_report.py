@@ -151,7 +151,7 @@ def test_vat_files_beside_their_meshes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path
 ) -> None:
     # The model was made for whole balls; of an eighth of one it knows nothing.
-    monkeypatch.setattr("meshcodec.api.mirror_axes", lambda *mesh: NO_AXES)
+    monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *mesh: NO_AXES)
     save(tmp_path / "ball.obj", ball())
     encode = ("encode", tmp_path / "ball.obj", "--size", 64, "--effort", 0, "--weights", tiny_weights)
     assert call(*encode).exit_code == 0

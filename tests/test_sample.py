@@ -7,6 +7,8 @@ import pytest
 import trimesh
 from numpy.typing import NDArray
 
+from meshcodec.config import EXTENT
+from meshcodec.errors import BadMeshError
 from meshcodec.geometry.inside import FaceKind, Surfaces, classify
 from meshcodec.geometry.sample import sample_surface
 
@@ -127,3 +129,24 @@ def test_hidden_faces_are_sampled_where_they_are_carried(side: float, carried: b
     surfaces = classify(vertices, np.concatenate([outer.faces, inner.faces + len(outer.vertices)]))
     points, _ = sampled(surfaces)
     assert (np.linalg.norm(points, axis=1).min() < 0.9) == carried == surfaces.nested
+
+
+def test_of_a_mesh_that_reaches_out_of_the_cube_the_part_inside_is_sampled() -> None:
+    """A beam four times as long as the cube: even over what lies within, and as many as asked for."""
+    plate = trimesh.creation.box((8, 2, 2))
+    surfaces = classify(np.asarray(plate.vertices), np.asarray(plate.faces))
+    for count in (1, 4000):
+        points, normals = sampled(surfaces, count, share=0.0)
+        assert points.shape == normals.shape == (count, 3)
+        assert np.abs(points).max() <= EXTENT
+        assert (np.abs(points[:, 1:]).max(axis=1) > 1 - 1e-6).all()  # the ends lie out of the cube
+    # Uniform along x: the mean square of [-a, a] is a² / 3.
+    assert np.mean(points[:, 0] ** 2) == pytest.approx(EXTENT**2 / 3, rel=0.05)
+
+
+def test_a_mesh_beside_the_cube_is_refused() -> None:
+    far = trimesh.creation.box()
+    far.apply_translation((5, 0, 0))
+    surfaces = classify(np.asarray(far.vertices), np.asarray(far.faces))
+    with pytest.raises(BadMeshError, match="next to nothing of it lies in the cube"):
+        sampled(surfaces, 100)

@@ -83,6 +83,8 @@ def test_a_symmetric_mesh_is_decoded_whole_and_symmetric(tiny_weights: Path, eff
     decoded = codec.decode(data, resolution=48)
     assert decoded.is_watertight
     assert decoded.is_winding_consistent
+    reach = np.array(VatFile.from_bytes(data).half_extents) * (1 + EXTENT)  # a half may reach EXTENT, too
+    assert (np.abs(decoded.vertices - VatFile.from_bytes(data).center) <= reach).all()
     image = decoded.vertices * [1, 1, -1] + [0, 0, 10]
     assert cKDTree(decoded.vertices).query(image)[0].max() < 2e-5
     dense = codec.decode_detailed(data, resolution=48, dense=True).mesh

@@ -108,12 +108,16 @@ def halve(
     """Stretch unit-frame vertices (n, 3) so that a half of them fills the cube along the chosen axes.
 
     The middle plane goes to -side * EXTENT, where the planes and grids end, and the end of the chosen side
-    (1 or -1) stays. Axes along which the vertices do not fill the cube are left alone: a flat mesh has no
-    halves.
+    (1 or -1) stays. Axes along which the vertices do not fill the cube are left alone.
     """
     unit = np.asarray(vertices, dtype=np.float64)
-    axes = axes & (np.abs(unit).max(axis=0) > 0.9)
-    return np.where(axes, unit * (1 + EXTENT) - sides * EXTENT, unit)
+    return np.where(axes & filled_axes(unit), unit * (1 + EXTENT) - sides * EXTENT, unit)
+
+
+def filled_axes(unit: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(3,) the axes along which unit-frame vertices (n, 3) fill the cube; a flat mesh has no halves."""
+    filled: NDArray[np.bool_] = np.abs(unit).max(axis=0) > 0.9
+    return filled
 
 
 def _bounds(vertices: ArrayLike) -> tuple[tuple[float, float, float], NDArray[np.float64]]:

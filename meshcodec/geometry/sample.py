@@ -17,7 +17,10 @@ from meshcodec.geometry.inside import FaceKind, Surfaces
 SHARP_ANGLE = np.deg2rad(15.0)
 NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
 """Standard deviations of query points about the surface, in the unit frame."""
-_LEAST_INSIDE = 0.01
+_MOST_DRAWS = 256
+"""Points drawn at once for each one wanted, at most, in search of those in the cube."""
+
+SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]
 
 
 def sample_surface(
@@ -38,24 +41,25 @@ def sample_surface(
 
     Raises BadMeshError where next to nothing of the mesh lies in the cube.
     """
-    points, normals = _draw(surfaces, count, rng, sharp_share)
-    inside = np.abs(points).max(axis=1) <= EXTENT
-    if inside.all():
-        return points, normals
-    if inside.mean() < _LEAST_INSIDE:
-        raise BadMeshError("next to nothing of it lies in the cube", "give a mesh with a surface")
-    drawn = [(points[inside], normals[inside])]
-    while (missing := count - sum(len(p) for p, _ in drawn)) > 0:
-        points, normals = _draw(surfaces, round(missing / inside.mean()) + 64, rng, sharp_share)
-        within = np.abs(points).max(axis=1) <= EXTENT
-        drawn.append((points[within][:missing], normals[within][:missing]))
-    return np.concatenate([p for p, _ in drawn]), np.concatenate([n for _, n in drawn])
+    sharp = _sharp_edges(surfaces)
+    points, normals = np.empty((2, 0, 3), dtype=np.float32)
+    wanted = count
+    while len(points) < count:
+        if wanted > count * _MOST_DRAWS + 1000:
+            raise BadMeshError("next to nothing of it lies in the cube", "give a mesh with a surface")
+        more_points, more_normals = _draw(surfaces, sharp, wanted, rng, sharp_share)
+        inside = np.abs(more_points).max(axis=1) <= EXTENT
+        points = np.concatenate([points, more_points[inside]])
+        normals = np.concatenate([normals, more_normals[inside]])
+        wanted *= 2
+    return points[:count], normals[:count]
 
 
 def _draw(
-    surfaces: Surfaces, count: int, rng: np.random.Generator, sharp_share: float
+    surfaces: Surfaces, sharp: SharpEdges, count: int, rng: np.random.Generator, sharp_share: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    edges, edge_normals, lengths = _sharp_edges(surfaces)
+    """(count, 3) points and normals wherever they lie, in random order."""
+    edges, edge_normals, lengths = sharp
     on_edges = round(count * sharp_share) if len(edges) else 0
     area_points, area_normals = _even(surfaces, count - on_edges, rng)
     if on_edges:
@@ -74,6 +78,17 @@ def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> ND
     a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
     areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
     return areas
+
+
+def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(n, 3) points, one in each of the triangles (n, 3, 3), even over its area."""
+    count = len(triangles)
+    u, v = rng.random(count), rng.random(count)
+    flip = u + v > 1.0
+    u[flip], v[flip] = 1.0 - u[flip], 1.0 - v[flip]
+    a, b, c = triangles.astype(np.float64).transpose(1, 0, 2)
+    points: NDArray[np.float64] = a + u[:, None] * (b - a) + v[:, None] * (c - a)
+    return points
 
 
 def query_points(
@@ -108,17 +123,12 @@ def _even(
     carried = np.flatnonzero(surfaces.carried)
     # A tiny floor lets meshes whose faces have no area at all be sampled too.
     pick = carried[_weighted(surfaces.areas[carried] + 1e-30, count, rng)]
-    u, v = rng.random(count), rng.random(count)
-    flip = u + v > 1.0
-    u[flip], v[flip] = 1.0 - u[flip], 1.0 - v[flip]
-    a, b, c = (surfaces.vertices[surfaces.faces[pick, k]].astype(np.float64) for k in range(3))
-    points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-    return points, surfaces.normals[pick]
+    return points_in(surfaces.vertices[surfaces.faces[pick]], rng), surfaces.normals[pick]
 
 
 def _sharp_edges(
     surfaces: Surfaces,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
+) -> SharpEdges:
     """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends.
 
     Returns

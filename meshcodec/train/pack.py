@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from meshcodec.config import TrainConfig
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
-from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus, to_unit
+from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus
 
 MAX_BYTES = 30 * 2**20
 BITS = 13
@@ -82,8 +82,8 @@ class PackedCorpus:
         v0, v1 = self.vertex_starts[row : row + 2]
         f0, f1 = self.face_starts[row : row + 2]
         half = np.float32((2**self.bits - 1) / 2)
-        # Placed anew, because rounding and simplification move the bounding box a little.
-        return to_unit(self.vertices[v0:v1].astype(np.float32) / half - 1, self.faces[f0:f1])
+        # Not placed anew: a flat mesh, already stretched as far as it may be, would be stretched once more.
+        return self.vertices[v0:v1].astype(np.float32) / half - 1, self.faces[f0:f1]
 
     def items(self) -> list[CorpusItem]:
         """All meshes, as every other corpus gives them."""
