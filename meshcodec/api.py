@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
     Field,
+    Resolution,
     extract,
     extract_dense,
     lower_bounds,
@@ -43,6 +45,10 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 _CHECK_SAMPLES = 30_000
 _CHECK_RESOLUTION = 128
+_JUDGED = TAUS[:2]
+"""Distances of the F-scores by which candidates are compared."""
+_CLEAR = 0.02
+"""An F-score that is higher by this much in the coarse measurement is higher in the exact one too."""
 _LEVEL_STEPS = (4, 2)
 _MAX_LEVEL = 20
 """Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
@@ -159,7 +165,8 @@ class Decoded:
     Attributes
     ----------
     mesh : closed, in the original frame
-    evaluated, total : points at which the field was evaluated, and points of the whole grid
+    evaluated, total : points at which the field was evaluated, and points of a whole cubic grid around the
+        mesh, of which those outside its box, or beyond a mirror, need no evaluation
     seconds : of each stage
     """
 
@@ -308,6 +315,7 @@ class Codec:
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
                 field = self._field(model, chosen)
                 best = self._measure(field, chosen, level, reference, subject.placement)
+                exact = _Exact(self, model, subject)
             last, digits = best, subject.digits
             for number, steps in enumerate(rounds):
                 with clock("targets"):
@@ -327,13 +335,12 @@ class Codec:
                     )
                 with clock("measure"):
                     found = self._tokens(model, digits, tokens)
-                    field = _Remembered(
-                        self._field(model, found), _CHECK_RESOLUTION, subject.placement.mirrored, self.device
-                    )
+                    field = _Remembered(self._field(model, found), subject.placement, self.device)
                     last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
                         last = self._leveled(field, last, reference, subject.placement)
-                if last.quality > best.quality:
+                    improved = exact.improves(last, best)
+                if improved:
                     best, chosen, level, refined = last, last.tokens, last.level, True
                 if stop is not None and stop():
                     interrupted = True
@@ -405,7 +412,8 @@ class Codec:
         Parameters
         ----------
         data : a whole ``.vat`` file
-        resolution : cells a side of the grid, 16 to 512
+        resolution : cells of the grid along the longest side of the mesh's box, 16 to 512; there are as many
+            to the length along the others, but at least 16
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
 
@@ -430,24 +438,24 @@ class Codec:
             if not 1 <= tokens <= count:
                 raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {count} tokens")
             count = tokens
+        placement = Placement(
+            file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
+        )
         clock = _Clock()
         with clock("weights"):
             model = self._model(entry)
         with clock("planes"):
             field = self._field(model, file.tokens[:count])
         with clock("extract"):
-            extraction = self._surface(field, file.level, resolution, file.mirrored, dense)
+            extraction = self._surface(field, file.level, placement.cells(resolution), file.mirrored, dense)
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
-        placement = Placement(
-            file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
-        )
         vertices = placement.to_world(extraction.vertices)
         if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
             raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
         mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)
-        return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
+        return Decoded(mesh, extraction.evaluated, (resolution + 1) ** 3, clock.seconds)
 
     def tokens(self, data: bytes) -> NDArray[np.uint8]:
         """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine. Raises CorruptFileError."""
@@ -532,12 +540,11 @@ class Codec:
     def _measure(
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
     ) -> _Candidate:
-        """Measure the sum of the F-scores at 0.02 and 0.01 of what tokens decode to; `field` is theirs."""
-        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
+        """Measure what tokens decode to, coarsely; `field` is theirs."""
+        extraction = self._surface(field, level, placement.cells(_CHECK_RESOLUTION), placement.mirrored)
         decoded = placement.to_world(extraction.vertices), extraction.faces
-        quality = sum(reference.fscore(decoded, (0.02, 0.01)))
         in_cube = (extraction.vertices > -EXTENT).all(axis=1)  # the images in mirrors are not
-        return _Candidate(tokens, level, quality, extraction.vertices[in_cube])
+        return _Candidate(tokens, level, reference.fscore(decoded, _JUDGED), extraction.vertices[in_cube])
 
     def _leveled(
         self, field: Field, candidate: _Candidate, reference: Reference, placement: Placement
@@ -567,7 +574,7 @@ class Codec:
         return distance
 
     def _surface(
-        self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
+        self, field: Field, level: int, cells: Resolution, mirrored: Axes, dense: bool = False
     ) -> Extraction:
         """The surface of a field at a level, without specks."""
 
@@ -577,26 +584,27 @@ class Codec:
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
         cube["mirrored"] = mirrored
         if dense:
-            found = extract_dense(distance, resolution, **cube)
+            found = extract_dense(distance, cells, **cube)
         else:
-            found = extract(distance, resolution, **cube, slack=_SLACK)
+            found = extract(distance, cells, **cube, slack=_SLACK)
         return without_specks(found, _SPECK)
 
 
 class _Remembered:
     """A field that is asked again and again at the points of one grid, and evaluated once at each."""
 
-    def __init__(self, field: Field, resolution: int, mirrored: Axes, device: torch.device) -> None:
-        self._field, self._resolution = field, resolution
-        low = lower_bounds(resolution, -EXTENT, EXTENT, mirrored)
+    def __init__(self, field: Field, placement: Placement, device: torch.device) -> None:
+        cells = placement.cells(_CHECK_RESOLUTION)
+        low = lower_bounds(cells, -EXTENT, EXTENT, placement.mirrored)
+        self._field, self._sides = field, [n + 1 for n in cells]
         self._low = torch.tensor(low, dtype=torch.float32, device=device)
-        self._values = torch.full(((resolution + 1) ** 3,), torch.nan, device=device)
+        self._scale = torch.tensor(cells, dtype=torch.float32, device=device) / (EXTENT - self._low)
+        self._values = torch.full((math.prod(self._sides),), torch.nan, device=device)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """(n, 3) grid points -> (n,) distances."""
-        index = ((points - self._low) * (self._resolution / (EXTENT - self._low))).round().long()
-        side = self._resolution + 1
-        key = (index[:, 0] * side + index[:, 1]) * side + index[:, 2]
+        index = ((points - self._low) * self._scale).round().long()
+        key = (index[:, 0] * self._sides[1] + index[:, 1]) * self._sides[2] + index[:, 2]
         new = self._values[key].isnan()
         if bool(new.any()):
             self._values[key[new]] = self._field(points[new])
@@ -605,12 +613,49 @@ class _Remembered:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Tokens and a level, what they score, and (V, 3) points of their surface in the unit frame."""
+    """Tokens and a level, F-scores of theirs at `_JUDGED`, and (V, 3) points of their surface in the cube."""
 
     tokens: bytes
     level: int
-    quality: float
+    fscores: tuple[float, ...]
     surface: NDArray[np.float64]
+
+    @property
+    def quality(self) -> float:
+        """The sum of the F-scores."""
+        return sum(self.fscores)
+
+
+class _Exact:
+    """Tells whether a candidate is better, as a user would measure it where the coarse scores are close."""
+
+    def __init__(self, codec: Codec, model: VariationalTokenizer, subject: Subject) -> None:
+        self._codec, self._model, self._subject = codec, model, subject
+        self._known: dict[tuple[bytes, int], tuple[float, ...]] = {}
+
+    def improves(self, new: _Candidate, old: _Candidate) -> bool:
+        """Whether `new` has a higher sum of F-scores than `old` and none that is lower."""
+        if new.quality <= old.quality:
+            return False
+        if min(n - o for n, o in zip(new.fscores, old.fscores, strict=True)) >= _CLEAR:
+            return True
+        after, before = self._fscores(new), self._fscores(old)
+        return sum(after) > sum(before) and all(a >= b for a, b in zip(after, before, strict=True))
+
+    def _fscores(self, candidate: _Candidate) -> tuple[float, ...]:
+        key = candidate.tokens, candidate.level
+        if key not in self._known:
+            placement = self._subject.placement
+            field = self._codec._field(self._model, candidate.tokens)
+            cells = placement.cells(DEFAULT_RESOLUTION)
+            found = self._codec._surface(field, candidate.level, cells, placement.mirrored)
+            decoded = placement.to_world(found.vertices), found.faces
+            self._known[key] = self._reference.fscore(decoded, _JUDGED)
+        return self._known[key]
+
+    @functools.cached_property
+    def _reference(self) -> Reference:
+        return Reference(self._subject.mesh)
 
 
 def _after(progress: Progress | None, done: int, total: int) -> Progress | None:

@@ -128,7 +128,7 @@ def _resolution(default: int | None) -> Callable[[F], F]:
         type=click.IntRange(16, 512),
         default=default,
         show_default=default is not None,
-        help="Cells a side of the decoded grid.",
+        help="Cells of the decoded grid along the longest side of the mesh.",
     )
 
 
@@ -409,7 +409,8 @@ def decode(
         )
     if verbose and not quiet:
         share = 100 * decoded.evaluated / decoded.total
-        _say(f"field evaluated at {decoded.evaluated} of {decoded.total} points ({share:.1f} %)")
+        grid = f"{decoded.total} points of a {resolution}^3 grid"
+        _say(f"field evaluated at {decoded.evaluated} of the {grid} ({share:.1f} %)")
         _say(_stages(decoded.seconds))
     if as_json:
         _print_json(

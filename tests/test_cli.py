@@ -312,7 +312,10 @@ def test_decode_says_how_much_of_the_grid_it_looked_at(vat: Path, tiny_weights: 
     assert record["total"] == 65**3
     assert record["evaluated"] < record["total"]
     share = 100 * record["evaluated"] / 65**3
-    assert f"field evaluated at {record['evaluated']} of 274625 points ({share:.1f} %)" in talk(result)
+    assert (
+        f"field evaluated at {record['evaluated']} of the 274625 points of a 64^3 grid ({share:.1f} %)"
+        in talk(result)
+    )
     dense = call("decode", vat, *options, "--dense", "--json", "-o", vat.with_suffix(".off"), "-q")
     assert dense.stderr == ""
     assert json.loads(dense.stdout)["evaluated"] == 65**3

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.api import Codec, _Candidate, token_budget
+from meshcodec.api import Codec, _Candidate, _Exact, token_budget
 from meshcodec.config import EXTENT, SIZES, ModelConfig
 from meshcodec.container import LEVEL_UNIT, VatFile
 from meshcodec.errors import UsageError
-from meshcodec.metrics import Reference
+from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, refine, scales_begun, token_masks
 from meshcodec.weights import Registry, load_model
@@ -81,13 +81,58 @@ def test_the_level_is_found_by_climbing(
     codec = Codec("cpu", tiny_weights)
 
     def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, -abs(level - peak), np.zeros((0, 3)))
+        return _Candidate(tokens, level, (-abs(level - peak),), np.zeros((0, 3)))
 
     monkeypatch.setattr(codec, "_measure", measured)
     subject = codec.prepare(ball())
-    start = _Candidate(b"", 0, -abs(peak), np.zeros((0, 3)))
+    start = _Candidate(b"", 0, (-abs(peak),), np.zeros((0, 3)))
     reference = Reference(subject.mesh, samples=100)
     assert codec._leveled(torch.zeros_like, start, reference, subject.placement).level == found
+
+
+@pytest.mark.parametrize(
+    ("coarse", "exact", "better"),
+    [
+        ((0.5, 0.4), None, True),  # clearly higher in both: not measured again
+        ((0.49, 0.2), None, False),  # lower in the sum: neither
+        ((0.41, 0.35), (0.7, 0.61), True),
+        ((0.41, 0.35), (0.72, 0.59), False),  # higher in the sum, lower in one
+        ((0.41, 0.35), (0.7, 0.6), False),  # no change
+    ],
+)
+def test_a_candidate_is_better_when_no_fscore_is_lower(
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    coarse: tuple[float, float],
+    exact: tuple[float, float] | None,
+    better: bool,
+) -> None:
+    codec = Codec("cpu", tiny_weights)
+    subject = codec.prepare(ball())
+    tokens = b"\0" * 8, b"\1" * 8
+    old, new = (
+        _Candidate(t, 0, f, np.zeros((0, 3))) for t, f in zip(tokens, ((0.4, 0.3), coarse), strict=True)
+    )
+    asked: list[bytes] = []
+
+    def measured(self: object, candidate: _Candidate) -> tuple[float, ...]:
+        assert exact is not None
+        asked.append(candidate.tokens)
+        return exact if candidate is new else (0.7, 0.6)
+
+    monkeypatch.setattr(_Exact, "_fscores", measured)
+    assert _Exact(codec, codec._model(codec._entry), subject).improves(new, old) is better
+    assert len(asked) == (2 if exact else 0)
+
+
+def test_the_exact_fscores_are_those_of_the_decoded_file(tiny_weights: Path) -> None:
+    codec = Codec("cpu", tiny_weights)
+    subject = codec.prepare(ball())
+    data = codec.encode_subject(subject, 256, 0)
+    tokens = VatFile.from_bytes(data.data).tokens
+    exact = _Exact(codec, codec._model(codec._entry), subject)
+    candidate = _Candidate(tokens, 0, (0.0, 0.0), np.zeros((0, 3)))
+    assert exact._fscores(candidate) == fscore(subject.mesh, codec.decode(data.data), TAUS[:2])
 
 
 def test_the_file_has_the_level_that_was_measured(
@@ -96,7 +141,7 @@ def test_the_file_has_the_level_that_was_measured(
     codec = Codec("cpu", tiny_weights)
 
     def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, 1 - abs(level + 4) + 10 * bool(calls), np.zeros((0, 3)))
+        return _Candidate(tokens, level, (1 - abs(level + 4) + 10 * bool(calls),), np.zeros((0, 3)))
 
     calls: list[int] = []
 
