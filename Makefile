@@ -4,16 +4,18 @@
 #   make test            the test suite
 #   make lint            ruff and mypy --strict
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
+#   make fuzz            both fuzz targets, SECONDS each (300)
 #   make clean           remove the environment and whatever the targets above wrote
 #
 # PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment.
 
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 300
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv test lint demo bench clean
+.PHONY: help venv test lint demo bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +44,16 @@ bench: venv
 	@mkdir -p out/bench
 	$(BIN)/meshcodec bench "$(DIR)" --baselines draco,hull -o out/bench
 
+# What the fuzzer finds stays in out/fuzz/found.
+fuzz: venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet "atheris>=3"
+	$(BIN)/python fuzz/seeds.py out/fuzz
+	@mkdir -p out/fuzz/found
+	for target in load decode; do \
+		$(BIN)/python fuzz/fuzz_$$target.py out/fuzz/$$target -max_total_time=$(SECONDS) \
+			-artifact_prefix=out/fuzz/found/ -print_final_stats=1 || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-out out/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info demo-out out/bench out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find meshcodec tests -name __pycache__ -type d -prune -exec rm -rf {} +

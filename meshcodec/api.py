@@ -5,20 +5,22 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
 import trimesh
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
 from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, round_box, token_capacity
-from meshcodec.device import choose_device
+from meshcodec.device import choose_device, in_parts
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
@@ -39,6 +41,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
 from meshcodec.weights import Registry, WeightsEntry, load_model
 
+T = TypeVar("T")
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
 
 DEFAULT_EFFORT = 4
@@ -282,15 +285,11 @@ class Codec:
         with clock("load"):
             mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
             placement = coding_placement_of(mesh.vertices, mesh.faces, seed)
-        with clock("weights"):
-            model = self._model(self._entry)
         with clock("sample"):
             surfaces = classify(placement.to_unit(mesh.vertices), mesh.faces)
             rng = np.random.default_rng([seed, 0])
             points, normals = sample_surface(surfaces, self.config.input_points, rng)
-        with clock("encoder"), torch.no_grad():
-            mu, _ = model.encoder(*(torch.from_numpy(a)[None].to(self.device) for a in (points, normals)))
-            digits = model.quantizer.project(mu)
+        digits = self._or_on_cpu(lambda: self._first_digits(points, normals, clock))
         return Subject(mesh, placement, surfaces, digits, seed, clock.seconds)
 
     def encode_subject(
@@ -303,10 +302,16 @@ class Codec:
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
         self._check(size, effort)
+        return self._or_on_cpu(lambda: self._encode_subject(subject, size, effort, progress, stop))
+
+    def _encode_subject(
+        self, subject: Subject, size: int, effort: int, progress: Progress | None, stop: Stop | None
+    ) -> Encoded:
         tokens = token_budget(size, self.config, level=effort > 0)
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
-        chosen, level = self._tokens(model, subject.digits, tokens), 0
+        first = [d.to(self.device) for d in subject.digits]
+        chosen, level = self._tokens(model, first, tokens), 0
         refined = interrupted = False
         rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
         if rounds:
@@ -316,16 +321,17 @@ class Codec:
                 field = self._field(model, chosen)
                 best = self._measure(field, chosen, level, reference, subject.placement)
                 exact = _Exact(self, model, subject)
-            last, digits = best, subject.digits
+            last, digits = best, first
             for number, steps in enumerate(rounds):
                 with clock("targets"):
-                    queries, distances = self._targets(subject, last.surface, pool, rng)
+                    queries, distances, units = self._targets(subject, last.surface, pool, rng)
                 with clock("refine"):
                     digits = refine(
                         model,
                         digits,
                         queries,
                         distances,
+                        units,
                         tokens,
                         self._lower_rungs(tokens),
                         steps,
@@ -442,12 +448,17 @@ class Codec:
             file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
         )
         clock = _Clock()
-        with clock("weights"):
-            model = self._model(entry)
-        with clock("planes"):
-            field = self._field(model, file.tokens[:count])
-        with clock("extract"):
-            extraction = self._surface(field, file.level, placement.cells(resolution), file.mirrored, dense)
+
+        def surface() -> Extraction:
+            with clock("weights"):
+                model = self._model(entry)
+            with clock("planes"):
+                field = self._field(model, file.tokens[:count])
+            with clock("extract"):
+                cells = placement.cells(resolution)
+                return self._surface(field, file.level, cells, file.mirrored, dense)
+
+        extraction = self._or_on_cpu(surface)
         if len(extraction.faces) == 0:
             remedy = "encode the mesh again at a larger --size"
             raise CorruptFileError("its tokens decode to no surface", remedy)
@@ -504,28 +515,56 @@ class Codec:
             self._models[entry.model_id] = load_model(entry).to(self.device)
         return self._models[entry.model_id]
 
+    def _or_on_cpu(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done again on the CPU, from then on, where the GPU's memory is too small."""
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        self._models.clear()
+        torch.cuda.empty_cache()
+        self.device, self.device_reason = torch.device("cpu"), "the GPU ran out of memory"
+        warnings.warn("the GPU ran out of memory: going on with the CPU", RuntimeWarning, stacklevel=2)
+        return work()
+
+    @torch.no_grad()
+    def _first_digits(
+        self, points: NDArray[np.float32], normals: NDArray[np.float32], clock: _Clock
+    ) -> list[torch.Tensor]:
+        """The encoder's own digits of each scale, unbounded, (1, 3, n, n, D)."""
+        with clock("weights"):
+            model = self._model(self._entry)
+        with clock("encoder"):
+            mu, _ = model.encoder(*(torch.from_numpy(a)[None].to(self.device) for a in (points, normals)))
+            return model.quantizer.project(mu)
+
     def _targets(
         self,
         subject: Subject,
         decoded: NDArray[np.float64],
         count: int,
         rng: np.random.Generator,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A pool of (1, count, 3) queries and their (1, count) distances.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """A pool of (1, count, 3) queries, their (1, count) distances and the units of these.
 
         A third near the surface, a quarter around it, a fifth near the surface that was decoded last, the
-        rest anywhere: what is there and should not be shows up in the last two only.
+        rest anywhere: what is there and should not be shows up in the last two only. The unit of a distance
+        is its length in the mesh, in half-extents: 1 along the longest side, less across a narrow one.
         """
         near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
         # By the area that a face has in the mesh, not in the stretched cube: that is what an F-score counts.
         surfaces = subject.surfaces
         sides = subject.placement.unit_lengths / subject.placement.scale
         counted = replace(surfaces, areas=face_areas(surfaces.vertices * sides, surfaces.faces))
-        points, _ = sample_surface(counted, max(near, 1), rng, sharp_share=0.3)
+        points, normals = sample_surface(counted, max(near, 1), rng, sharp_share=0.3)
         queries = query_points(points, near, around, count - near - around - wrong, rng)
         if wrong:
             queries = np.concatenate([queries, query_points(decoded, wrong, 0, 0, rng)])
-        return queries[None], TargetField(surfaces)(queries)[None]
+        # A plane in the cube with the unit normal n, moved by d, moves by d / |n / sides| in the mesh.
+        _, nearest = cKDTree(points).query(queries)
+        units = (1 / np.linalg.norm(normals[nearest] / sides, axis=1)).astype(np.float32)
+        return queries[None], TargetField(surfaces)(queries)[None], units[None]
 
     def _lower_rungs(self, tokens: int) -> list[int]:
         """Ladder sizes below this one, as numbers of scales."""
@@ -568,8 +607,7 @@ class Codec:
 
         def distance(points: torch.Tensor) -> torch.Tensor:
             # Near the surface logits are distances in units of the truncation; the tail is linear again here.
-            logits: torch.Tensor = model.field(planes, points[None])[0]
-            return TRUNCATION * logits
+            return TRUNCATION * in_parts(lambda part: model.field(planes, part[None])[0], points)
 
         return distance
 

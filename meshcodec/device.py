@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 
 from meshcodec.errors import UsageError
 
 CHOICES = ("auto", "cpu", "cuda")
+
+FEWEST_POINTS = 1024
+"""Rows below which `in_parts` gives up."""
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
@@ -32,6 +36,26 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
         remedy = "use --device cpu or auto, or install a CUDA build of torch"
         raise UsageError(f"--device cuda: {why}", remedy)
     return torch.device("cpu"), why
+
+
+def in_parts(function: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor) -> torch.Tensor:
+    """``function(points)``, in halves, quarters and so on where the memory of the device is too small.
+
+    `function` must treat the rows of (n, ...) `points` one by one and return (n, ...).
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        The memory does not even do for `FEWEST_POINTS` rows.
+    """
+    try:
+        return function(points)
+    except torch.OutOfMemoryError:
+        if len(points) <= FEWEST_POINTS:
+            raise
+    # Not in the handler: while it runs, the traceback holds on to what could not be completed.
+    middle = len(points) // 2
+    return torch.cat([in_parts(function, points[:middle]), in_parts(function, points[middle:])])
 
 
 def available_cores() -> int:

@@ -90,6 +90,7 @@ def refine(
     digits: list[Tensor],
     queries: NDArray[np.float32],
     distances: NDArray[np.float32],
+    units: NDArray[np.float32],
     tokens: int,
     lower_rungs: list[int],
     steps: int,
@@ -104,7 +105,8 @@ def refine(
     ----------
     model : frozen
     digits : unbounded digits of each scale, (B, 3, n, n, D), as `MultiScaleQuantizer.project` gives them
-    queries, distances : (B, Q, 3) and (B, Q), pools to draw from
+    queries, distances, units : (B, Q, 3), (B, Q) and (B, Q), pools to draw from; an error in a distance
+        counts in proportion to its unit
     tokens : length of the prefix that will be written
     lower_rungs : shorter prefixes, as numbers of scales, that should decode well too
     steps : gradient steps; 0 returns the digits as they are
@@ -121,7 +123,7 @@ def refine(
     unbounded = [d.detach().clone().requires_grad_() for d in digits[: len(masks)]]
     optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
     rng = np.random.default_rng(seed)
-    pool = torch.from_numpy(queries).to(device), torch.from_numpy(distances).to(device)
+    pool = [torch.from_numpy(a).to(device) for a in (queries, distances, units)]
     for step in range(steps):
         if stop is not None and stop():
             break
@@ -131,7 +133,7 @@ def refine(
         scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
         chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
         levels = [model.quantizer.quantize(u) * m for u, m in zip(unbounded[:scales], masks, strict=False)]
-        loss = _loss(model, levels, pool[0][:, chosen], pool[1][:, chosen])
+        loss = _loss(model, levels, *(a[:, chosen] for a in pool))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -140,12 +142,15 @@ def refine(
     return [u.detach() for u in unbounded]
 
 
-def _loss(model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, distances: Tensor) -> Tensor:
+def _loss(
+    model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, distances: Tensor, units: Tensor
+) -> Tensor:
     latent = model.quantizer.dequantize(levels)
     with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
         logits = model.field(model.decode_latent(latent), queries)
     bound = REFINE_TRUNCATION
-    error = to_distance(logits).clamp(-bound, bound) - distances.clamp(-bound, bound)
+    found, wanted = units * to_distance(logits), units * distances.clamp(-TRUNCATION, TRUNCATION)
+    error = found.clamp(-bound, bound) - wanted.clamp(-bound, bound)
     # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive.
-    far = to_distance(logits) - distances.clamp(-TRUNCATION, TRUNCATION)
+    far = found - wanted
     return (error.abs().mean() + 0.2 * far.abs().mean()) / bound

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from meshcodec.api import Codec, _Candidate, _Exact, token_budget
 from meshcodec.config import EXTENT, SIZES, ModelConfig
-from meshcodec.container import LEVEL_UNIT, VatFile
+from meshcodec.container import LEVEL_UNIT, NO_AXES, VatFile
 from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
@@ -27,7 +27,7 @@ from meshcodec.refine import EFFORTS, refine, scales_begun, token_masks
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
-Pool = tuple[NDArray[np.float32], NDArray[np.float32]]
+Pool = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def model(tiny_weights: Path) -> VariationalTokenizer:
 
 
 def pool(radius: float, count: int = 3000) -> Pool:
-    """(1, count, 3) points about a sphere and their (1, count) distances to it."""
+    """(1, count, 3) points about a sphere and their (1, count) distances to it, with equal units."""
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(1, count, 3))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     points = np.clip(directions * (radius + rng.normal(scale=0.05, size=(1, count, 1))), -EXTENT, EXTENT)
     distances = np.linalg.norm(points, axis=-1) - radius
-    return points.astype(np.float32), distances.astype(np.float32)
+    return points.astype(np.float32), distances.astype(np.float32), np.ones((1, count), dtype=np.float32)
 
 
 def first_guess(batch: int = 1, seed: int = 0) -> list[Tensor]:
@@ -258,6 +258,31 @@ def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None
     assert any(not torch.equal(a, b) for a, b in zip(refined, kept, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(digits, kept, strict=True))  # the caller's are not touched
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_has_no_unit_does_not_count(model: VariationalTokenizer) -> None:
+    queries, distances, units = pool(0.9)
+    units[:, ::2] = 0
+    wrong = np.where(units > 0, distances, 1.0).astype(np.float32)
+    right, same = (refine(model, first_guess(), queries, d, units, 30, [], 3) for d in (distances, wrong))
+    assert all(torch.equal(a, b) for a, b in zip(right, same, strict=True))
+    other = refine(model, first_guess(), queries, wrong, np.ones_like(units), 30, [], 3)
+    assert not all(torch.equal(a, b) for a, b in zip(right, other, strict=True))
+
+
+def test_the_unit_of_a_distance_is_its_length_in_the_mesh(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *_: NO_AXES)
+    codec, sides = Codec("cpu", tiny_weights), np.array((4.0, 2.0, 1.0))
+    subject = codec.prepare(trimesh.creation.box(2 * sides))
+    queries, _, units = codec._targets(subject, np.zeros((0, 3)), 8000, np.random.default_rng(0))
+    off = np.abs(queries[0])
+    for axis, unit in enumerate((1.0, 0.5, 0.25)):
+        others = np.delete(off, axis, axis=1).max(axis=1)
+        beside = (np.abs(off[:, axis] - 1) < 0.04) & (others < 0.8)  # a face of the cube, but not its edges
+        assert beside.sum() > 50
+        assert np.isclose(units[0, beside], unit).mean() > 0.95
 
 
 def test_the_seed_decides(model: VariationalTokenizer) -> None:
