@@ -419,7 +419,7 @@ class Codec:
         ----------
         data : a whole ``.vat`` file
         resolution : cells of the grid along the longest side of the mesh's box, 16 to 512; there are as many
-            to the length along the others, but at least 16
+            to the length along the others, but at least half as many in all
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
 

@@ -121,12 +121,12 @@ def test_one_nan_among_good_vertices_is_refused() -> None:
     ("half_extents", "mirrored", "cells"),
     [
         ((1.0, 1.0, 1.0), NO_AXES, (256, 256, 256)),
-        ((2.0, 4.0, 1.0), NO_AXES, (128, 256, 64)),
-        ((4.0, 2.0, 0.1), NO_AXES, (256, 128, 16)),
-        ((4.0, 4.0, 1.0), (True, False, True), (125, 256, 32)),
+        ((2.0, 4.0, 1.0), NO_AXES, (128, 256, 128)),
+        ((4.0, 3.0, 0.1), NO_AXES, (256, 192, 128)),
+        ((4.0, 4.0, 1.0), (True, False, True), (128, 256, 128)),
     ],
 )
-def test_grid_cells_are_cubes_in_the_frame_of_the_mesh(
+def test_a_grid_has_as_many_cells_to_the_length_on_every_axis(
     half_extents: tuple[float, float, float], mirrored: Axes, cells: tuple[int, int, int]
 ) -> None:
     assert Placement((1.0, 2.0, 3.0), half_extents, mirrored).cells(256) == cells

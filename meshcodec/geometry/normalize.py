@@ -54,13 +54,13 @@ class Placement:
         return max(self.half_extents)
 
     def cells(self, resolution: int) -> tuple[int, int, int]:
-        """Cells of a grid in the cube along each axis: cubes in the mesh's frame, but at least 16 a side.
+        """Cells of a grid in the cube along each axis: as many to the length, but nowhere less than a half.
 
         `resolution` of them go to the longest side of the whole box, of which a mirrored axis has one half.
+        Across a narrow side there is detail, too: the decoder's planes have as many texels there as along it.
         """
-        x, y, z = np.maximum(
-            np.ceil(resolution * self.unit_lengths / self.scale - 1e-9), FEWEST_CELLS
-        ).tolist()
+        least = max(resolution // 2, FEWEST_CELLS)
+        x, y, z = np.maximum(np.ceil(resolution * self.unit_lengths / self.scale - 1e-9), least).tolist()
         return int(x), int(y), int(z)
 
     def to_unit(self, points: ArrayLike) -> NDArray[np.float64]:
