@@ -1,8 +1,9 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
 ``python tests/test_golden.py`` writes golden files of the default weights from ``examples/``, beside those of
-older ones, and with MESHCODEC_GOLDEN=bad in the environment the refused files of ``golden/bad`` and what they
-are refused with; neither ever runs by itself.
+older ones. With MESHCODEC_GOLDEN=geometry in the environment it only records anew what the files give;
+with MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what they are refused with. None
+of this ever runs by itself.
 """
 
 from __future__ import annotations
@@ -247,13 +248,19 @@ def regenerate_bad() -> None:
 
 
 def regenerate() -> None:
-    """Encode the examples at every size and record what comes back; of older weights, what they give now."""
+    """Encode the examples at every size and record what all golden files give."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
     codec = Codec("cpu")
     for source in SOURCES:
         for size, count in SIZES.items():
             path = GOLDEN / f"{source}-{codec.model_id}-{size}.vat"
             path.write_bytes(codec.encode(ROOT / "examples" / f"{source}.obj", count, EFFORT))
+    record_geometry()
+
+
+def record_geometry() -> None:
+    """Record what all golden files give now: for a change of the decoded grid, not of the files."""
+    codec = Codec("cpu")
     record: Record = {}
     for path in sorted(GOLDEN.glob("*.vat")):
         data = path.read_bytes()
@@ -269,4 +276,6 @@ def regenerate() -> None:
 
 
 if __name__ == "__main__":
-    regenerate_bad() if os.environ.get("MESHCODEC_GOLDEN") == "bad" else regenerate()
+    {"bad": regenerate_bad, "geometry": record_geometry}.get(
+        os.environ.get("MESHCODEC_GOLDEN", ""), regenerate
+    )()
