@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
     Field,
-    Resolution,
     extract,
     extract_dense,
     lower_bounds,
@@ -168,8 +166,7 @@ class Decoded:
     Attributes
     ----------
     mesh : closed, in the original frame
-    evaluated, total : points at which the field was evaluated, and points of a whole cubic grid around the
-        mesh, of which those outside its box, or beyond a mirror, need no evaluation
+    evaluated, total : points at which the field was evaluated, and points of the whole grid
     seconds : of each stage
     """
 
@@ -418,8 +415,7 @@ class Codec:
         Parameters
         ----------
         data : a whole ``.vat`` file
-        resolution : cells of the grid along the longest side of the mesh's box, 16 to 512; there are as many
-            to the length along the others, but at least half as many in all
+        resolution : cells a side of the grid, 16 to 512; the grid fills the mesh's box or, across a mirror, its half
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
 
@@ -455,8 +451,7 @@ class Codec:
             with clock("planes"):
                 field = self._field(model, file.tokens[:count])
             with clock("extract"):
-                cells = placement.cells(resolution)
-                return self._surface(field, file.level, cells, file.mirrored, dense)
+                return self._surface(field, file.level, resolution, file.mirrored, dense)
 
         extraction = self._or_on_cpu(surface)
         if len(extraction.faces) == 0:
@@ -466,7 +461,7 @@ class Codec:
         if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
             raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
         mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)
-        return Decoded(mesh, extraction.evaluated, (resolution + 1) ** 3, clock.seconds)
+        return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
 
     def tokens(self, data: bytes) -> NDArray[np.uint8]:
         """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine. Raises CorruptFileError."""
@@ -580,7 +575,7 @@ class Codec:
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
     ) -> _Candidate:
         """Measure what tokens decode to, coarsely; `field` is theirs."""
-        extraction = self._surface(field, level, placement.cells(_CHECK_RESOLUTION), placement.mirrored)
+        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
         decoded = placement.to_world(extraction.vertices), extraction.faces
         in_cube = (extraction.vertices > -EXTENT).all(axis=1)  # the images in mirrors are not
         return _Candidate(tokens, level, reference.fscore(decoded, _JUDGED), extraction.vertices[in_cube])
@@ -612,7 +607,7 @@ class Codec:
         return distance
 
     def _surface(
-        self, field: Field, level: int, cells: Resolution, mirrored: Axes, dense: bool = False
+        self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
     ) -> Extraction:
         """The surface of a field at a level, without specks."""
 
@@ -622,9 +617,9 @@ class Codec:
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
         cube["mirrored"] = mirrored
         if dense:
-            found = extract_dense(distance, cells, **cube)
+            found = extract_dense(distance, resolution, **cube)
         else:
-            found = extract(distance, cells, **cube, slack=_SLACK)
+            found = extract(distance, resolution, **cube, slack=_SLACK)
         return without_specks(found, _SPECK)
 
 
@@ -632,17 +627,15 @@ class _Remembered:
     """A field that is asked again and again at the points of one grid, and evaluated once at each."""
 
     def __init__(self, field: Field, placement: Placement, device: torch.device) -> None:
-        cells = placement.cells(_CHECK_RESOLUTION)
-        low = lower_bounds(cells, -EXTENT, EXTENT, placement.mirrored)
-        self._field, self._sides = field, [n + 1 for n in cells]
+        low = lower_bounds(_CHECK_RESOLUTION, -EXTENT, EXTENT, placement.mirrored)
+        self._field, self._side = field, _CHECK_RESOLUTION + 1
         self._low = torch.tensor(low, dtype=torch.float32, device=device)
-        self._scale = torch.tensor(cells, dtype=torch.float32, device=device) / (EXTENT - self._low)
-        self._values = torch.full((math.prod(self._sides),), torch.nan, device=device)
+        self._values = torch.full((self._side**3,), torch.nan, device=device)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """(n, 3) grid points -> (n,) distances."""
-        index = ((points - self._low) * self._scale).round().long()
-        key = (index[:, 0] * self._sides[1] + index[:, 1]) * self._sides[2] + index[:, 2]
+        index = ((points - self._low) * (_CHECK_RESOLUTION / (EXTENT - self._low))).round().long()
+        key = (index[:, 0] * self._side + index[:, 1]) * self._side + index[:, 2]
         new = self._values[key].isnan()
         if bool(new.any()):
             self._values[key[new]] = self._field(points[new])
@@ -685,8 +678,7 @@ class _Exact:
         if key not in self._known:
             placement = self._subject.placement
             field = self._codec._field(self._model, candidate.tokens)
-            cells = placement.cells(DEFAULT_RESOLUTION)
-            found = self._codec._surface(field, candidate.level, cells, placement.mirrored)
+            found = self._codec._surface(field, candidate.level, DEFAULT_RESOLUTION, placement.mirrored)
             decoded = placement.to_world(found.vertices), found.faces
             self._known[key] = self._reference.fscore(decoded, _JUDGED)
         return self._known[key]

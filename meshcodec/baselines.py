@@ -186,7 +186,7 @@ def convex_hull(mesh: MeshLike) -> trimesh.Trimesh:
 
 
 def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
-    """The surface of the signed distances that our codec is asked to reproduce, `resolution` cells long.
+    """The surface of the signed distances that our codec is asked to reproduce, at `resolution` cells a side.
 
     What a codec without any loss but this one would decode: see `meshcodec.geometry.inside`. In the frame of
     the mesh. Raises BadMeshError where there is no surface.
@@ -203,7 +203,7 @@ def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
         return torch.from_numpy(np.clip(field(points.numpy()), -TRUNCATION, TRUNCATION))
 
     cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
-    found = extract(distance, placement.cells(resolution), **cube, mirrored=placement.mirrored)
+    found = extract(distance, resolution, **cube, mirrored=placement.mirrored)
     if not len(found.faces):
         raise BadMeshError("nothing of it encloses a grid point", "give a mesh with a surface")
     return trimesh.Trimesh(placement.to_world(found.vertices), found.faces, process=False)

@@ -129,7 +129,7 @@ def _resolution(default: int | None) -> Callable[[F], F]:
         type=click.IntRange(16, 512),
         default=default,
         show_default=default is not None,
-        help="Cells of the decoded grid along the longest side of the mesh.",
+        help="Cells a side of the decoded grid.",
     )
 
 

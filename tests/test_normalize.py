@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from meshcodec.container import NO_AXES, Axes
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.normalize import LARGEST_STRETCH, Placement, placement_of, snug_placement_of
 
@@ -115,18 +114,3 @@ def test_one_nan_among_good_vertices_is_refused() -> None:
     points[3, 1] = np.nan
     with pytest.raises(BadMeshError, match="NaN"):
         placement_of(points)
-
-
-@pytest.mark.parametrize(
-    ("half_extents", "mirrored", "cells"),
-    [
-        ((1.0, 1.0, 1.0), NO_AXES, (256, 256, 256)),
-        ((2.0, 4.0, 1.0), NO_AXES, (128, 256, 128)),
-        ((4.0, 3.0, 0.1), NO_AXES, (256, 192, 128)),
-        ((4.0, 4.0, 1.0), (True, False, True), (128, 256, 128)),
-    ],
-)
-def test_a_grid_has_as_many_cells_to_the_length_on_every_axis(
-    half_extents: tuple[float, float, float], mirrored: Axes, cells: tuple[int, int, int]
-) -> None:
-    assert Placement((1.0, 2.0, 3.0), half_extents, mirrored).cells(256) == cells

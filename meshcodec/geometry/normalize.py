@@ -13,9 +13,6 @@ from meshcodec.errors import BadMeshError
 
 _FLOAT32 = np.finfo(np.float32)
 
-FEWEST_CELLS = 16
-"""Along any side of a grid."""
-
 LARGEST_STRETCH = 8.0
 """A box is nowhere narrower than its longest side divided by this: a flat mesh stays a sheet."""
 
@@ -52,16 +49,6 @@ class Placement:
     def scale(self) -> float:
         """The longest half-extent."""
         return max(self.half_extents)
-
-    def cells(self, resolution: int) -> tuple[int, int, int]:
-        """Cells of a grid in the cube along each axis: as many to the length, but nowhere less than a half.
-
-        `resolution` of them go to the longest side of the whole box, of which a mirrored axis has one half.
-        Across a narrow side there is detail, too: the decoder's planes have as many texels there as along it.
-        """
-        least = max(resolution // 2, FEWEST_CELLS)
-        x, y, z = np.maximum(np.ceil(resolution * self.unit_lengths / self.scale - 1e-9), least).tolist()
-        return int(x), int(y), int(z)
 
     def to_unit(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (n, 3) of the mesh's frame, in the cube's: float64 (n, 3)."""
