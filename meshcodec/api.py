@@ -415,7 +415,7 @@ class Codec:
         Parameters
         ----------
         data : a whole ``.vat`` file
-        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box or, across a mirror, its half
+        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
 
