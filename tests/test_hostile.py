@@ -415,6 +415,14 @@ TABLE: dict[str, tuple[Make, str | float]] = {
         scene(accessors=accessors({"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3"})),
         "not a readable gltf file",
     ),
+    "gltf, its indices for positions": (
+        scene(meshes=[{"primitives": [{"attributes": {"POSITION": 1}, "indices": 1}]}]),
+        "do not have three coordinates each",
+    ),
+    "gltf, positions of two coordinates": (
+        scene(accessors=accessors({"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC2"})),
+        "do not have three coordinates each",
+    ),
     "gltf, an accessor of a trillion zeros": (
         scene(accessors=accessors({"componentType": 5126, "count": 10**12, "type": "VEC3"})),
         "announce 12000000000012 bytes",

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.readers import Faces, Vertices, check_faces, read_obj, read_off, read_ply
@@ -380,7 +380,7 @@ def _flatten(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
     for transform, name in instances:
         if name not in parts:
             corners = np.asarray(scene.geometry[name].faces, dtype=np.int64)
-            positions = np.asarray(scene.geometry[name].vertices, dtype=np.float64)
+            positions = _positions(scene.geometry[name].vertices)
             _check_indices(corners, len(positions))  # an offset would let them point into the next part
             # Unused vertices are dropped here, or a single face would multiply millions of them.
             parts[name] = _used(positions, corners)
@@ -399,7 +399,7 @@ def _flatten(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
 
 
 def _checked(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces: int) -> trimesh.Trimesh:
-    vertices = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
+    vertices = _positions(vertices)
     faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
     if len(faces) == 0:
         raise _no_faces(len(vertices))
@@ -416,6 +416,14 @@ def _checked(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces:
     _check_area(vertices, faces)
     # A copy, as the arrays may still be those of the caller's mesh.
     return trimesh.Trimesh(vertices.copy(), faces, process=False)
+
+
+def _positions(vertices: ArrayLike) -> Vertices:
+    """Vertices as float64 (n, 3); a glTF may name any of its accessors as positions."""
+    positions = np.asarray(vertices, dtype=np.float64)
+    if positions.size and (positions.ndim != 2 or positions.shape[1] != 3):
+        raise BadMeshError("its vertices do not have three coordinates each", "export it again")
+    return positions.reshape(-1, 3)
 
 
 def _no_faces(points: int) -> BadMeshError:
