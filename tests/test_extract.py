@@ -228,30 +228,6 @@ def test_coarse_to_fine_equals_dense(field: Field, resolution: int) -> None:
     assert_same(run(field, resolution), dense(field, resolution))
 
 
-@pytest.mark.parametrize("cells", [(96, 40, 61), (16, 128, 33), (100, 20, 16)])
-@pytest.mark.parametrize(
-    "field", [sphere(0.9), torus(0.6, 0.2), assembly()], ids=["sphere", "torus", "assembly"]
-)
-def test_coarse_to_fine_equals_dense_on_cells_that_are_no_cubes(
-    field: Field, cells: tuple[int, int, int]
-) -> None:
-    cube: dict[str, Any] = {"lo": LO, "hi": HI, "truncation": TRUNCATION, "slack": 1.0}
-    got = extract(field, cells, **cube)
-    assert_closed(got)
-    del cube["slack"]
-    want = extract_dense(field, cells, **cube)
-    assert_same(got, want)
-    assert got.evaluated < want.evaluated == got.total == np.prod(np.array(cells) + 1)
-
-
-def test_each_axis_has_its_own_cells() -> None:
-    cells, radius = np.array((96, 40, 61)), 0.8
-    got = extract(sphere(radius), (96, 40, 61), lo=LO, hi=HI, truncation=TRUNCATION)
-    index = (got.vertices - LO) / (HI - LO) * cells
-    assert (np.isclose(index, np.rint(index), atol=1e-6).sum(axis=1) >= 2).all()  # all on grid edges
-    assert np.abs(np.linalg.norm(got.vertices, axis=1) - radius).max() < (2.1 / 40) ** 2 / (8 * radius) + 1e-6
-
-
 @pytest.mark.parametrize("gain", [0.4, 2.0, 6.0])
 def test_a_field_that_is_not_a_distance_is_followed_around(gain: float) -> None:
     """Six times too steep, the coarse lattice alone does not see where the surface goes."""

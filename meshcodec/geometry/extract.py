@@ -1,7 +1,7 @@
 """From a signed distance field to a closed triangle mesh: coarse to fine, then marching cubes.
 
-A grid of ``(I, J, K)`` cells has one point more along each axis. A point ``(i, j, k)`` is known by its key
-``(i*(J+1) + j)*(K+1) + k``; one scratch array of float32 holds the values of all points, zero meaning
+A grid of ``resolution`` cells a side has ``N = resolution + 1`` points a side. A point ``(i, j, k)`` is
+known by its key ``(i*N + j)*N + k``; one scratch array of ``N**3`` float32 holds the values, zero meaning
 "not evaluated yet", so that coarse and fine levels share every evaluation.
 
     coarse cells ─ near the surface? ─> halves ─ ... ─> grid points ─ follow the surface ─> edges ─> triangles
@@ -9,14 +9,12 @@ A grid of ``(I, J, K)`` cells has one point more along each axis. A point ``(i, 
 The cells of a level that cannot hold the surface of a distance field are dropped, and of the last level
 single points. What these tests pass over is found by the last step: wherever a crossed edge belongs to a
 cell that was not evaluated, the cell is evaluated, until the surface closes. No value is ever made up, and
-the mesh is closed. Cells need not be cubes: where they are long along an axis, the coarse ones hold fewer
-of them along it.
+the mesh is closed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,13 +31,11 @@ from meshcodec.container import NO_AXES, Axes
 
 Array = NDArray[Any]
 Field = Callable[[torch.Tensor], torch.Tensor]
-Resolution = int | tuple[int, int, int]
-"""Cells of a grid along each axis."""
 
 MIN_RESOLUTION = 16
 MAX_RESOLUTION = 512
 
-_COARSEST = 3  # level of the coarsest lattice, at most: its cells are 2**3 cells of the grid wide
+_COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 _CHUNK = 1 << 20  # points handled at once where temporary arrays would otherwise grow with N**3
 _ENDS = 1e-3  # share of a grid edge kept free at its ends, so that no triangle degenerates
 _TINY = float(np.finfo(np.float32).tiny)
@@ -71,30 +67,29 @@ class Extraction:
     total: int
 
 
-def grid_to_world(index: Array, resolution: ArrayLike, lo: ArrayLike, hi: ArrayLike) -> NDArray[np.float64]:
+def grid_to_world(index: Array, resolution: int, lo: ArrayLike, hi: ArrayLike) -> NDArray[np.float64]:
     """Coordinates of grid positions: ``lo + index * (hi - lo) / resolution``.
 
     The one place where this is done. ``resolution`` counts *cells*, so there are N = resolution + 1 points a
-    side, index 0 is ``lo`` and index N - 1 is ``hi``. Fractional indices are fine; any shape, with bounds or
-    a resolution for each axis (3,) the last of which is 3.
+    side, index 0 is ``lo`` and index N - 1 is ``hi``. Fractional indices are fine; any shape, with bounds for
+    each axis (3,) the last of which is 3.
     """
     low, high = np.asarray(lo, dtype=np.float64), np.asarray(hi, dtype=np.float64)
-    cell = (high - low) / np.asarray(resolution)
-    world: NDArray[np.float64] = low + np.asarray(index, dtype=np.float64) * cell
+    world: NDArray[np.float64] = low + np.asarray(index, dtype=np.float64) * ((high - low) / resolution)
     return world
 
 
-def lower_bounds(resolution: Resolution, lo: float, hi: float, mirrored: Axes) -> NDArray[np.float64]:
+def lower_bounds(resolution: int, lo: float, hi: float, mirrored: Axes) -> NDArray[np.float64]:
     """(3,) where index 0 lies on each axis: at ``lo`` or, on a mirrored axis, one cell below it.
 
     So index 1 of a mirrored axis is the plane ``lo``, and no crossing of it lies between grid points.
     """
-    return np.where(mirrored, lo - (hi - lo) / (np.array(resolution) - 1), lo)
+    return np.where(mirrored, lo - (hi - lo) / (resolution - 1), lo)
 
 
 def extract(
     field: Field,
-    resolution: Resolution = 256,
+    resolution: int = 256,
     *,
     lo: float,
     hi: float,
@@ -111,8 +106,8 @@ def extract(
     field : callable
         Maps (n, 3) float32 points on ``device`` to (n,) or (n, 1) distances, negative inside. Runs without
         gradients.
-    resolution : int or (3,) int
-        Cells of the cube [lo, hi]**3 along each axis, 16 to 512.
+    resolution : int
+        Cells a side of the cube [lo, hi]**3, 16 to 512.
     truncation : float
         The field's values end at ±truncation, in the unit of ``lo`` and ``hi``. One below eight cells makes
         the coarsest lattice finer, hence more evaluations.
@@ -142,37 +137,35 @@ def extract(
     grid = _Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     if not slack > 0:
         raise ValueError(f"slack must be positive, not {slack}")
-    coarsest = _COARSEST
+    step = _COARSEST
     # A cell whose corners may all be truncated although it holds the surface could not be told from empty.
-    while (
-        coarsest and slack * float(np.linalg.norm(grid.step(coarsest) * grid.cell)) / 2 >= 0.98 * truncation
-    ):
-        coarsest -= 1
+    while step > 1 and step * slack * grid.cell * 3**0.5 / 2 >= 0.98 * truncation:
+        step //= 2
 
-    step = grid.step(coarsest)
-    ticks = [np.arange(-(-n // s)) * s for n, s in zip(grid.sides, step, strict=True)]
-    cells = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 3)
-    known = [grid.evaluate_lattice([np.append(t, n) for t, n in zip(ticks, grid.sides, strict=True)])]
-    for level in range(coarsest, 0, -1):
-        step, finer = grid.step(level), grid.step(level - 1)
+    side = -(-resolution // step)
+    cells = np.stack(np.meshgrid(*[np.arange(side) * step] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    known = [grid.evaluate_lattice(np.minimum(np.arange(side + 1) * step, resolution))]
+    coarsest = True
+    while step > 1:
         values = [grid.values[keys] for keys in grid.corner_keys(cells, step)]
-        if level == 1:
-            known.append(grid.evaluate_points(cells, step, finer, values, slack))
+        if step == 2:
+            known.append(grid.evaluate_points(cells, values, slack))
             break
-        keep = _may_hold(values, slack * float(np.linalg.norm(step * grid.cell)) / 2)
-        if level == coarsest:
-            keep = _dilate(keep.reshape([len(t) for t in ticks])).reshape(-1)
-        cells = cells[keep]
-        known.append(grid.evaluate_blocks(cells, step, finer))
-        parts = [(0, int(f)) if f < s else (0,) for f, s in zip(finer, step, strict=True)]
-        cells = (cells[:, None] + np.array(list(itertools.product(*parts)))).reshape(-1, 3)
-        cells = cells[(cells < grid.sides).all(axis=1)]
+        keep = _may_hold(values, step * slack * grid.cell * 3**0.5 / 2)
+        if coarsest:
+            keep = _dilate(keep.reshape(side, side, side)).reshape(-1)
+            coarsest = False
+        step //= 2
+        parents = cells[keep]
+        known.append(grid.evaluate_new(keys for _, keys in grid.points_between(parents, step)))
+        cells = (parents[:, None] + _CORNERS * step).reshape(-1, 3)
+        cells = cells[(cells < resolution).all(axis=1)]
     return grid.polygonize(np.concatenate(known))
 
 
 def extract_dense(
     field: Field,
-    resolution: Resolution = 256,
+    resolution: int = 256,
     *,
     lo: float,
     hi: float,
@@ -183,7 +176,7 @@ def extract_dense(
 ) -> Extraction:
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
     grid = _Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
-    return grid.polygonize(grid.evaluate_lattice([np.arange(n + 1) for n in grid.sides]))
+    return grid.polygonize(grid.evaluate_lattice(np.arange(resolution + 1)))
 
 
 def without_specks(extraction: Extraction, least: float) -> Extraction:
@@ -270,7 +263,7 @@ class _Grid:
     def __init__(
         self,
         field: Field,
-        resolution: Resolution,
+        resolution: int,
         lo: float,
         hi: float,
         truncation: float,
@@ -278,8 +271,7 @@ class _Grid:
         device: torch.device | str,
         mirrored: Axes,
     ) -> None:
-        sides = np.broadcast_to(np.array(resolution, dtype=np.int64), 3)
-        if not MIN_RESOLUTION <= sides.min() <= sides.max() <= MAX_RESOLUTION:
+        if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
             raise ValueError(f"resolution must be {MIN_RESOLUTION} to {MAX_RESOLUTION}, not {resolution}")
         if not (np.isfinite(lo) and np.isfinite(hi) and lo < hi):
             raise ValueError(f"lo must be below hi, not {lo} and {hi}")
@@ -288,82 +280,68 @@ class _Grid:
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
         self.field, self.batch, self.device = field, batch, torch.device(device)
-        self.sides, self.mirrored = sides, mirrored
+        self.resolution, self.mirrored = resolution, mirrored
         self.lo, self.hi = lower_bounds(resolution, lo, hi, mirrored), hi
-        self.cell = (self.hi - self.lo) / sides
-        n = sides + 1
-        self.strides = np.array([n[1] * n[2], n[2], 1], dtype=np.int64)
+        self.cell = float((self.hi - self.lo).max()) / resolution
+        n = resolution + 1
+        self.strides = np.array([n * n, n, 1], dtype=np.int64)
         # zeros, not empty: the system hands out its pages when they are touched, and most never are.
-        self.values: NDArray[np.float32] = np.zeros(n.prod(), dtype=np.float32)
+        self.values: NDArray[np.float32] = np.zeros(n**3, dtype=np.float32)
         self.evaluated = 0
-
-    def step(self, level: int) -> NDArray[np.int64]:
-        """(3,) cells of the grid along the sides of a cell of a level: about as long on all axes."""
-        longer = np.rint(np.log2(self.cell / self.cell.min())).astype(np.int64)
-        step: NDArray[np.int64] = np.maximum(1, 2**level >> longer)
-        return step
 
     def indices(self, keys: Array) -> NDArray[np.int64]:
         """(n,) keys to (n, 3) grid indices."""
-        rest, k = np.divmod(keys, self.sides[2] + 1)
-        return np.stack([*np.divmod(rest, self.sides[1] + 1), k], axis=-1)
+        n = self.resolution + 1
+        rest, k = np.divmod(keys, n)
+        return np.stack([*np.divmod(rest, n), k], axis=-1)
 
-    def corner_keys(self, cells: Array, step: Array) -> NDArray[np.int64]:
-        """(8, n) keys of the corners of cells with sides ``step``, cut off at the grid's border."""
+    def corner_keys(self, cells: Array, step: int) -> NDArray[np.int64]:
+        """(8, n) keys of the corners of cells of ``step`` points a side, cut off at the grid's border."""
         near = cells * self.strides
-        far = np.minimum(cells + step, self.sides) * self.strides
+        far = np.minimum(cells + step, self.resolution) * self.strides
         x, y, z = ((near[:, a], far[:, a]) for a in range(3))
         return np.stack([x[c & 1] + y[c >> 1 & 1] + z[c >> 2] for c in range(8)])
 
-    def evaluate_lattice(self, ticks: list[Array]) -> NDArray[np.int64]:
-        """Evaluate at all triples of ``ticks`` (grid indices along each axis); returns their keys."""
-        x, y, z = (t * s for t, s in zip(ticks, self.strides, strict=True))
-        keys: NDArray[np.int64] = (x[:, None, None] + y[:, None] + z).reshape(-1)
+    def evaluate_lattice(self, ticks: Array) -> NDArray[np.int64]:
+        """Evaluate at all triples of ``ticks`` (grid indices along one side); returns their keys."""
+        plane = (ticks[:, None] * self.strides[1] + ticks).reshape(-1)
+        keys: NDArray[np.int64] = (ticks[:, None] * self.strides[0] + plane).reshape(-1)
         self.evaluate(keys)
         return keys
 
-    def evaluate_blocks(self, cells: Array, step: Array, finer: Array) -> NDArray[np.int64]:
-        """Evaluate cells with sides ``step`` at points ``finer`` apart; returns the keys that were new."""
-        return self.evaluate_new(keys for _, keys in self.points_between(cells, step, finer))
-
-    def evaluate_points(
-        self, cells: Array, step: Array, finer: Array, values: list[Array], slack: float
-    ) -> NDArray[np.int64]:
-        """Evaluate the points of the grid in cells of the level above that the surface may pass.
+    def evaluate_points(self, cells: Array, values: list[Array], slack: float) -> NDArray[np.int64]:
+        """Evaluate the points of the grid in cells of two points a side that the surface may pass.
 
         Where corners differ, these are the ones near it by interpolation of the ``values`` at the corners.
         Where they do not, the ones whose sign can differ from theirs: no corner may be too far from the
         surface for that. Returns the keys that were new.
         """
+        unit = slack * self.cell
         mixed = _differ(values)
-        near = _may_hold(values, slack * float(np.linalg.norm(step * self.cell)) / 2)
+        near = _may_hold(values, unit * 3**0.5)
         differ, same = np.flatnonzero(mixed), np.flatnonzero(near & ~mixed)
         between = [v[differ] for v in values]
         distances = [np.abs(v[same]) for v in values]
-        width = slack * float(np.linalg.norm(self.cell))
         wanted = []
-        points = self.points_between(np.concatenate([cells[differ], cells[same]]), step, finer)
-        for place, keys in points:
+        for place, keys in self.points_between(np.concatenate([cells[differ], cells[same]]), 1):
             weights = np.abs(1 - _CORNERS - place).prod(axis=1)
             used = [c for c in range(8) if weights[c]]
             estimate = sum((between[c] * np.float32(weights[c]) for c in used), np.float32(0))
-            passed = np.abs(estimate) <= width
-            reach = slack * np.linalg.norm((place - _CORNERS) * step * self.cell, axis=1)
-            hidden = np.logical_and.reduce([d <= r for d, r in zip(distances, reach, strict=True) if r])
+            passed = np.abs(estimate) <= unit * 3**0.5
+            reach = 2 * unit * np.linalg.norm(place - _CORNERS, axis=1)
+            hidden = np.logical_and.reduce([d <= r for d, r in zip(distances, reach, strict=True)])
             wanted.append(keys[np.concatenate([passed, hidden])])
         return self.evaluate_new(iter(wanted))
 
     def points_between(
-        self, cells: Array, step: Array, finer: Array
+        self, cells: Array, step: int
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-        """The points ``finer`` apart in cells with sides ``step``, but for the corners.
+        """The points ``step`` apart in cells of ``2 * step`` a side, but for the corners.
 
         Yields the place of each in a cell, (3,) of 0, 0.5 and 1, and its key in all cells (n,).
         """
-        ticks = [np.minimum(cells + t * step // 2, self.sides) * self.strides for t in range(3)]
-        for t in itertools.product(
-            *[(0, 1, 2) if f < s else (0, 2) for f, s in zip(finer, step, strict=True)]
-        ):
+        ticks = [np.minimum(cells + t * step, self.resolution) * self.strides for t in range(3)]
+        for t in np.ndindex(3, 3, 3):
             if 1 in t:
                 yield np.array(t) / 2, ticks[t[0]][:, 0] + ticks[t[1]][:, 1] + ticks[t[2]][:, 2]
 
@@ -384,7 +362,7 @@ class _Grid:
         for start in range(0, len(keys), self.batch):
             part = keys[start : start + self.batch]
             index = self.indices(part)
-            points = grid_to_world(index, self.sides, self.lo, self.hi).astype(np.float32)
+            points = grid_to_world(index, self.resolution, self.lo, self.hi).astype(np.float32)
             answer = self.field(torch.from_numpy(points).to(self.device))
             if answer.numel() != len(part):
                 raise ValueError(f"the field gave {tuple(answer.shape)} for {len(part)} points")
@@ -392,7 +370,7 @@ class _Grid:
             if not np.isfinite(values).all():
                 raise ValueError("the field gave values that are not finite")
             values[np.abs(values) < _TINY] = _TINY  # zero stands for "not evaluated"
-            border = ((index == 0) | (index == self.sides)).any(axis=1)
+            border = ((index == 0) | (index == self.resolution)).any(axis=1)
             values[border] = np.abs(values[border])
             self.values[part] = values
         self.evaluated += len(keys)
@@ -457,7 +435,7 @@ class _Grid:
         faces = vertex[owner[:, None], triangles[owner, row]]
         for mirror in np.flatnonzero(self.mirrored):
             position, faces = _with_image(position, faces, int(mirror))
-        vertices = grid_to_world(position, self.sides, self.lo, self.hi)
+        vertices = grid_to_world(position, self.resolution, self.lo, self.hi)
         return Extraction(vertices, faces, self.evaluated, len(self.values))
 
 
