@@ -278,6 +278,7 @@ def _placement_fault(center: Triple, half_extents: Triple) -> str:
     what = half_extents if _is_box(half_extents) else half_extents[0]
     if not all(math.isfinite(h) and h > 0 for h in half_extents):
         return f"bad placement: scale {what} is not a finite number above 0"
-    if _is_box(half_extents) and not 2.0**-126 <= max(half_extents) <= _LARGEST:
+    # Below that, a scale is a float32 like any other, but a box has no such exponent.
+    if max(half_extents) > _LARGEST or (_is_box(half_extents) and max(half_extents) < 2.0**-126):
         return f"bad placement: scale {what} is outside float32's range"
     return ""

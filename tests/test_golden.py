@@ -135,6 +135,7 @@ def bad_files() -> dict[str, bytes]:
         "box-zero.vat": _sealed(boxed[:28] + b"\0" + boxed[29:]),
         "box-equal-sides.vat": _sealed(boxed[:27] + bytes([200] * 3) + boxed[30:]),
         "box-too-large.vat": _sealed(boxed[:30] + b"\xff" + boxed[31:]),
+        "box-equal-sides-too-large.vat": _sealed(boxed[:27] + bytes([200] * 3) + b"\xff" + boxed[31:]),
         "unknown-model.vat": placed,
     }
 
