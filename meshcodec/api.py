@@ -46,6 +46,8 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 _CHECK_SAMPLES = 30_000
 _CHECK_RESOLUTION = 128
+_EXACT_RESOLUTION = DEFAULT_RESOLUTION
+"""Of coarse measurements, and of those that are to be what a user finds in the decoded file."""
 _JUDGED = TAUS[:2]
 """Distances of the F-scores by which candidates are compared."""
 _CLEAR = 0.02
@@ -387,7 +389,9 @@ class Codec:
         found: list[Measured] = []
         for size in sorted(SIZES.values()):
             encoded = self.encode_subject(subject, size, effort, progress, stop)
-            scores = reference.score(self.decode(encoded.data), exterior=False, points=False, iou=False)
+            scores = reference.score(
+                self.decode(encoded.data, _EXACT_RESOLUTION), exterior=False, points=False, iou=False
+            )
             found.append(Measured(encoded, scores, target.met_by(scores)))
             if found[-1].met or (stop is not None and stop()):
                 break
@@ -678,7 +682,7 @@ class _Exact:
         if key not in self._known:
             placement = self._subject.placement
             field = self._codec._field(self._model, candidate.tokens)
-            found = self._codec._surface(field, candidate.level, DEFAULT_RESOLUTION, placement.mirrored)
+            found = self._codec._surface(field, candidate.level, _EXACT_RESOLUTION, placement.mirrored)
             decoded = placement.to_world(found.vertices), found.faces
             self._known[key] = self._reference.fscore(decoded, _JUDGED)
         return self._known[key]

@@ -64,3 +64,9 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     save_model(ball_model(), folder, "ball")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def coarse_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields of untrained weights have surface everywhere: at the full resolution each takes seconds."""
+    monkeypatch.setattr("meshcodec.api._EXACT_RESOLUTION", 48)

@@ -125,14 +125,17 @@ def test_a_candidate_is_better_when_no_fscore_is_lower(
     assert len(asked) == (2 if exact else 0)
 
 
-def test_the_exact_fscores_are_those_of_the_decoded_file(tiny_weights: Path) -> None:
+def test_the_exact_fscores_are_those_of_the_decoded_file(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshcodec.api._EXACT_RESOLUTION", 64)
     codec = Codec("cpu", tiny_weights)
     subject = codec.prepare(ball())
     data = codec.encode_subject(subject, 256, 0)
     tokens = VatFile.from_bytes(data.data).tokens
     exact = _Exact(codec, codec._model(codec._entry), subject)
     candidate = _Candidate(tokens, 0, (0.0, 0.0), np.zeros((0, 3)))
-    assert exact._fscores(candidate) == fscore(subject.mesh, codec.decode(data.data), TAUS[:2])
+    assert exact._fscores(candidate) == fscore(subject.mesh, codec.decode(data.data, 64), TAUS[:2])
 
 
 def test_the_file_has_the_level_that_was_measured(
