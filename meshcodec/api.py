@@ -55,8 +55,9 @@ _CLEAR = 0.02
 _LEVEL_STEPS = (4, 2)
 _MAX_LEVEL = 20
 """Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
-_SPECK = 0.04
-"""Parts of the decode that are nowhere longer than this, in the unit frame, are errors of the field."""
+_SPECK = 0.066
+"""Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
+one texel along one axis only, are errors of the field."""
 _SLACK = 0.75
 """Learned distances are a little short of true ones, and no part that the planes can hold hides between
 corners this near (`extract` follows every surface that it meets, so only a part of its own could be lost)."""

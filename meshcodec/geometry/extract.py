@@ -6,10 +6,10 @@ known by its key ``(i*N + j)*N + k``; one scratch array of ``N**3`` float32 hold
 
     coarse cells ─ near the surface? ─> halves ─ ... ─> grid points ─ follow the surface ─> edges ─> triangles
 
-The cells of a level that cannot hold the surface of a distance field are dropped, and of the last level
-single points. What these tests pass over is found by the last step: wherever a crossed edge belongs to a
-cell that was not evaluated, the cell is evaluated, until the surface closes. No value is ever made up, and
-the mesh is closed.
+The cells of a level that cannot hold the surface of a distance field are dropped, and below the first
+levels single points, in whose place an interpolated guess decides what is looked at next. What these tests
+pass over is found by the last step: wherever a crossed edge belongs to a cell that was not evaluated, the
+cell is evaluated, until the surface closes. No guess gets into the mesh, and the mesh is closed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ MAX_RESOLUTION = 512
 
 _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 _CHUNK = 1 << 20  # points handled at once where temporary arrays would otherwise grow with N**3
+_NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
+_EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
+_SPREAD = np.array([1, 2, 3])  # of its index: along an axis two neighbours in a row are not both looked at
 _ENDS = 1e-3  # share of a grid edge kept free at its ends, so that no triangle degenerates
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -114,7 +117,8 @@ def extract(
     slack : float
         How much larger than the true distance a learned value may be: a cell is dropped where all its corners
         are farther than ``slack`` times its half diagonal. At 1 nothing that the grid can see of a true
-        distance field is lost, but for a part of its own that lies within two cells of another.
+        distance field is lost, but for a part of its own that lies within four cells of another or that
+        the grid sees at fewer than four points in a row.
     batch : int
         Points a call of ``field``.
     device : torch.device or str
@@ -147,18 +151,16 @@ def extract(
     known = [grid.evaluate_lattice(np.minimum(np.arange(side + 1) * step, resolution))]
     coarsest = True
     while step > 1:
-        values = [grid.values[keys] for keys in grid.corner_keys(cells, step)]
-        if step == 2:
-            known.append(grid.evaluate_points(cells, values, slack))
-            break
+        values = grid.at_corners(cells, step)
         keep = _may_hold(values, step * slack * grid.cell * 3**0.5 / 2)
-        if coarsest:
-            keep = _dilate(keep.reshape(side, side, side)).reshape(-1)
-            coarsest = False
+        if coarsest and step > 2:
+            points = grid.points_between(cells[keep], step // 2)
+            known.append(grid.evaluate_new(keys for _, keys in points))
+        else:
+            known.append(grid.evaluate_near(cells[keep], [v[keep] for v in values], step, slack))
+        coarsest = False
         step //= 2
-        parents = cells[keep]
-        known.append(grid.evaluate_new(keys for _, keys in grid.points_between(parents, step)))
-        cells = (parents[:, None] + _CORNERS * step).reshape(-1, 3)
+        cells = (cells[keep][:, None] + _CORNERS * step).reshape(-1, 3)
         cells = cells[(cells < resolution).all(axis=1)]
     return grid.polygonize(np.concatenate(known))
 
@@ -180,9 +182,10 @@ def extract_dense(
 
 
 def without_specks(extraction: Extraction, least: float) -> Extraction:
-    """Leave out connected parts whose bounding box is nowhere longer than `least`, unless all are such.
+    """Leave out connected parts that are specks, unless all are such.
 
     A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
+    A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it.
     """
     vertices, faces = extraction.vertices, extraction.faces
     if len(faces) == 0:
@@ -194,7 +197,8 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     np.minimum.at(low, part, vertices)
     np.maximum.at(high, part, vertices)
-    large = (high - low).max(axis=1) > least
+    sides = np.sort(high - low, axis=1)
+    large = (sides[:, 2] > least) & (sides[:, 1] > least / 4)
     if large.all() or not large.any():
         return extraction
     kept = large[part]
@@ -287,6 +291,7 @@ class _Grid:
         self.strides = np.array([n * n, n, 1], dtype=np.int64)
         # zeros, not empty: the system hands out its pages when they are touched, and most never are.
         self.values: NDArray[np.float32] = np.zeros(n**3, dtype=np.float32)
+        self.guesses: NDArray[np.float32] = np.zeros(n**3, dtype=np.float32)
         self.evaluated = 0
 
     def indices(self, keys: Array) -> NDArray[np.int64]:
@@ -309,29 +314,54 @@ class _Grid:
         self.evaluate(keys)
         return keys
 
-    def evaluate_points(self, cells: Array, values: list[Array], slack: float) -> NDArray[np.int64]:
-        """Evaluate the points of the grid in cells of two points a side that the surface may pass.
+    def at_corners(self, cells: Array, step: int) -> list[NDArray[np.float32]]:
+        """The values at the corners of cells, 8 of (n,), or what is guessed there."""
+        found = []
+        for keys in self.corner_keys(cells, step):
+            values = self.values[keys]
+            found.append(np.where(values == 0, self.guesses[keys], values))
+        return found
+
+    def evaluate_near(self, cells: Array, values: list[Array], step: int, slack: float) -> NDArray[np.int64]:
+        """Evaluate the points between the corners of cells of ``step`` a side that the surface may pass.
 
         Where corners differ, these are the ones near it by interpolation of the ``values`` at the corners.
-        Where they do not, the ones whose sign can differ from theirs: no corner may be too far from the
-        surface for that. Returns the keys that were new.
+        Where they do not, they are the ones whose sign might differ from theirs; at the last level one in
+        `_EVERY` of those will do, since a part has to be met only once. What the others have is guessed.
+        Returns the keys that were new.
         """
-        unit = slack * self.cell
+        half = step // 2
         mixed = _differ(values)
-        near = _may_hold(values, unit * 3**0.5)
-        differ, same = np.flatnonzero(mixed), np.flatnonzero(near & ~mixed)
-        between = [v[differ] for v in values]
-        distances = [np.abs(v[same]) for v in values]
-        wanted = []
-        for place, keys in self.points_between(np.concatenate([cells[differ], cells[same]]), 1):
+        order = np.concatenate([np.flatnonzero(mixed), np.flatnonzero(~mixed)])
+        split = int(mixed.sum())
+        cells, values = cells[order], [v[order] for v in values]
+        distances = [np.abs(v[split:]) for v in values]
+        wanted, hidden_in = [], []
+        for place, keys in self.points_between(cells, half):
             weights = np.abs(1 - _CORNERS - place).prod(axis=1)
-            used = [c for c in range(8) if weights[c]]
-            estimate = sum((between[c] * np.float32(weights[c]) for c in used), np.float32(0))
-            passed = np.abs(estimate) <= unit * 3**0.5
-            reach = 2 * unit * np.linalg.norm(place - _CORNERS, axis=1)
-            hidden = np.logical_and.reduce([d <= r for d, r in zip(distances, reach, strict=True)])
+            last = split if half == 1 else len(keys)
+            parts = [values[c][:last] * np.float32(weights[c]) for c in range(8) if weights[c]]
+            estimate = np.add.reduce(parts)
+            passed = np.abs(estimate[:split]) <= _NEAR * half * self.cell
+            if half == 1:
+                reach = slack * step * self.cell * np.linalg.norm(place - _CORNERS, axis=1)
+                hidden = np.logical_and.reduce([d <= r for d, r in zip(distances, reach, strict=True)])
+                hidden[hidden] = self.indices(keys[split:][hidden]) @ _SPREAD % _EVERY == 0
+                hidden_in.append((keys[split:][hidden], values[0][split:][hidden] < 0))
+            else:
+                ways = np.count_nonzero(place == 0.5)
+                hidden = np.abs(estimate[split:]) <= slack * half * self.cell * ways**0.5
+                self.guesses[keys] = estimate
             wanted.append(keys[np.concatenate([passed, hidden])])
-        return self.evaluate_new(iter(wanted))
+        known = self.evaluate_new(iter(wanted))
+        if half == 1:
+            keys, inside = (np.concatenate(groups) for groups in zip(*hidden_in, strict=True))
+            met = _distinct(keys[(self.values[keys] < 0) != inside])
+            # Where one is met, the crossed edges are those to its neighbours.
+            met = met[((self.indices(met) % self.resolution) > 0).all(axis=1)]
+            around = met[:, None] + np.concatenate([self.strides, -self.strides])
+            known = np.concatenate([known, self.evaluate_new(iter([_distinct(around)]))])
+        return known
 
     def points_between(
         self, cells: Array, step: int
