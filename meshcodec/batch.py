@@ -26,7 +26,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from meshcodec import __version__
 from meshcodec.container import LARGEST_FILE
 from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.memory import bounded_memory, memory_share
 from meshcodec.weights import Registry
 from meshcodec.workers import DIED, one_line, run_jobs
 
@@ -60,6 +61,7 @@ class CompressOptions:
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
+    max_memory : bytes of each process; by default what the machine has is shared among them
     """
 
     size: int | None = 1024
@@ -72,18 +74,20 @@ class CompressOptions:
     measure: bool = True
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES
+    max_memory: int | None = None
     device: str = "auto"
     weights: Path | None = None
 
 
 @dataclass(frozen=True)
 class DecompressOptions:
-    """How each file is decoded: extension of the meshes, cells a side."""
+    """How each file is decoded: extension of the meshes, cells a side, bytes of memory of each process."""
 
     format: str = "obj"
     resolution: int = 256
     device: str = "auto"
     weights: Path | None = None
+    max_memory: int | None = None
 
 
 Options = CompressOptions | DecompressOptions
@@ -199,7 +203,7 @@ class _Verb:
     def settings(self) -> Record:
         """The options as the manifest holds them: those that shape the output."""
         options = dataclasses.asdict(self.options)
-        for name in ("device", "weights", "max_faces", "max_bytes"):
+        for name in ("device", "weights", "max_faces", "max_bytes", "max_memory"):
             options.pop(name, None)
         if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
             options["model"] = Registry(self.options.weights).default().model_id.hex()
@@ -264,7 +268,8 @@ def _run(job: _Job) -> Record:
                 f"cannot be read ({error.strerror})", "check the file's permissions"
             ) from error
         record |= {"sha256": _sha256(data), "bytes_in": len(data)}
-        made, about = job.verb.convert(job.verb.options, job.path, data)
+        with bounded_memory(job.verb.options.max_memory):
+            made, about = job.verb.convert(job.verb.options, job.path, data)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(job.target, made, overwrite=True)
         record |= {"output": job.output, "output_sha256": _sha256(made), "bytes_out": len(made), **about}
@@ -311,6 +316,8 @@ def _sha256(data: bytes) -> str:
 def _mirror(
     verb: _Verb, folder: Path, out: Path, jobs: int, resume: bool, force: bool, quiet: bool
 ) -> Summary:
+    if verb.options.max_memory is None:
+        verb = replace(verb, options=replace(verb.options, max_memory=memory_share(jobs)))
     work, skipped = _plan(verb, folder, out)
     manifest = out / MANIFEST
     if manifest.exists() and not (resume or force):

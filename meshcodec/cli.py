@@ -36,6 +36,7 @@ from meshcodec.errors import (
     UsageError,
     WeightsError,
 )
+from meshcodec.memory import LEAST_MEMORY, bounded_memory, memory_share
 from meshcodec.weights import Registry
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ def _bytes(text: str) -> int:
     if not match or not int(match[1]):
         raise click.BadParameter(f"{text!r} is not a number of bytes; give one like 512m or 2g")
     return int(match[1]) << 10 * " kmg".index(match[2] or " ")
+
+
+def _memory(text: str) -> int:
+    """A number of bytes in which the program finds room."""
+    size = _bytes(text)
+    if size < LEAST_MEMORY:
+        raise click.BadParameter(f"{text!r} is too little; allow {LEAST_MEMORY >> 20}m or more")
+    return size
 
 
 def _fscore_target(text: str) -> tuple[float, float]:
@@ -184,7 +193,16 @@ def _limits(command: F) -> F:
         metavar="BYTES",
         help="Refuse larger mesh files.",
     )
-    return faces(size(command))
+    return faces(size(_max_memory(command)))
+
+
+def _max_memory(command: F) -> F:
+    return click.option(
+        "--max-memory",
+        type=_memory,
+        metavar="BYTES",
+        help="Of each process; by default what the machine has, shared among them.",
+    )(command)
 
 
 def _asks_quality(
@@ -277,6 +295,7 @@ def encode(
     file_type: str | None,
     max_faces: int,
     max_bytes: int,
+    max_memory: int | None,
     weights: Path | None,
     device: str,
     as_json: bool,
@@ -302,7 +321,8 @@ def encode(
     name = _shown(source)
     mesh_file = source if source != "-" else _Pipe(sys.stdin.buffer.read(max_bytes + 1))
     measured: Measured | None = None
-    with _naming(source), _progress(quiet) as progress, _interruptible() as stop:
+    bounded = bounded_memory(max_memory or memory_share())
+    with _naming(source), bounded, _progress(quiet) as progress, _interruptible() as stop:
         if to_target:
             wanted, tau = min_fscore or (None, _TAUS[0])
             target = Target(wanted, tau, max_error)
@@ -364,6 +384,7 @@ def encode(
 @click.option("--tokens", type=click.IntRange(min=1), help="Use only the first tokens: a coarser mesh.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="By default the extension of OUT.")
 @click.option("--dense", is_flag=True, help="Evaluate every point of the grid; slow, the same mesh.")
+@_max_memory
 @_weights
 @_device
 @_json
@@ -376,6 +397,7 @@ def decode(
     tokens: int | None,
     format_: str | None,
     dense: bool,
+    max_memory: int | None,
     weights: Path | None,
     device: str,
     as_json: bool,
@@ -400,9 +422,10 @@ def decode(
 
     began = time.perf_counter()
     codec = Codec(device, weights)
-    with _naming(source):
+    with _naming(source), bounded_memory(max_memory or memory_share()):
         decoded = codec.decode_detailed(data, resolution, tokens, dense)
-    _write(out, export_mesh(decoded.mesh, kind), force)
+        mesh = export_mesh(decoded.mesh, kind)
+    _write(out, mesh, force)
     seconds = time.perf_counter() - began
     vertices, faces = len(decoded.mesh.vertices), len(decoded.mesh.faces)
     if not quiet:
@@ -464,6 +487,7 @@ def compress(
     no_verify: bool,
     max_faces: int,
     max_bytes: int,
+    max_memory: int | None,
     resume: bool,
     jobs: int | None,
     weights: Path | None,
@@ -491,6 +515,7 @@ def compress(
         measure=not no_verify,
         max_faces=max_faces,
         max_bytes=max_bytes,
+        max_memory=max_memory,
         device=device,
         weights=weights,
     )
@@ -504,6 +529,7 @@ def compress(
 @_into
 @_resolution(256)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="obj", show_default=True)
+@_max_memory
 @_resume
 @_jobs
 @_weights
@@ -516,6 +542,7 @@ def decompress(
     output: Path,
     resolution: int,
     format_: str,
+    max_memory: int | None,
     resume: bool,
     jobs: int | None,
     weights: Path | None,
@@ -527,7 +554,7 @@ def decompress(
     """Decode every .vat file of the folder DIR into a mirrored tree of meshes."""
     from meshcodec import batch
 
-    options = batch.DecompressOptions(format_, resolution, device, weights)
+    options = batch.DecompressOptions(format_, resolution, device, weights, max_memory)
     summary = batch.decompress(folder, output, options, jobs or _cores(), resume, force, quiet)
     _finish(summary, as_json, quiet)
 

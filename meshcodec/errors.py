@@ -1,7 +1,7 @@
 """The project's errors: one tree, each with an exit code and a one-line message that ends in a remedy.
 
 Exit codes: 0 done; 2 usage; 3 some files of a batch failed or a target was not met; 4 bad input or corrupt
-file; 5 weights missing or not the ones the file names.
+file, or one that takes more memory than it may; 5 weights missing or not the ones the file names.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ class PartialFailureError(MeshcodecError):
 
 class BadMeshError(MeshcodecError):
     """An input mesh that holds no surface to encode: unreadable, empty, a point cloud, NaN, zero extent."""
+
+    exit_code = 4
+
+
+class MemoryLimitError(MeshcodecError):
+    """An input that takes more memory than it may."""
 
     exit_code = 4
 

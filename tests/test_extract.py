@@ -269,6 +269,34 @@ def test_specks_are_left_out_unless_there_is_nothing_else() -> None:
     assert without_specks(nothing, 0.1) is nothing
 
 
+def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
+    """A row of grid points in the field's interior, longer than what counts as small."""
+    needle, large = boxes(((-0.5, -0.5, -0.5), (0.2, 0.02, 0.02))), sphere(0.4, (0.3, 0.3, 0.3))
+    plate = boxes(((-0.5, -0.5, -0.5), (0.2, 0.2, 0.02)))
+    alone = dense(large, 96)
+    with_needle = dense(lambda p: torch.minimum(needle(p), large(p)), 96)
+    assert len(with_needle.faces) > len(alone.faces)
+    assert len(without_specks(with_needle, 0.2).faces) == len(alone.faces)
+    assert without_specks(with_needle, 0.1) is with_needle
+    with_plate = dense(lambda p: torch.minimum(plate(p), large(p)), 96)
+    assert without_specks(with_plate, 0.2) is with_plate
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("gap", [3.0, 6.0])
+@pytest.mark.parametrize("shift", range(4))
+def test_sheets_of_one_grid_point_are_met(axis: int, gap: float, shift: int) -> None:
+    """A sheet that only one layer of grid points sees, beside a surface, wherever it lies in the lattices."""
+    cell = (HI - LO) / 96
+    half = [0.4, 0.4, 0.4]
+    half[axis] = 0.5 * cell
+    centers = [[0.01, 0.02, 0.03], [0.01, 0.02, 0.03]]
+    for center, offset in zip(centers, (0.0, gap), strict=True):
+        center[axis] = LO + (48 + shift + offset) * cell
+    field = boxes(*[(center, half) for center in centers])
+    assert_same(run(field, 96), dense(field, 96))
+
+
 def test_no_surface_gives_no_faces() -> None:
     got = run(lambda p: torch.full((len(p),), TRUNCATION), 256)
     assert got.vertices.shape == (0, 3)
