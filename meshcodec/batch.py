@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
@@ -91,6 +91,7 @@ class DecompressOptions:
 
 
 Options = CompressOptions | DecompressOptions
+Engine = Literal["processes", "ray"]
 
 
 @dataclass(frozen=True)
@@ -135,20 +136,22 @@ def compress(
     folder: Path,
     out: Path,
     options: CompressOptions,
-    jobs: int = 1,
+    jobs: int | None = 1,
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
+    engine: Engine = "processes",
 ) -> Summary:
     """Encode every mesh under `folder` to a ``.vat`` file at the same place under `out`.
 
     Parameters
     ----------
     folder, out : `out` is made where it is missing
-    jobs : worker processes
+    jobs : worker processes; None for one on each core, or as many as the cluster has room for
     resume : go on with the run whose manifest is in `out`
     force : overwrite
     quiet : no progress bar
+    engine : "processes" of this machine, or "ray" for those of a cluster that sees both folders
 
     Returns
     -------
@@ -158,23 +161,25 @@ def compress(
     Raises
     ------
     UsageError
-        No meshes, two of them with one output, outputs that exist.
+        No meshes, two of them with one output, outputs that exist, no cluster.
     """
-    return _mirror(_Verb(_encode, READ_FORMATS, "vat", options), folder, out, jobs, resume, force, quiet)
+    verb = _Verb(_encode, READ_FORMATS, "vat", options)
+    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
 
 
 def decompress(
     folder: Path,
     out: Path,
     options: DecompressOptions,
-    jobs: int = 1,
+    jobs: int | None = 1,
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
+    engine: Engine = "processes",
 ) -> Summary:
     """Decode every ``.vat`` file under `folder` to a mesh at the same place under `out`; see `compress`."""
     verb = _Verb(_decode, ("vat",), options.format, options)
-    return _mirror(verb, folder, out, jobs, resume, force, quiet)
+    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
 
 
 # ---- one file, in a worker
@@ -314,10 +319,24 @@ def _sha256(data: bytes) -> str:
 
 
 def _mirror(
-    verb: _Verb, folder: Path, out: Path, jobs: int, resume: bool, force: bool, quiet: bool
+    verb: _Verb,
+    folder: Path,
+    out: Path,
+    jobs: int | None,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    engine: Engine,
 ) -> Summary:
-    if verb.options.max_memory is None:
-        verb = replace(verb, options=replace(verb.options, max_memory=memory_share(jobs)))
+    options = verb.options
+    if engine == "processes":
+        jobs = jobs or _cores()
+        if options.max_memory is None:
+            options = replace(options, max_memory=memory_share(jobs))
+    else:  # the workers have working folders of their own
+        folder, out = folder.absolute(), out.absolute()
+        options = replace(options, weights=options.weights and options.weights.absolute())
+    verb = replace(verb, options=options)
     work, skipped = _plan(verb, folder, out)
     manifest = out / MANIFEST
     if manifest.exists() and not (resume or force):
@@ -349,7 +368,7 @@ def _mirror(
         _Manifest(manifest, kept) as lines,
         tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
     ):
-        for record in run_jobs(_run, missing, min(jobs, max(len(missing), 1)), _died):
+        for record in _records(engine, missing, jobs):
             lines.add(record)
             records.append(record)
             taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
@@ -358,6 +377,21 @@ def _mirror(
     order = {job.input: number for number, job in enumerate(work)}
     records.sort(key=lambda record: order[record["input"]])
     return Summary(records, len(kept), skipped)
+
+
+def _records(engine: Engine, work: list[_Job], jobs: int | None) -> Iterator[Record]:
+    """The records of files as they are done."""
+    if engine == "processes":
+        return run_jobs(_run, work, min(jobs or _cores(), max(len(work), 1)), _died)
+    from meshcodec.ray_engine import run_on_ray
+
+    return run_on_ray(_run, work, jobs, _died)
+
+
+def _cores() -> int:
+    from meshcodec.device import available_cores  # and torch with it
+
+    return available_cores()
 
 
 def _plan(verb: _Verb, folder: Path, out: Path) -> tuple[list[_Job], int]:

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -458,6 +458,13 @@ def decode(
 
 _into = click.option("-o", "--output", type=_PATH, required=True, metavar="OUT", help="Folder; mirrored.")
 _resume = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
+_engine = click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Where files are done: on this machine, or on the Ray cluster of RAY_ADDRESS, -j actors of it.",
+)
 
 
 @cli.command()
@@ -467,9 +474,11 @@ _resume = click.option("--resume", is_flag=True, help="Go on with the run that O
 @_effort
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and measure what was written.")
+@click.option("--report", "page", metavar="OUT.html", help="Measure the result and write a page about it.")
 @_limits
 @_resume
 @_jobs
+@_engine
 @_weights
 @_device
 @_json
@@ -485,11 +494,13 @@ def compress(
     effort: int,
     seed: int,
     no_verify: bool,
+    page: str | None,
     max_faces: int,
     max_bytes: int,
     max_memory: int | None,
     resume: bool,
     jobs: int | None,
+    engine: Literal["processes", "ray"],
     weights: Path | None,
     device: str,
     as_json: bool,
@@ -501,6 +512,8 @@ def compress(
     OUT gets the same tree of .vat files, and manifest.jsonl with a line for each.
     """
     to_target = _asks_quality(size, min_fscore, max_error, best_effort)
+    if page is not None and (output.exists() or Path(page).parent != output):  # which is made later
+        _check_output(page, force or resume, as_json, binary=False)
     from meshcodec import batch
 
     wanted, tau = min_fscore or (None, _TAUS[0])
@@ -520,8 +533,11 @@ def compress(
         weights=weights,
     )
     Registry(weights).default()  # of wrong weights, one message is enough
-    summary = batch.compress(folder, output, options, jobs or _cores(), resume, force, quiet)
-    _finish(summary, as_json, quiet)
+    summary = batch.compress(folder, output, options, jobs, resume, force, quiet, engine)
+    _summarize(summary, as_json, quiet)
+    if page is not None:
+        _report_page(folder, output, page, jobs, device, weights, force or resume, quiet)
+    _fail_for(summary)
 
 
 @cli.command()
@@ -532,6 +548,7 @@ def compress(
 @_max_memory
 @_resume
 @_jobs
+@_engine
 @_weights
 @_device
 @_json
@@ -545,6 +562,7 @@ def decompress(
     max_memory: int | None,
     resume: bool,
     jobs: int | None,
+    engine: Literal["processes", "ray"],
     weights: Path | None,
     device: str,
     as_json: bool,
@@ -555,11 +573,12 @@ def decompress(
     from meshcodec import batch
 
     options = batch.DecompressOptions(format_, resolution, device, weights, max_memory)
-    summary = batch.decompress(folder, output, options, jobs or _cores(), resume, force, quiet)
-    _finish(summary, as_json, quiet)
+    summary = batch.decompress(folder, output, options, jobs, resume, force, quiet, engine)
+    _summarize(summary, as_json, quiet)
+    _fail_for(summary)
 
 
-def _finish(summary: Summary, as_json: bool, quiet: bool) -> None:
+def _summarize(summary: Summary, as_json: bool, quiet: bool) -> None:
     if as_json:
         _print_json(summary.records)
     if not quiet:
@@ -567,8 +586,30 @@ def _finish(summary: Summary, as_json: bool, quiet: bool) -> None:
             _say(line)
     for record in summary.failed:
         click.echo(f"meshcodec: error: {_shown(record['input'])}: {record['error']}", err=True)
+
+
+def _fail_for(summary: Summary) -> None:
     if summary.failed:
         raise PartialFailureError(f"{len(summary.failed)} of {len(summary.records)} files failed")
+
+
+def _report_page(
+    references: Path,
+    decoded: Path,
+    page: str,
+    jobs: int | None,
+    device: str,
+    weights: Path | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Write the page of `meshcodec report` about a folder that was just made, its failures included."""
+    from meshcodec.report import run_report, to_html
+
+    found = run_report(
+        references, decoded, jobs=jobs or _cores(), device=device, weights=weights, quiet=quiet
+    )
+    _write(page, to_html(found), force)
 
 
 @cli.command()

@@ -20,6 +20,12 @@ DIED = "the worker process died (out of memory?)"
 """What a result says of a job that killed its worker."""
 
 
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS"), "1"
+)
+"""What the environment must say before the libraries that start threads are loaded."""
+
+
 def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Callable[[J], R]) -> Iterator[R]:
     """The result of each job as it ends, in any order; with one worker in this process, in order.
 
@@ -72,9 +78,8 @@ def one_line(error: BaseException) -> str:
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Workers started inside read these before they load the libraries that start threads."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:

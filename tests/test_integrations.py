@@ -45,6 +45,23 @@ def test_trimesh_reads_and_writes(codec: Codec, tmp_path: Path) -> None:
     assert mesh.bounds.mean(axis=0) == pytest.approx([10, 0, 0], abs=0.3)
 
 
+def test_many_meshes_at_once(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of two and a rest of one; all but a few tokens are those of each mesh alone."""
+    monkeypatch.setattr(api, "ENCODER_BATCH", 2)
+    meshes = [trimesh.creation.torus(1.0, radius) for radius in (0.2, 0.3, 0.4)]
+    files = codec.encode_many(iter(meshes), 512, effort=0)
+    alone = [codec.encode(mesh, 512, effort=0) for mesh in meshes]
+    assert [len(data) for data in files] == [len(data) for data in alone]
+    for together, single in zip(files, alone, strict=True):
+        assert VatFile.from_bytes(together).half_extents == VatFile.from_bytes(single).half_extents
+        assert (codec.tokens(together) != codec.tokens(single)).mean() < 0.05
+    assert len(set(files)) == len(files)
+    decoded = codec.decode_many(files, resolution=32)
+    for mesh, data in zip(decoded, files, strict=True):
+        assert np.array_equal(mesh.vertices, codec.decode(data, resolution=32).vertices)
+    assert codec.encode_many([], 512) == []
+
+
 def test_tokens_and_back(codec: Codec) -> None:
     data = codec.from_tokens(row(0), (1.0, 2.0, 3.0), 4.0)
     assert np.array_equal(codec.tokens(data), row(0))
