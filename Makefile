@@ -5,6 +5,7 @@
 #   make lint            ruff and mypy --strict
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
 #   make fuzz            both fuzz targets, SECONDS each (300)
+#   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
 #
 # PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment.
@@ -15,7 +16,7 @@ SECONDS ?= 300
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv test lint demo bench fuzz clean
+.PHONY: help venv test lint demo bench fuzz blender clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,7 +26,7 @@ venv: $(STAMP)
 # The stamp is written last: an installation that was interrupted is done again.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray]"
 	@touch $@
 
 test: venv
@@ -53,6 +54,10 @@ fuzz: venv
 		$(BIN)/python fuzz/fuzz_$$target.py out/fuzz/$$target -max_total_time=$(SECONDS) \
 			-artifact_prefix=out/fuzz/found/ -print_final_stats=1 || exit 1; \
 	done
+
+blender: venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt "bpy>=4.2,<6"
+	$(BIN)/python -m pytest tests/test_blender.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-out out/bench out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

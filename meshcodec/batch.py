@@ -15,20 +15,21 @@ A run writes ``manifest.jsonl`` into the output folder, one line per file, as it
 
 Files appear whole or not at all, and the line follows its file. So a run that was killed at any time goes on
 where it stopped: a line whose input, options and output are still the same is kept, all else is done again.
+In a store behind a URL, files cannot grow: there the manifest is written anew every ten seconds and at the
+end.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
@@ -36,8 +37,9 @@ from tqdm import tqdm
 from meshcodec import __version__
 from meshcodec.container import LARGEST_FILE
 from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh
 from meshcodec.memory import bounded_memory, memory_share
+from meshcodec.stores import files_below, is_local, name_below, write_whole
 from meshcodec.weights import Registry
 from meshcodec.workers import DIED, one_line, run_jobs
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl"
 Record = dict[str, Any]
 
+_SAVE_SECONDS = 10  # what a kill can lose of a manifest in a store
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
 
 
@@ -146,7 +149,7 @@ def compress(
 
     Parameters
     ----------
-    folder, out : `out` is made where it is missing
+    folder, out : `out` is made where it is missing; either may come from `meshcodec.stores.open_folder`
     jobs : worker processes; None for one on each core, or as many as the cluster has room for
     resume : go on with the run whose manifest is in `out`
     force : overwrite
@@ -238,22 +241,36 @@ def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, R
     from meshcodec.metrics import TAUS, fscore
 
     codec = _codec(options)
+    kind = path.suffix.removeprefix(".").lower()
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
-        measured = codec.encode_to_target(path, target, options.effort, options.seed)
+        measured = codec.encode_to_target(_source(path, data), target, options.effort, options.seed, kind)
         if not measured.met and not options.best_effort:
             raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
         encoded, scores = measured.encoded, measured.scores
         found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
     else:
-        encoded = codec.encode_detailed(path, options.size, options.effort, options.seed)
+        encoded = codec.encode_detailed(_source(path, data), options.size, options.effort, options.seed, kind)
         found = {}
         if options.measure:
-            original = load_mesh(path, None, options.max_faces, options.max_bytes)
+            original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)
             measures = fscore(original, codec.decode(encoded.data), TAUS)
             found = dict(zip(map(str, TAUS), measures, strict=True))
     about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
     return encoded.data, about
+
+
+def _source(path: Path, data: bytes) -> Path | _Content:
+    """What to read a mesh from: in a store it was read already, and only here it can have files beside it."""
+    return path if is_local(path) else _Content(path, data)
+
+
+class _Content(io.BytesIO):
+    """The bytes of a file that has a name."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__(data)
+        self.name = str(path)
 
 
 def _decode(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
@@ -276,7 +293,7 @@ def _run(job: _Job) -> Record:
         with bounded_memory(job.verb.options.max_memory):
             made, about = job.verb.convert(job.verb.options, job.path, data)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(job.target, made, overwrite=True)
+        write_whole(job.target, made)
         record |= {"output": job.output, "output_sha256": _sha256(made), "bytes_out": len(made), **about}
     except Exception as error:  # a record with its error, whatever it is
         record["error"] = one_line(error).removeprefix(f"{job.path}: ")
@@ -334,7 +351,7 @@ def _mirror(
         if options.max_memory is None:
             options = replace(options, max_memory=memory_share(jobs))
     else:  # the workers have working folders of their own
-        folder, out = folder.absolute(), out.absolute()
+        folder, out = (path.absolute() if is_local(path) else path for path in (folder, out))
         options = replace(options, weights=options.weights and options.weights.absolute())
     verb = replace(verb, options=options)
     work, skipped = _plan(verb, folder, out)
@@ -365,7 +382,7 @@ def _mirror(
     missing.sort(key=lambda job: _bytes_of(job.path), reverse=True)
     records = list(kept)
     with (
-        _Manifest(manifest, kept) as lines,
+        (_Manifest if is_local(manifest) else _StoredManifest)(manifest, kept) as lines,
         tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
     ):
         for record in _records(engine, missing, jobs):
@@ -399,15 +416,15 @@ def _plan(verb: _Verb, folder: Path, out: Path) -> tuple[list[_Job], int]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: is not a folder", "name a folder")
     work, skipped = [], 0
-    for path in _files(folder):
-        name = path.relative_to(folder)
+    for path in files_below(folder):
+        name = name_below(folder, path)
         if name.as_posix() == MANIFEST or any(part.startswith(".") for part in name.parts):
             skipped += name.as_posix() != MANIFEST
         elif path.suffix.lower().removeprefix(".") not in verb.endings:
             skipped += 1
         else:
             output = name.with_suffix(f".{verb.ending}")
-            work.append(_Job(verb, path, name.as_posix(), output.as_posix(), out / output))
+            work.append(_Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
     if not work:
         known = ", ".join(f".{ending}" for ending in verb.endings)
         raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")
@@ -426,13 +443,6 @@ def _bytes_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # the worker says what is wrong with it
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in a fixed order. Links to folders are left alone: they may go in circles."""
-    for top, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(top) / name for name in sorted(names))
 
 
 def _still_true(record: Record, job: _Job) -> bool:
@@ -468,11 +478,35 @@ def _read(manifest: Path) -> list[Record]:
     return records
 
 
+class _StoredManifest:
+    """A manifest in a store, where files do not grow: written anew every few seconds and at the end."""
+
+    def __init__(self, path: Path, kept: list[Record]) -> None:
+        self._path, self._text = path, "".join(map(_line, kept))
+        self._save()
+
+    def add(self, record: Record) -> None:
+        """Append a line."""
+        self._text += _line(record)
+        if time.monotonic() - self._saved >= _SAVE_SECONDS:
+            self._save()
+
+    def _save(self) -> None:
+        write_whole(self._path, self._text.encode())
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> _StoredManifest:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._save()
+
+
 class _Manifest:
     """The manifest of a running job: starts with the lines that are kept, grows by whole lines."""
 
     def __init__(self, path: Path, kept: list[Record]) -> None:
-        write_atomic(path, "".join(map(_line, kept)).encode(), overwrite=True)
+        write_whole(path, "".join(map(_line, kept)).encode())
         self._path = path
         # Unbuffered, so that a line that did not fit a full disk is not tried again when the file is closed.
         self._file = path.open("ab", buffering=0)
@@ -492,9 +526,7 @@ class _Manifest:
     def __enter__(self) -> _Manifest:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._file.close()
 
 

@@ -117,6 +117,14 @@ def _sizes(text: str) -> list[int]:
 
 _PATH = click.Path(path_type=Path)
 
+
+def _folder(text: str) -> Path:
+    """A folder of this machine, or one behind a URL."""
+    from meshcodec.stores import open_folder
+
+    return open_folder(text)
+
+
 _weights = click.option("--weights", type=_PATH, metavar="FOLDER", help="Use the weights of this folder.")
 _device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -456,7 +464,9 @@ def decode(
         )
 
 
-_into = click.option("-o", "--output", type=_PATH, required=True, metavar="OUT", help="Folder; mirrored.")
+_into = click.option(
+    "-o", "--output", type=_folder, required=True, metavar="OUT|URL", help="Folder; mirrored."
+)
 _resume = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
 _engine = click.option(
     "--engine",
@@ -468,7 +478,7 @@ _engine = click.option(
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR|URL", type=_folder)
 @_into
 @_quality
 @_effort
@@ -509,9 +519,16 @@ def compress(
 ) -> None:
     """Encode every mesh of the folder DIR.
 
-    OUT gets the same tree of .vat files, and manifest.jsonl with a line for each.
+    OUT gets the same tree of .vat files, and manifest.jsonl with a line for each. Either may be a URL that
+    fsspec knows, such as s3://bucket/meshes (extra ray).
     """
     to_target = _asks_quality(size, min_fscore, max_error, best_effort)
+    from meshcodec.stores import is_local
+
+    if page is not None and not (is_local(folder) and is_local(output)):
+        raise UsageError(
+            "--report reads folders of this machine", "copy the results, and use meshcodec report"
+        )
     if page is not None and (output.exists() or Path(page).parent != output):  # which is made later
         _check_output(page, force or resume, as_json, binary=False)
     from meshcodec import batch
@@ -541,7 +558,7 @@ def compress(
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR|URL", type=_folder)
 @_into
 @_resolution(256)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="obj", show_default=True)

@@ -7,6 +7,7 @@ have to be where every machine sees them, in a shared folder or behind a URL.
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ def run_on_ray(
     ray = _ray()
     started = not ray.is_initialized()
     if started:
+        _check_address(os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         except Exception as error:  # Ray has no one class for it
@@ -100,6 +102,18 @@ class _Worker:
 
     def run(self, run: Callable[[J], R], job: J) -> R:
         return run(job)
+
+
+def _check_address(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        fault = f"no Ray cluster answers at {address} ({error})"
+        raise UsageError(fault, "check RAY_ADDRESS, or unset it to start one here") from error
 
 
 def _ray() -> Any:
