@@ -5,8 +5,6 @@ print(sys.executable)"`` tells which one it is; then ``THAT -m pip install meshc
 Edit > Preferences > Add-ons > Install. Blender 4.2 or later.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +40,7 @@ class ImportVat(bpy.types.Operator, ImportHelper):  # type: ignore[misc]
 
     bl_idname = "import_mesh.vat"
     bl_label = "Import VAT"
-    bl_options = frozenset({"REGISTER", "UNDO"})
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender wants a set
     filename_ext = ".vat"
     filter_glob: bpy.props.StringProperty(default="*.vat", options={"HIDDEN"})  # type: ignore[valid-type]
     resolution: bpy.props.IntProperty(  # type: ignore[valid-type]

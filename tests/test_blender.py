@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +21,12 @@ ADDON = Path(__file__).parent.parent / "integrations" / "blender_meshcodec.py"
 
 
 @pytest.fixture
-def addon(tiny_weights: Path) -> Iterator[ModuleType]:
+def addon(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("blender_meshcodec", ADDON)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # Blender evaluates its annotations
     spec.loader.exec_module(module)
     module._codec.kept = Codec("cpu", tiny_weights)
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -48,7 +50,6 @@ def test_a_scene_there_and_back(addon: ModuleType, tmp_path: Path) -> None:
     expected = codec.decode(codec.encode(trimesh.Trimesh(vertices, faces, process=False), 512, 0), 32)
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    addon.register()
     assert bpy.ops.import_mesh.vat(filepath=str(path), resolution=32) == {"FINISHED"}
     (made,) = bpy.context.scene.objects
     assert made.name == "torus"
