@@ -45,14 +45,19 @@ bench: venv
 	@mkdir -p out/bench
 	$(BIN)/meshcodec bench "$(DIR)" --baselines draco,hull -o out/bench
 
-# What the fuzzer finds stays in out/fuzz/found.
+# What the fuzzer finds stays in out/fuzz/found. A process lasts 75 seconds: under the fuzzer it grows by 30 KB a
+# decode, which the same decodes without it do not, and the fuzzer takes 2 GB for a finding.
 fuzz: venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet "atheris>=3"
 	$(BIN)/python fuzz/seeds.py out/fuzz
 	@mkdir -p out/fuzz/found
 	for target in load decode; do \
-		$(BIN)/python fuzz/fuzz_$$target.py out/fuzz/$$target -max_total_time=$(SECONDS) \
-			-artifact_prefix=out/fuzz/found/ -print_final_stats=1 || exit 1; \
+		left=$(SECONDS); \
+		while [ $$left -gt 0 ]; do \
+			$(BIN)/python fuzz/fuzz_$$target.py out/fuzz/$$target -print_final_stats=1 \
+				-max_total_time=$$((left < 75 ? left : 75)) -artifact_prefix=out/fuzz/found/ || exit 1; \
+			left=$$((left - 75)); \
+		done; \
 	done
 
 blender: venv

@@ -146,7 +146,7 @@ class Reference:
         if not np.isfinite(vertices[faces]).all():
             raise BadMeshError("the reference mesh has NaN or infinite coordinates", "repair it first")
         # Vertices that no face uses are no surface and must not move the frame.
-        self.placement = placement_of(vertices[np.unique(faces)])
+        self.placement = placement_of(vertices[used_vertices(faces, len(vertices))])
         self.samples = samples
         self.seed = seed
         self.surface = _Surface(self.placement.to_unit(vertices), faces)
@@ -330,14 +330,26 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     vertices : (V', 3) float64
     faces : (F', 3) int64
     """
-    corners = np.asarray(vertices, dtype=np.float64)[faces.ravel()] + 0.0  # + 0.0: -0.0 and 0.0 are one place
-    rows = np.ascontiguousarray(corners).view(np.dtype((np.void, 24))).ravel()
-    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
-    merged = inverse.reshape(-1, 3).astype(np.int64)
+    places = np.asarray(vertices, dtype=np.float64) + 0.0  # -0.0 and 0.0 are one place
+    order = np.lexsort(places.T)
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
+    group = np.empty(len(order), dtype=np.int64)
+    group[order] = np.cumsum(new) - 1
+    merged = group[faces]
     a, b, c = merged.T
     merged = merged[(a != b) & (b != c) & (c != a)]
-    used, compact = np.unique(merged, return_inverse=True)
-    return corners[first[used]], compact.reshape(-1, 3).astype(np.int64)
+    used = used_vertices(merged, int(new.sum()))
+    compact = np.empty(int(new.sum()), dtype=np.int64)
+    compact[used] = np.arange(len(used))
+    return places[order[new]][used], compact[merged]
+
+
+def used_vertices(faces: Ints, count: int) -> Ints:
+    """Sorted numbers, of `count` vertices, that (F, 3) faces use; `np.unique` hashes, which is slower."""
+    used = np.zeros(count, dtype=bool)
+    used[faces] = True
+    return np.flatnonzero(used)
 
 
 class _Surface:
@@ -366,7 +378,7 @@ class _Surface:
     @property
     def used(self) -> Floats:
         """(n, 3) the vertices that a face uses."""
-        return np.asarray(self.vertices[np.unique(self.faces)])
+        return np.asarray(self.vertices[used_vertices(self.faces, len(self.vertices))])
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """(count, 3) points, uniform by area, and the normals of their faces."""

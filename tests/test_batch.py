@@ -214,3 +214,34 @@ def test_folders_that_hold_nothing_are_refused(verb: str, tmp_path: Path, tiny_w
         assert result.exit_code == 2
         assert f"meshcodec: error: {folder}: {words}" in result.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_compress_can_end_with_a_page(tmp_path: Path) -> None:
+    """The page may lie in the folder that the same command makes; a mesh that failed is a row of it."""
+    meshes, out = tmp_path / "meshes", tmp_path / "out"
+    meshes.mkdir()
+    ball(1.0).export(meshes / "шар.obj")
+    (meshes / "bad.obj").write_text("nothing")
+    page = out / "page.html"
+    words = ["compress", meshes, "-o", out, "--size", 512, "--effort", 0, "--no-verify", "-j", 1]
+    words += ["--device", "cpu", "--report", page]
+    result = call(*words)
+    assert result.exit_code == 3, result.output
+    assert "1 of 2 files failed" in result.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "шар.obj" in text or json.dumps("шар.obj") in text
+    assert "bad.obj" in text
+    before = (out / "шар.vat").stat().st_mtime_ns
+    (meshes / "bad.obj").unlink()
+    again = call(*words, "--resume")
+    assert again.exit_code == 0, again.output
+    assert "1 files done (1 by a run before)" in again.stderr
+    assert (out / "шар.vat").stat().st_mtime_ns == before
+    assert "bad.obj" not in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(tree: Path, tmp_path: Path) -> None:
+    refused = call("compress", tree, "-o", tmp_path / "out", "--report", tmp_path / "gone" / "page.html")
+    assert refused.exit_code == 2
+    assert "gone is not a folder" in refused.stderr
+    assert not (tmp_path / "out").exists()

@@ -65,7 +65,9 @@ def frame_of(vertices: ArrayLike, faces: ArrayLike | None = None) -> tuple[NDArr
     """
     points = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
     if faces is not None:
-        points = points[np.unique(np.asarray(faces, dtype=np.int64))]
+        used = np.zeros(len(points), dtype=bool)
+        used[np.asarray(faces, dtype=np.int64)] = True
+        points = points[used]
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return np.zeros(3), 1.0
