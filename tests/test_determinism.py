@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
+from scipy.spatial import cKDTree
 
 from meshcodec.api import Codec
 from meshcodec.geometry.io import load_mesh
@@ -62,3 +64,16 @@ def test_a_repeated_decode_gives_the_same_mesh() -> None:
     one, other = (Codec("cpu").decode(data, 64) for _ in range(2))
     np.testing.assert_array_equal(one.vertices, other.vertices)
     np.testing.assert_array_equal(one.faces, other.faces)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_gpu_gives_nearly_the_same_tokens_and_the_same_mesh(path: Path) -> None:
+    """README states the share of tokens that may differ at effort 0."""
+    cpu, gpu = Codec("cpu"), Codec("cuda")
+    mesh = load_mesh(path)
+    one, other = (codec.encode(mesh, 4096, 0) for codec in (cpu, gpu))
+    assert (cpu.tokens(one) != cpu.tokens(other)).mean() <= 0.02
+    here, there = (codec.decode(one, 64) for codec in (cpu, gpu))
+    distances, _ = cKDTree(here.vertices).query(there.vertices)
+    assert np.quantile(distances, 0.999) <= 1e-3 * mesh.extents.max()
