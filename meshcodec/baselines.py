@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from meshcodec.config import EXTENT, TRUNCATION
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.inside import TargetField, classify
+from meshcodec.geometry.normalize import used_vertices
 from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.metrics import Floats, Ints, MeshLike, Reference, merge_identical
 
@@ -180,8 +181,9 @@ def convex_hull(mesh: MeshLike) -> trimesh.Trimesh:
     A mesh that lies in a plane gives its outline, filled.
     """
     vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    used = np.unique(np.asarray(faces))
-    hull: trimesh.Trimesh = trimesh.convex.convex_hull(np.asarray(vertices, dtype=np.float64)[used])
+    points = np.asarray(vertices, dtype=np.float64)
+    used = used_vertices(np.asarray(faces), len(points))
+    hull: trimesh.Trimesh = trimesh.convex.convex_hull(points[used])
     return hull
 
 

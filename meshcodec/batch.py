@@ -41,7 +41,7 @@ from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mes
 from meshcodec.memory import bounded_memory, memory_share
 from meshcodec.stores import files_below, is_local, name_below, write_whole
 from meshcodec.weights import Registry
-from meshcodec.workers import DIED, one_line, run_jobs
+from meshcodec.workers import DIED, available_cores, one_line, run_jobs
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec
@@ -347,7 +347,7 @@ def _mirror(
 ) -> Summary:
     options = verb.options
     if engine == "processes":
-        jobs = jobs or _cores()
+        jobs = jobs or available_cores()
         if options.max_memory is None:
             options = replace(options, max_memory=memory_share(jobs))
     else:  # the workers have working folders of their own
@@ -399,16 +399,10 @@ def _mirror(
 def _records(engine: Engine, work: list[_Job], jobs: int | None) -> Iterator[Record]:
     """The records of files as they are done."""
     if engine == "processes":
-        return run_jobs(_run, work, min(jobs or _cores(), max(len(work), 1)), _died)
+        return run_jobs(_run, work, min(jobs or available_cores(), max(len(work), 1)), _died)
     from meshcodec.ray_engine import run_on_ray
 
     return run_on_ray(_run, work, jobs, _died)
-
-
-def _cores() -> int:
-    from meshcodec.device import available_cores  # and torch with it
-
-    return available_cores()
 
 
 def _plan(verb: _Verb, folder: Path, out: Path) -> tuple[list[_Job], int]:

@@ -371,7 +371,7 @@ def encode(
         if isinstance(mesh_file, _Pipe):
             mesh_file.seek(0)
         written = encoded.data if out == "-" else Path(out).read_bytes()
-        with _naming(source):
+        with _naming(source), bounded_memory(max_memory or memory_share()):
             original = load_mesh(mesh_file, file_type, max_faces, max_bytes)
             record["fscore"] = _fscore(original, codec.decode(written, DEFAULT_RESOLUTION))
     if "fscore" in record and not quiet:
@@ -673,7 +673,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
     import torch
     import trimesh
 
-    from meshcodec.device import available_cores, bfloat16_is_fast, choose_device
+    from meshcodec.device import bfloat16_is_fast, choose_device
     from meshcodec.weights import load_model
 
     device, reason = choose_device()
@@ -687,7 +687,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
         },
         "device": str(device),
         "reason": reason,
-        "cores": available_cores(),
+        "cores": _cores(),
         "bfloat16": "fast" if bfloat16_is_fast(device) else "slow",
         "weights": None,
         "models": [],
@@ -945,12 +945,6 @@ def export(run_folder: Path, output: Path, name: str) -> None:
     click.echo(model_id)
 
 
-def _cores() -> int:
-    from meshcodec.device import available_cores
-
-    return available_cores()
-
-
 def _recipe(path: Path) -> TrainConfig:
     remedy = "see meshcodec/config.py for what a recipe holds"
     try:
@@ -1079,6 +1073,12 @@ def _verified(name: str, codec: Codec, reference: trimesh.Trimesh | None) -> dic
 def _verdict(record: dict[str, Any]) -> str:
     line = f"{record['file']}: ok, {record['tokens']} tokens, model {record['model']}"
     return f"{line}, {_fscore_line(record['fscore'])}" if record["fscore"] else line
+
+
+def _cores() -> int:
+    from meshcodec.workers import available_cores
+
+    return available_cores()
 
 
 def _each(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import torch
@@ -56,11 +55,6 @@ def in_parts(function: Callable[[torch.Tensor], torch.Tensor], points: torch.Ten
     # Not in the handler: while it runs, the traceback holds on to what could not be completed.
     middle = len(points) // 2
     return torch.cat([in_parts(function, points[:middle]), in_parts(function, points[middle:])])
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

@@ -29,7 +29,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.normalize import placement_of
+from meshcodec.geometry.normalize import placement_of, used_vertices
 
 TAUS = (0.02, 0.01, 0.005)
 """Distances, in units of the longest half-extent, at which precision and recall are taken."""
@@ -339,17 +339,9 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     merged = group[faces]
     a, b, c = merged.T
     merged = merged[(a != b) & (b != c) & (c != a)]
-    used = used_vertices(merged, int(new.sum()))
-    compact = np.empty(int(new.sum()), dtype=np.int64)
-    compact[used] = np.arange(len(used))
-    return places[order[new]][used], compact[merged]
-
-
-def used_vertices(faces: Ints, count: int) -> Ints:
-    """Sorted numbers, of `count` vertices, that (F, 3) faces use; `np.unique` hashes, which is slower."""
-    used = np.zeros(count, dtype=bool)
-    used[faces] = True
-    return np.flatnonzero(used)
+    distinct = places[order[new]]
+    used = used_vertices(merged, len(distinct))
+    return distinct[used], (np.cumsum(used) - 1)[merged]
 
 
 class _Surface:

@@ -26,6 +26,11 @@ ONE_THREAD = dict.fromkeys(
 """What the environment must say before the libraries that start threads are loaded."""
 
 
+def available_cores() -> int:
+    """Cores this process may run on, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Callable[[J], R]) -> Iterator[R]:
     """The result of each job as it ends, in any order; with one worker in this process, in order.
 

@@ -27,8 +27,8 @@ from meshcodec.geometry.extract import (
 LO, HI, TRUNCATION = -1.05, 1.05, 0.1
 
 
-def truncated(distance: Callable[[torch.Tensor], torch.Tensor]) -> Field:
-    return lambda p: distance(p).clamp(-TRUNCATION, TRUNCATION)
+def truncated(distance: Callable[[torch.Tensor], torch.Tensor], truncation: float = TRUNCATION) -> Field:
+    return lambda p: distance(p).clamp(-truncation, truncation)
 
 
 def sphere(radius: float, at: Sequence[float] = (0.0, 0.0, 0.0)) -> Field:
@@ -42,7 +42,7 @@ def torus(major: float, minor: float) -> Field:
     return truncated(distance)
 
 
-def boxes(*parts: tuple[Sequence[float], Sequence[float]]) -> Field:
+def boxes(*parts: tuple[Sequence[float], Sequence[float]], truncation: float = TRUNCATION) -> Field:
     """Union of boxes, each (centre, half sizes)."""
 
     def distance(p: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ def boxes(*parts: tuple[Sequence[float], Sequence[float]]) -> Field:
             d.append(q.clamp(min=0).norm(dim=1) + q.amax(dim=1).clamp(max=0))
         return torch.stack(d).amin(dim=0)
 
-    return truncated(distance)
+    return truncated(distance, truncation)
 
 
 def noise(seed: int, resolution: int, levels: int) -> Field:
@@ -283,18 +283,38 @@ def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("gap", [3.0, 6.0])
-@pytest.mark.parametrize("shift", range(4))
-def test_sheets_of_one_grid_point_are_met(axis: int, gap: float, shift: int) -> None:
-    """A sheet that only one layer of grid points sees, beside a surface, wherever it lies in the lattices."""
+@pytest.mark.parametrize("gain", [1.0, 1.4])
+@pytest.mark.parametrize("shift", range(8))
+def test_sheets_of_one_grid_point_are_met(axis: int, gain: float, shift: int) -> None:
+    """Sheets that one layer of grid points sees, wherever they lie in the lattices, and where the field is
+    steeper than a distance, too."""
     cell = (HI - LO) / 96
     half = [0.4, 0.4, 0.4]
     half[axis] = 0.5 * cell
     centers = [[0.01, 0.02, 0.03], [0.01, 0.02, 0.03]]
-    for center, offset in zip(centers, (0.0, gap), strict=True):
+    for center, offset in zip(centers, (0, 6), strict=True):
         center[axis] = LO + (48 + shift + offset) * cell
-    field = boxes(*[(center, half) for center in centers])
-    assert_same(run(field, 96), dense(field, 96))
+    sheets = boxes(*[(center, half) for center in centers], truncation=0.2)
+
+    def field(p: torch.Tensor) -> torch.Tensor:
+        return (gain * sheets(p)).clamp(-0.2, 0.2)
+
+    got = extract(field, 96, lo=LO, hi=HI, truncation=0.2)  # enough for the coarsest lattice of all
+    assert_same(got, extract_dense(field, 96, lo=LO, hi=HI, truncation=0.2))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("place", list(itertools.product(range(4), repeat=2)))
+def test_rods_of_one_grid_point_are_met(axis: int, place: tuple[int, int]) -> None:
+    cell = (HI - LO) / 96
+    center, half = [0.0, 0.0, 0.0], [0.3 * cell] * 3
+    half[axis] = 3.6 * cell
+    for other, shift in zip({0, 1, 2} - {axis}, place, strict=True):
+        center[other] = LO + (48 + shift) * cell
+    field = boxes((center, half), truncation=0.2)
+    got = extract(field, 96, lo=LO, hi=HI, truncation=0.2)
+    assert len(got.faces)
+    assert_same(got, extract_dense(field, 96, lo=LO, hi=HI, truncation=0.2))
 
 
 def test_no_surface_gives_no_faces() -> None:
@@ -305,8 +325,11 @@ def test_no_surface_gives_no_faces() -> None:
     assert 0 < got.evaluated < got.total / 100
 
 
-@pytest.mark.parametrize("field", [sphere(0.8), assembly()], ids=["sphere", "assembly"])
-def test_few_points_are_evaluated_and_none_twice(field: Field) -> None:
+@pytest.mark.parametrize(
+    ("field", "most"), [(sphere(0.8), 0.028), (assembly(), 0.0138)], ids=["sphere", "assembly"]
+)
+def test_few_points_are_evaluated_and_none_twice(field: Field, most: float) -> None:
+    """Without the guesses the sphere takes 0.032 and the assembly 0.0145 of the grid."""
     seen: list[torch.Tensor] = []
 
     def watched(p: torch.Tensor) -> torch.Tensor:
@@ -320,7 +343,7 @@ def test_few_points_are_evaluated_and_none_twice(field: Field) -> None:
     index = np.rint((points - LO) / (HI - LO) * 256).astype(np.int64)
     assert len(np.unique(index @ [257**2, 257, 1])) == len(points) == got.evaluated
     assert got.total == 257**3
-    assert got.evaluated < 0.10 * got.total
+    assert got.evaluated < most * got.total
 
 
 def test_the_batch_size_does_not_matter() -> None:

@@ -39,7 +39,7 @@ _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 _CHUNK = 1 << 20  # points handled at once where temporary arrays would otherwise grow with N**3
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
 _EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
-_SPREAD = np.array([1, 2, 3])  # of its index: along an axis two neighbours in a row are not both looked at
+_SPREAD = np.array([1, 3, 1])  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
 _ENDS = 1e-3  # share of a grid edge kept free at its ends, so that no triangle degenerates
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -211,17 +211,6 @@ def _distinct(keys: Array) -> NDArray[np.int64]:
     """Sorted distinct keys; NumPy's own `unique` hashes, which is slower for millions of them."""
     keys = np.sort(keys, axis=None)
     return keys[np.diff(keys, prepend=-1) > 0]
-
-
-def _dilate(mask: Array) -> Array:
-    """A boolean block with the 26 neighbours of each set element."""
-    for axis in range(3):
-        grown = mask.copy()
-        view, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
-        view[1:] |= source[:-1]
-        view[:-1] |= source[1:]
-        mask = grown
-    return mask
 
 
 def _may_hold(values: list[Array], reach: float) -> NDArray[np.bool_]:

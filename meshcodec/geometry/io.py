@@ -24,6 +24,7 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.geometry.normalize import used_vertices
 from meshcodec.geometry.readers import Faces, Vertices, check_faces, read_obj, read_off, read_ply
 
 READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")
@@ -435,8 +436,7 @@ def _no_faces(points: int) -> BadMeshError:
 
 def _used(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     """A mesh without the vertices that no face uses."""
-    used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
+    used = used_vertices(faces, len(vertices))
     if used.all():
         return vertices, faces
     return vertices[used], (np.cumsum(used) - 1)[faces]

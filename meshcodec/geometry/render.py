@@ -16,6 +16,7 @@ import point_cloud_utils
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import UsageError
+from meshcodec.geometry.normalize import used_vertices
 
 Array = NDArray[Any]
 Image = NDArray[np.uint8]
@@ -65,9 +66,7 @@ def frame_of(vertices: ArrayLike, faces: ArrayLike | None = None) -> tuple[NDArr
     """
     points = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
     if faces is not None:
-        used = np.zeros(len(points), dtype=bool)
-        used[np.asarray(faces, dtype=np.int64)] = True
-        points = points[used]
+        points = points[used_vertices(np.asarray(faces, dtype=np.int64), len(points))]
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return np.zeros(3), 1.0

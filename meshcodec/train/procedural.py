@@ -15,6 +15,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
+from meshcodec.geometry.normalize import used_vertices
+
 from . import sdf
 
 Points: TypeAlias = NDArray[np.float64]
@@ -833,8 +835,7 @@ def _cleaned(mesh: Mesh) -> Mesh:
     a, b, c = (V[F[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     F = F[area > 1e-12 * np.ptp(V, axis=0).max(initial=0.0) ** 2]
-    used = np.zeros(len(V), bool)
-    used[F] = True
+    used = used_vertices(F, len(V))
     return V[used], (np.cumsum(used) - 1)[F].astype(np.int32)
 
 
