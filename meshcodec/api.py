@@ -38,9 +38,10 @@ from meshcodec.geometry.sample import face_areas, query_points, sample_surface
 from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
+from meshcodec.model.quantizer import MultiScaleQuantizer
 from meshcodec.packing import BYTES, CODED, pack
-from meshcodec.rates import TokenRates
-from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, scales_begun
+from meshcodec.rates import TokenRates, quantize_within
+from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, scales_begun, token_masks
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
@@ -51,9 +52,10 @@ DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once."""
 PACKINGS = ("coded", "bytes")
-_CODED_GAIN = 1.9
-"""So many tokens for each byte are worth refining where they are entropy-coded: the rest of the gain is less
-than what their bits take from the coarser ones."""
+_CODED_GAIN = 2.0
+"""So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
+price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
+_SQUEEZE = 1.15
 _CODER_BYTES = 4
 """What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
 _CHECK_SAMPLES = 30_000
@@ -210,10 +212,11 @@ def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
     return capacity
 
 
-def coded_goal(room: int, config: ModelConfig) -> int:
-    """Tokens worth refining where they are entropy-coded into `room` bytes; they end at a scale."""
-    ends = config.scale_ends()
-    return min((end for end in ends if end >= _CODED_GAIN * room), default=ends[-1])
+@torch.no_grad()
+def _rounded(quantizer: MultiScaleQuantizer, digits: list[torch.Tensor]) -> bytes:
+    """The tokens nearest to digits: unbounded, of each scale, (1, 3, n, n, D)."""
+    levels = [quantizer.quantize(d) for d in digits]
+    return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
 
 class _Filling:
@@ -237,7 +240,7 @@ class _Filling:
         self.coder = coder
         self.goal = token_budget(size, config, level)
         if coder is not None:
-            self.goal = coded_goal(self.room, config)
+            self.goal = min(int(_CODED_GAIN * self.room), config.max_tokens)
 
     def fill(self, tokens: bytes) -> bytes:
         """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
@@ -256,11 +259,24 @@ class _Filling:
             count = min(max(guess, fits + 1), too_long - 1)
         return tokens[:fits]
 
-    def rate(self, device: torch.device) -> RateControl | None:
-        """What keeps `goal` tokens within `room`; None where they fit as they are."""
+    def rate_control(self, device: torch.device) -> RateControl | None:
+        """What keeps refined tokens within the room; None where `goal` tokens fit as they are."""
         if self.coder is None or self.goal <= self.room:
             return None
         return RateControl(TokenRates(self.coder, device), 8 * (self.room - _CODER_BYTES))
+
+    def first_tokens(
+        self, quantizer: MultiScaleQuantizer, digits: list[torch.Tensor], rate: RateControl | None
+    ) -> bytes:
+        """The tokens of the encoder's digits: unbounded, of each scale, (1, 3, n, n, D)."""
+        tokens = self.fill(_rounded(quantizer, digits))
+        if rate is None:
+            return tokens
+        # Some more of them are worth it, where for their bits the dearest digits of all give way.
+        count = min(int(_SQUEEZE * len(tokens)), self.goal)
+        masks = token_masks(count, quantizer.config, digits[0].device)
+        levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
+        return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
 
     def payload(self, tokens: bytes) -> tuple[bytes, int]:
         """The shorter of the payloads of tokens, and its packing."""
@@ -441,8 +457,8 @@ class Codec:
         model = self._model(self._entry)
         first = [d.to(self.device) for d in subject.digits]
         with clock("code"):
-            chosen, level = filling.fill(self._tokens(model, first)), 0
-        rate = filling.rate(self.device)
+            rate = filling.rate_control(self.device)
+            chosen, level = filling.first_tokens(model.quantizer, first, rate), 0
         refined = interrupted = False
         rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
         if rounds:
@@ -454,6 +470,11 @@ class Codec:
                 exact = _Exact(self, model, subject)
             last, digits = best, first
             for number, steps in enumerate(rounds):
+                tokens = filling.goal
+                if rate is not None:
+                    # At first more tokens than fit, to see how many do; then these, at the bits there are.
+                    rate.held = number == 0 and len(rounds) > 1
+                    tokens = filling.goal if rate.held else len(last.tokens)
                 with clock("targets"):
                     queries, distances, units = self._targets(subject, last.surface, pool, rng)
                 with clock("refine"):
@@ -463,8 +484,8 @@ class Codec:
                         queries,
                         distances,
                         units,
-                        filling.goal,
-                        self._lower_rungs(filling.goal),
+                        tokens,
+                        self._lower_rungs(tokens),
                         steps,
                         subject.seed + number,
                         rate,
@@ -472,7 +493,7 @@ class Codec:
                         stop=stop,
                     )
                 with clock("measure"):
-                    found = filling.fill(self._tokens(model, digits))
+                    found = filling.fill(_rounded(model.quantizer, digits)[:tokens])
                     field = _Remembered(self._field(model, found), subject.placement, self.device)
                     last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
@@ -752,11 +773,6 @@ class Codec:
         """Prefixes that a ladder size holds as bytes and that are shorter, as numbers of scales."""
         budgets = (token_budget(size, self.config) for size in SIZES.values())
         return [scales_begun(budget, self.config) for budget in budgets if budget < tokens]
-
-    def _tokens(self, model: VariationalTokenizer, digits: list[torch.Tensor]) -> bytes:
-        with torch.no_grad():
-            levels = [model.quantizer.quantize(d) for d in digits]
-            return bytes(model.quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
     def _measure(
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement

@@ -881,7 +881,7 @@ def report(
 
 @cli.group()
 def train() -> None:
-    """Train weights: prepare, run, export."""
+    """Train weights: prepare, run, export, coder."""
 
 
 _cache = click.option("--cache", type=_PATH, required=True, metavar="CACHE", help="Of 'train prepare'.")
@@ -980,6 +980,31 @@ def export(run_folder: Path, output: Path, name: str) -> None:
         raise UsageError(f"{output}: cannot be written ({error.strerror})", "choose another") from error
     _say(f"{_shown(run_folder)} -> {_shown(output)}: model {model_id}, step {state['step']}")
     click.echo(model_id)
+
+
+@train.command()
+@click.argument("folder", metavar="WEIGHTS_FOLDER", type=_PATH)
+@_cache
+@click.option("-o", "--output", type=_PATH, required=True, metavar="RUN", help="Tokens and networks so far.")
+@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Of refined tokens.")
+@click.option("--meshes", type=click.IntRange(min=13), default=200, show_default=True, help="Of each round.")
+@_jobs
+def coder(folder: Path, cache: Path, output: Path, rounds: int, meshes: int, jobs: int | None) -> None:
+    """Fit what entropy-codes the tokens of the folder's default model, and enter it in the registry.
+
+    Goes on where it was stopped. A model gets it once: files hang on it.
+    """
+    entry = Registry(folder).default()
+    if entry.coder_path is not None:
+        raise UsageError(f"{entry.coder_path} is there already", "files hang on it; train another model")
+    from meshcodec.train.coder import CoderConfig, train_coder
+    from meshcodec.weights import load_model, save_coder
+
+    _log_to_stderr()
+    config = CoderConfig(rounds=rounds, meshes=meshes)
+    fitted = train_coder(load_model(entry), cache, output, config, jobs or _cores())
+    path = save_coder(fitted, folder, entry.model_id.hex())
+    _say(f"{_shown(output)} -> {_shown(path)}")
 
 
 def _recipe(path: Path) -> TrainConfig:

@@ -13,7 +13,8 @@ frequencies that the network predicts from
   place of all others, and of the scale before the sums of the two slabs of the other planes that share a
   coordinate with the cell;
 * the cells of the same scale and plane to the left, above left, above, above right;
-* the digits of the same token before it, the place of the cell in its plane, and which plane it is.
+* the digits of the same token before it, the place of the cell in its plane, which plane it is, and how many
+  finer scales the file begins: the less of them, the dearer were its bits.
 
 Cells are coded in wavefronts, 2 row + column = 0, 1, 2 ...: all of one front know their four neighbours, so
 that a front is one product of matrices. Within a front the order is by plane, then by row.
@@ -22,7 +23,7 @@ that a front is one product of matrices. Within a front the order is by plane, t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,7 @@ HIDDEN_MAX = (1 << 12) - 1
 """Hidden units are cut off here, so that every sum fits 32 bits."""
 _POSITION = 12
 _SLAB = 8
+_FINER = 4
 _NEIGHBOURS = ((0, -1), (-1, -1), (-1, 0), (-1, 1))
 _TOP = 1 << 32
 _BOTTOM = 1 << 24
@@ -196,11 +198,15 @@ class TokenModel:
             raise CorruptFileError("its coded tokens are damaged", "fetch the file again")
         return tokens
 
+    def _ends(self) -> Iterator[tuple[int, int]]:
+        return zip(self.config.scale_ends(), self.config.scale_tokens, strict=True)
+
     def _walk(self, tokens: NDArray[np.uint8], code: Code) -> NDArray[np.uint8]:
         """Let `code` name the symbols of all digits in coding order; returns the tokens that they make."""
         levels = np.array(self.config.token_levels)
         radix = np.cumprod(levels) // levels
         symbols = tokens.astype(np.int64)[:, None] // radix % levels
+        begun = sum(end - count < len(tokens) for end, count in self._ends())
         coarser: list[Integers] = []
         first = 0
         for side, count, network in zip(
@@ -209,7 +215,7 @@ class TokenModel:
             if first >= len(tokens):
                 break
             framed = np.zeros((PLANES, side + 2, side + 2, len(levels)), dtype=np.int64)
-            above = above_features(coarser, side)[0].reshape(count, -1)
+            above = above_features(coarser, side, begun)[0].reshape(count, -1)
             sums = above @ network.weights[: above.shape[1]]
             beside = network.weights[above.shape[1] :]
             present = symbols[first : first + count]
@@ -240,7 +246,7 @@ def fronts(side: int) -> tuple[Integers, ...]:
     return tuple(np.flatnonzero(front == number) for number in range(3 * side - 2))
 
 
-def above_features(coarser: Sequence[NDArray[np.signedinteger]], side: int) -> Integers:
+def above_features(coarser: Sequence[NDArray[np.signedinteger]], side: int, begun: int) -> Integers:
     """What is known of the cells of a scale before any of them is.
 
     Parameters
@@ -248,13 +254,18 @@ def above_features(coarser: Sequence[NDArray[np.signedinteger]], side: int) -> I
     coarser : the digits of each coarser scale, (B, 3, m, m, D), twice their level values: odd numbers
         symmetric about 0, and 0 where a token is absent
     side : cells a side of the scale
+    begun : scales that the file begins
 
     Returns
     -------
     (B, 3, side, side, F) features.
     """
     B = len(coarser[0]) if coarser else 1
-    parts = [np.broadcast_to(_position_features(side), (B, PLANES, side, side, 4 + PLANES))]
+    finer = np.full((1, 1, 1, 1, 1), _FINER * (begun - 1 - len(coarser)))
+    parts = [
+        np.broadcast_to(_position_features(side), (B, PLANES, side, side, 4 + PLANES)),
+        np.broadcast_to(finer, (B, PLANES, side, side, 1)),
+    ]
     for age, digits in enumerate(reversed(coarser)):
         at = _nearest(digits.shape[2], side)
         reach = (-1, 0, 1) if age < 2 else (0,)
@@ -272,15 +283,22 @@ def above_features(coarser: Sequence[NDArray[np.signedinteger]], side: int) -> I
     return np.concatenate(parts, axis=-1)
 
 
-def cell_features(digits: Sequence[NDArray[np.int16]], scale: int) -> NDArray[np.int16]:
+def cell_features(digits: Sequence[NDArray[np.int16]], scale: int, begun: int) -> NDArray[np.int16]:
     """All features of the cells of a scale whose digits are known, as rates and training need them.
 
-    `digits` are those of the scales up to this one at least, (B, 3, n, n, D) as in `above_features`.
-    Returns (B, 3, n, n, F).
+    Parameters
+    ----------
+    digits : of the scales up to this one at least, (B, 3, n, n, D) as in `above_features`
+    scale : number of the scale
+    begun : scales that the file begins
+
+    Returns
+    -------
+    (B, 3, n, n, F) features.
     """
     own = digits[scale]
     B, side = len(own), own.shape[2]
-    above = above_features(digits[:scale], side)
+    above = above_features(digits[:scale], side, begun)
     framed = np.pad(own, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
     beside = [
         framed[:, :, 1 + down : 1 + down + side, 1 + right : 1 + right + side] for down, right in _NEIGHBOURS

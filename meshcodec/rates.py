@@ -25,6 +25,7 @@ from meshcodec.entropy import (
     TokenModel,
     cell_features,
 )
+from meshcodec.model.quantizer import MultiScaleQuantizer, bound
 
 _ONES = {
     **dict.fromkeys(("weights", "bias", "own", "out"), 1 << WEIGHT_BITS),
@@ -32,6 +33,10 @@ _ONES = {
 }
 """What a parameter of 1 is as an integer."""
 _LARGEST_WEIGHT = (1 << 15) - 1
+_PASSES = 4
+_BISECTIONS = 20
+_WEIGHTS = (1e-8, 1e4)
+"""Between which one bit is weighed against the squared error of the latent."""
 
 
 class RateNetwork(nn.Module):
@@ -117,12 +122,60 @@ class TokenRates:
         half = (self.levels - 1) / 2
         tables = []
         for scale, (level, mask) in enumerate(zip(levels, masks, strict=True)):
-            features = torch.from_numpy(cell_features(digits, scale)).to(level)
+            features = torch.from_numpy(cell_features(digits, scale, len(digits))).to(level)
             symbols = (level + half).round().long()
             logits = self._networks[scale](features.flatten(0, 3), symbols.flatten(0, 3))
             bits = F.log_softmax(logits, dim=-1) / -math.log(2)
             tables.append(bits.view(*level.shape, -1) * mask[..., None])
         return tables
+
+
+@torch.no_grad()
+def quantize_within(
+    quantizer: MultiScaleQuantizer,
+    rates: TokenRates,
+    digits: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    bits: float,
+) -> list[Tensor]:
+    """Round digits so that they take at most so many bits, or nearly.
+
+    Each digit gets the level with the least error + weight * bits, where its error is that of the latent
+    (rate-distortion optimized quantization), and one weight for all is found by bisection. What a digit
+    takes depends on its neighbours, so this is done a few times over.
+
+    Parameters
+    ----------
+    digits : unbounded, of each scale, (1, 3, n, n, D)
+    masks : (1, 3, n, n, 1), one where a token is present, else zero
+    bits : that the tokens may take
+
+    Returns
+    -------
+    Level values of each scale; the nearest ones where these fit.
+    """
+    half = (rates.levels - 1) / 2
+    # All digits have the levels of the first, which the shape of the tables says, too.
+    values = torch.arange(int(rates.levels[0]), device=half.device) - half[0]
+    errors = []
+    for codec, unbounded in zip(quantizer.codecs(), digits, strict=False):
+        # How much one unit of a digit moves the latent, in all of the cells that its own covers.
+        gains = codec.up.weight.square().sum(0) * (codec.latent_side / codec.side) ** 2
+        errors.append((bound(unbounded, rates.levels)[..., None] - values).square() * gains[:, None])
+    levels = [quantizer.quantize(unbounded) for unbounded in digits]
+    for _ in range(_PASSES):
+        tables = rates.tables(levels, masks)
+        if sum(float(bits_at(t, level).sum()) for t, level in zip(tables, levels, strict=True)) <= bits:
+            return levels
+        low, high = _WEIGHTS
+        for _ in range(_BISECTIONS):
+            weight = math.sqrt(low * high)
+            chosen = [(e + weight * t).argmin(-1) for e, t in zip(errors, tables, strict=True)]
+            taken = sum(float(t.gather(-1, c[..., None]).sum()) for t, c in zip(tables, chosen, strict=True))
+            low, high = (low, weight) if taken <= bits else (weight, high)
+        chosen = [(e + high * t).argmin(-1) for e, t in zip(errors, tables, strict=True)]
+        levels = [values[c] for c in chosen]
+    return levels
 
 
 def _doubled(levels: Tensor) -> NDArray[np.int16]:

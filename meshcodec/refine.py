@@ -61,9 +61,9 @@ EFFORTS = (
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1
-_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.1, 0.001, 10.0
+_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.05, 0.001, 10.0
 """Of the bits in the loss, as a share of those that a file has room for."""
-_WEIGHT_RATE = 0.1
+_WEIGHT_RATE = 0.2
 _TABLE_STEPS = 2
 REFINE_TRUNCATION = 0.05
 """Distances beyond this do not matter for the surface and are not spent bits on."""
@@ -102,10 +102,16 @@ class RateControl:
     ----------
     rates : of the tokens
     bits : that all of them may take
+
+    Attributes
+    ----------
+    rates, bits : as given
+    held : whether the weight may only fall, while it is not known yet how many tokens there will be
     """
 
     def __init__(self, rates: TokenRates, bits: float) -> None:
-        self._rates, self._bits, self._weight = rates, bits, _FIRST_WEIGHT
+        self.held = False
+        self.rates, self.bits, self._weight = rates, bits, _FIRST_WEIGHT
         self._tables: list[Tensor] = []
         self._asked = 0
 
@@ -113,9 +119,9 @@ class RateControl:
         """What to add to the loss for digits of the scales begun; `levels` are theirs, rounded."""
         # Bits of neighbours change little from step to step, and the tables take a tenth of a step's time.
         if self._asked % _TABLE_STEPS == 0:
-            self._tables = self._rates.tables(levels, masks)
+            self._tables = self.rates.tables(levels, masks)
         self._asked += 1
-        bounded = [bound(u, self._rates.levels) for u in unbounded]
+        bounded = [bound(u, self.rates.levels) for u in unbounded]
         bits = sum(
             (bits_at(table, digits).sum() for table, digits in zip(self._tables, bounded, strict=True)),
             start=torch.zeros((), device=bounded[0].device),
@@ -124,9 +130,10 @@ class RateControl:
             float(bits_at(table, level.detach()).sum())
             for table, level in zip(self._tables, levels, strict=True)
         )
-        change = math.exp(_WEIGHT_RATE * (rounded / self._bits - 1))
-        self._weight = min(max(self._weight * change, _LEAST_WEIGHT), _LARGEST_WEIGHT)
-        return self._weight / self._bits * bits
+        change = math.exp(_WEIGHT_RATE * (rounded / self.bits - 1))
+        if change < 1 or not self.held:
+            self._weight = min(max(self._weight * change, _LEAST_WEIGHT), _LARGEST_WEIGHT)
+        return self._weight / self.bits * bits
 
 
 def refine(

@@ -1,9 +1,9 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
 ``python tests/test_golden.py`` writes golden files of the default weights from ``examples/``, beside those of
-older ones. With MESHCODEC_GOLDEN=geometry in the environment it only records anew what the files give;
-with MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what they are refused with. None
-of this ever runs by itself.
+older ones and those whose tokens are bytes. With MESHCODEC_GOLDEN=geometry in the environment it only records
+anew what the files give; with MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what they
+are refused with. None of this ever runs by itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EFFORT = 2
 SOURCES = ("burger", "car", "church", "cygnus", "sail_ship", "spot")
 Record = dict[str, dict[str, float | int | str | list[float]]]
 EXPECTED: Record = json.loads((GOLDEN / "expected.json").read_text())
-"""Of each golden file, ``EXAMPLE-MODEL-SIZE.vat``."""
+"""Of each golden file, ``EXAMPLE-MODEL-SIZE.vat`` or, with coded tokens, ``EXAMPLE-MODEL-SIZE-coded.vat``."""
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +44,22 @@ def codec() -> Codec:
 
 def test_all_golden_files_are_recorded_and_some_are_of_the_default_weights(codec: Codec) -> None:
     assert {path.name for path in GOLDEN.glob("*.vat")} == set(EXPECTED)
-    names = {f"{source}-{codec.model_id}-{size}.vat" for source in SOURCES for size in SIZES}
+    names = {
+        f"{source}-{codec.model_id}-{size}{coded}.vat"
+        for source in SOURCES
+        for size in SIZES
+        for coded in ("", "-coded")
+    }
     assert names <= set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_golden_file_decodes_to_the_recorded_geometry(codec: Codec, name: str) -> None:
     data = (GOLDEN / name).read_bytes()
-    source, model_id, size = name.removesuffix(".vat").split("-")
+    source, model_id, size, *coded = name.removesuffix(".vat").split("-")
     assert len(data) <= SIZES[size]
     file = VatFile.from_bytes(data)
+    assert file.packing == (1 if coded else 0)
     assert file.model_id.hex() == model_id
     assert hashlib.sha256(codec.tokens(data).tobytes()).hexdigest() == EXPECTED[name]["tokens_sha256"]
     mesh = codec.decode(data, RESOLUTION)
@@ -254,7 +260,7 @@ def regenerate() -> None:
     codec = Codec("cpu")
     for source in SOURCES:
         for size, count in SIZES.items():
-            path = GOLDEN / f"{source}-{codec.model_id}-{size}.vat"
+            path = GOLDEN / f"{source}-{codec.model_id}-{size}-coded.vat"
             path.write_bytes(codec.encode(ROOT / "examples" / f"{source}.obj", count, EFFORT))
     record_geometry()
 

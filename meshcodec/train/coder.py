@@ -8,7 +8,7 @@ the ladder.
 A run's folder holds all that a round needs, so that a run goes on where it was stopped:
 
 ==========================  ==============================================================
-``encoder.npy``             (M, T) uint8, the encoder's tokens
+``encoder.npy``             (M, T) uint8, the encoder's tokens; ``judge.npy`` of the meshes held out
 ``round-R/NUMBER.npy``      (T,) uint8, the refined tokens of one mesh, T by its size
 ``round-R.pt``              the networks after round R; round 0 is the encoder's
 ``report.json``             bits a token by scale, held out, of the last round's networks
@@ -33,7 +33,6 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.api import coded_goal
 from meshcodec.config import PLANES, SIZES, ModelConfig
 from meshcodec.container import payload_room
 from meshcodec.entropy import LOGIT_BITS, TOTAL_BITS, TokenModel, cell_features
@@ -49,6 +48,8 @@ _LADDER = (SIZES["512"], SIZES["512"], SIZES["1k"], SIZES["2k"])
 """Sizes whose files are made in turn; 4 KB hold all tokens as they are."""
 _HELD_OUT = 13
 """One in so many of the refined meshes judges, and is not fitted to."""
+_TOKENS_PER_BYTE = 1.9
+_MOST_CELLS = 600_000
 _FLOOR = 1e-4
 _FADES = 400
 """Entries of the table of exponentials: e**(-_FADES / 32) is below half a unit."""
@@ -70,8 +71,8 @@ class CoderConfig:
     fit_steps : optimizer steps for each scale in the first round; later ones take half
     """
 
-    rounds: int = 2
-    meshes: int = 400
+    rounds: int = 3
+    meshes: int = 200
     steps: int = 50
     fit_steps: int = 600
 
@@ -90,8 +91,11 @@ def train_coder(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape = model.config
-    encoded = _kept(folder / "encoder.npy", lambda: encoder_tokens(model, SampleCache(cache, "train")))
-    judge = encoder_tokens(model, SampleCache(cache, "validation"))
+    made = _kept(folder / "encoder.npy", lambda: encoder_tokens(model, SampleCache(cache, "train")))
+    judge = _kept(folder / "judge.npy", lambda: encoder_tokens(model, SampleCache(cache, "validation")))
+    # Whole rows, and the same ones as short as files are, which the networks are told.
+    rng = np.random.default_rng(0)
+    encoded = [row[:end] for row in made for end in (None, rng.choice(shape.scale_ends()))]
     networks = _networks(shape)
     pool = list[Tokens]()
     for number in range(config.rounds + 1):
@@ -107,9 +111,9 @@ def train_coder(
         else:
             steps = config.fit_steps // (2 if number else 1)
             for scale, network in enumerate(networks):
-                fit(network, scale, shape, rows, list(encoded), steps)
+                fit(network, scale, shape, rows, encoded, steps)
             torch.save([network.state_dict() for network in networks], state)
-    report = {"encoder": held_out_bits(networks, list(encoded), list(judge), shape)}
+    report = {"encoder": held_out_bits(networks, encoded, list(judge), shape)}
     if config.rounds:
         report["refined"] = held_out_bits(networks, rows, judge_rows, shape)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -121,7 +125,7 @@ def _networks(shape: ModelConfig) -> list[RateNetwork]:
     torch.manual_seed(0)
     D, L = len(shape.token_levels), max(shape.token_levels)
     absent = [np.zeros((1, PLANES, side, side, D), dtype=np.int16) for side in shape.scale_sides]
-    features = [cell_features(absent, scale).shape[-1] for scale in range(len(absent))]
+    features = [cell_features(absent, scale, 1).shape[-1] for scale in range(len(absent))]
     return [RateNetwork(count, HIDDEN, D, L) for count in features]
 
 
@@ -189,8 +193,9 @@ def _refine_one(number: int) -> None:
     model, coder, samples, folder, steps = _shared
     rng = np.random.default_rng([number, 7])
     points, normals, queries, distances = _turned(samples, number % len(samples), rng)
-    size = _LADDER[number % len(_LADDER)]
-    room, goal = payload_room(size, level=True), coded_goal(payload_room(size, level=True), model.config)
+    room = payload_room(_LADDER[number % len(_LADDER)], level=True)
+    ends = model.config.scale_ends()
+    goal = min((end for end in ends if end >= _TOKENS_PER_BYTE * room), default=ends[-1])
     with torch.no_grad():
         mu, _ = model.encoder(*(torch.from_numpy(a[None]) for a in (points, normals)))
         digits = model.quantizer.project(mu)
@@ -253,8 +258,21 @@ def fit(
 
 def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
     """(N, F) int16 features and (N, D) symbols of the cells of a scale, of all rows that hold it whole."""
-    end = shape.scale_ends()[scale]
-    tokens = np.stack([row[:end] for row in rows if len(row) >= end])
+    ends = shape.scale_ends()
+    whole = [row for row in rows if len(row) >= ends[scale]]
+    # Enough is enough: all cells of thousands of meshes do not fit in memory.
+    whole = whole[:: max(1, len(whole) * shape.scale_tokens[scale] // _MOST_CELLS)]
+    parts = [
+        _cells_of(np.stack(group), scale, shape)
+        for length in ends[scale:]
+        if (group := [row for row in whole if len(row) == length])
+    ]
+    features, symbols = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+    return features, symbols
+
+
+def _cells_of(tokens: Tokens, scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
+    """The same of (M, T) tokens of one length."""
     levels = np.array(shape.token_levels)
     radix = np.cumprod(levels) // levels
     symbols = tokens[..., None] // radix % levels
@@ -264,7 +282,8 @@ def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, 
         doubled = (2 * part - (levels - 1)).astype(np.int16)
         digits.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
         start += count
-    features = torch.from_numpy(cell_features(digits, scale)).flatten(0, 3)
+    begun = shape.scale_ends().index(tokens.shape[1]) + 1
+    features = torch.from_numpy(cell_features(digits, scale, begun)).flatten(0, 3)
     return features, torch.from_numpy(part.astype(np.int64)).flatten(0, 1)
 
 
