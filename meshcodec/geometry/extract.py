@@ -63,6 +63,18 @@ class GridField(Protocol):
         """
 
 
+def on_grid(field: Field, ticks: Tensor) -> Field:
+    """`GridField.on_grid` of any field."""
+    if isinstance(field, GridField):
+        return field.on_grid(ticks)
+
+    def at_keys(keys: Tensor) -> Tensor:
+        index = _indices(keys, len(ticks))
+        return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
+
+    return at_keys
+
+
 @dataclass(frozen=True)
 class Extraction:
     """A closed mesh and what it cost.
@@ -249,6 +261,13 @@ def _connected_parts(faces: NDArray[np.int64], count: int) -> tuple[int, Tensor]
     return parts, torch.from_numpy(part).long()[number]
 
 
+def _indices(keys: Tensor, side: int) -> list[Tensor]:
+    """(n,) keys of a grid of ``side`` points a side to three (n,) grid indices."""
+    rows = keys // side
+    i = rows // side
+    return [i, rows - i * side, keys - rows * side]
+
+
 def _select(values: Tensor, mask: Tensor) -> Tensor:
     """``values[mask]``, along the first axis."""
     if values.device.type != "cpu":
@@ -336,23 +355,11 @@ class _Grid:
         self.evaluated = 0
         index = np.repeat(np.arange(n)[:, None], 3, axis=1)
         ticks = grid_to_world(index, resolution, self.lo, hi).astype(np.float32)
-        self.ticks = torch.from_numpy(ticks).to(self.device)  # (N, 3), what the indices are in the field
-        self.ask = field.on_grid(self.ticks) if isinstance(field, GridField) else self.by_points(field)
-
-    def by_points(self, field: Field) -> Field:
-        """The field as a function of keys."""
-
-        def ask(keys: Tensor) -> Tensor:
-            index = self.indices(keys)
-            return field(torch.stack([self.ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
-
-        return ask
+        self.ask = on_grid(field, torch.from_numpy(ticks).to(self.device))
 
     def indices(self, keys: Tensor) -> list[Tensor]:
         """(n,) keys to three (n,) grid indices."""
-        rows = keys // self.side
-        i = rows // self.side
-        return [i, rows - i * self.side, keys - rows * self.side]
+        return _indices(keys, self.side)
 
     def at(self, keys: Tensor) -> Tensor:
         """The values at keys."""
