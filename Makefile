@@ -26,7 +26,7 @@ venv: $(STAMP)
 # The stamp is written last: an installation that was interrupted is done again.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray,gpu]"
 	@touch $@
 
 test: venv

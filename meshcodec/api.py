@@ -25,9 +25,10 @@ from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
     Field,
+    GridField,
+    by_keys,
     extract,
     extract_dense,
-    on_grid,
     without_specks,
 )
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
@@ -35,7 +36,7 @@ from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
 from meshcodec.geometry.normalize import Placement
 from meshcodec.geometry.sample import face_areas, query_points, sample_surface
 from meshcodec.geometry.symmetry import coding_placement_of
-from meshcodec.kernels import choose_kernel, field_of
+from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
 from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
@@ -670,7 +671,7 @@ class Codec:
         """The surface of a field at a level, without specks."""
         distance = _Leveled(field, level)
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
-        cube["mirrored"] = mirrored
+        cube.update(mirrored=mirrored, batch=BATCHES[self.kernel])
         if dense:
             found = extract_dense(distance, resolution, **cube)
         else:
@@ -683,12 +684,13 @@ class _Leveled:
 
     def __init__(self, field: Field, level: int) -> None:
         self._field, self._level = field, level * LEVEL_UNIT
+        self.error = field.error if isinstance(field, GridField) else 0.0
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._truncated(self._field(points))
 
     def on_grid(self, ticks: torch.Tensor) -> Field:
-        ask = on_grid(self._field, ticks)
+        ask = by_keys(self._field, ticks)
         return lambda keys: self._truncated(ask(keys))
 
     def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
@@ -700,6 +702,7 @@ class _Remembered:
 
     def __init__(self, field: Field) -> None:
         self._field, self._ask = field, field
+        self.error = field.error if isinstance(field, GridField) else 0.0
         self._values = torch.empty(0)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
@@ -709,7 +712,7 @@ class _Remembered:
         """The grid must be the same each time."""
         if len(self._values) != len(ticks) ** 3:
             self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
-            self._ask = on_grid(self._field, ticks)
+            self._ask = by_keys(self._field, ticks)
         return self._at
 
     def _at(self, keys: torch.Tensor) -> torch.Tensor:

@@ -51,7 +51,15 @@ _EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
 
 @runtime_checkable
 class GridField(Protocol):
-    """A field that is quicker to evaluate where it knows the grid beforehand."""
+    """A field that is quicker to evaluate where it knows the grid beforehand.
+
+    Attributes
+    ----------
+    error : how far the quick distances may be off. Those that are nearer to zero are asked for again by
+        their points, so that no sign is wrong, nor where a field is flat the surface elsewhere.
+    """
+
+    error: float
 
     def __call__(self, points: Tensor) -> Tensor:
         """(n, 3) float32 points -> (n,) distances."""
@@ -63,16 +71,19 @@ class GridField(Protocol):
         """
 
 
-def on_grid(field: Field, ticks: Tensor) -> Field:
-    """`GridField.on_grid` of any field."""
-    if isinstance(field, GridField):
-        return field.on_grid(ticks)
+def by_points(field: Field, ticks: Tensor) -> Field:
+    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
 
-    def at_keys(keys: Tensor) -> Tensor:
+    def ask(keys: Tensor) -> Tensor:
         index = _indices(keys, len(ticks))
         return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
 
-    return at_keys
+    return ask
+
+
+def by_keys(field: Field, ticks: Tensor) -> Field:
+    """The quicker of `GridField.on_grid`, if the field has it, and `by_points`."""
+    return field.on_grid(ticks) if isinstance(field, GridField) else by_points(field, ticks)
 
 
 @dataclass(frozen=True)
@@ -355,7 +366,9 @@ class _Grid:
         self.evaluated = 0
         index = np.repeat(np.arange(n)[:, None], 3, axis=1)
         ticks = grid_to_world(index, resolution, self.lo, hi).astype(np.float32)
-        self.ask = on_grid(field, torch.from_numpy(ticks).to(self.device))
+        at = torch.from_numpy(ticks).to(self.device)
+        self.ask, self.ask_again = by_keys(field, at), by_points(field, at)
+        self.error = field.error if isinstance(field, GridField) else 0.0
 
     def indices(self, keys: Tensor) -> list[Tensor]:
         """(n,) keys to three (n,) grid indices."""
@@ -495,6 +508,9 @@ class _Grid:
             if answer.numel() != len(part):
                 raise ValueError(f"the field gave {tuple(answer.shape)} for {len(part)} points")
             values = answer.reshape(-1).to(self.values)
+            if self.error:
+                unsure = values.abs() < self.error
+                values[unsure] = self.ask_again(_select(part, unsure)).to(values)
             if not bool(values.isfinite().all()):
                 raise ValueError("the field gave values that are not finite")
             values = torch.where(values.abs() < _TINY, _TINY, values)  # zero stands for "not evaluated"

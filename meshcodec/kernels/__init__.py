@@ -21,11 +21,14 @@ from meshcodec.device import bfloat16_is_fast, in_parts
 from meshcodec.errors import UsageError
 from meshcodec.geometry.extract import Field
 from meshcodec.kernels import reference
-from meshcodec.kernels.tables import GridTables
+from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables, in_threads
 from meshcodec.model.decoder import FieldHead
 
 VARIABLE = "MESHCODEC_KERNEL"
 CHOICES = ("auto", "reference", "triton")
+
+BATCHES = {"tables": 1 << 20, "triton": 1 << 20, "reference": 1 << 16}
+"""Points to ask each kernel for at once: the reference keeps every hidden layer of all of them in memory."""
 
 
 def choose_kernel(device: torch.device) -> tuple[str, str]:
@@ -67,6 +70,10 @@ def field_of(head: FieldHead, planes: Tensor, kernel: str) -> Field:
     last = planes.permute(0, 2, 3, 1).contiguous()
     if kernel == "tables":
         return _TableField(head, last)
+    if kernel == "triton":
+        from meshcodec.kernels.fused import FusedField
+
+        return FusedField(head, last)
     return _PointField(head, last)
 
 
@@ -83,6 +90,20 @@ class _PointField:
 class _TableField(_PointField):
     """A `GridField` on the CPU."""
 
+    def __init__(self, head: FieldHead, planes: Tensor) -> None:
+        super().__init__(head, planes)
+        self._dtype = torch.bfloat16 if bfloat16_is_fast(planes.device) else torch.float32
+        self.error = ERRORS[self._dtype]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        found = torch.empty(len(points))
+
+        def evaluate(start: int) -> None:
+            part = slice(start, start + CHUNK)
+            found[part] = reference.distances(self._head, self._planes, points[part])
+
+        in_threads(evaluate, [(start,) for start in range(0, len(points), CHUNK)])
+        return found
+
     def on_grid(self, ticks: Tensor) -> Field:
-        dtype = torch.bfloat16 if bfloat16_is_fast(self._planes.device) else torch.float32
-        return GridTables(self._head, self._planes, ticks, dtype)
+        return GridTables(self._head, self._planes, ticks, self._dtype)
