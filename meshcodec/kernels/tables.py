@@ -16,9 +16,6 @@ threads that meet after every operation wait for the one that the system has tak
 
 from __future__ import annotations
 
-import functools
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,33 +107,25 @@ def _texels(ticks: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> None:
-    """Make calls, without gradients, on as many threads as torch would take for one operation."""
+    """Make calls, without gradients, on as many threads as torch would take for one operation.
+
+    The threads end with it: as long as there are more of them than cores, OpenMP's own are put to sleep
+    wherever they wait for each other, which slows short operations down, such as a gradient step's.
+    """
 
     def work(arguments: tuple[int, ...]) -> None:
         with torch.no_grad():  # which each thread has a switch of its own for
             function(*arguments)
 
     threads = torch.get_num_threads()
-    run = map if threads == 1 else _pool(threads).map
-    for _ in run(work, calls):
-        pass
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads in each of which an operation of torch is not divided any further."""
-    ready = threading.Barrier(threads + 1)
-
-    def alone() -> None:
-        torch.set_num_threads(1)  # of this thread, and of all that are begun later
-        ready.wait()
-
-    pool = ThreadPoolExecutor(threads, "field")
-    for _ in range(threads):
-        pool.submit(alone)
-    ready.wait()
-    torch.set_num_threads(threads)
-    return pool
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
+    if threads == 1:
+        for arguments in calls:
+            work(arguments)
+        return
+    try:
+        # In each of them an operation is not divided any further.
+        with ThreadPoolExecutor(threads, "field", torch.set_num_threads, (1,)) as pool:
+            for _ in pool.map(work, calls):
+                pass
+    finally:
+        torch.set_num_threads(threads)  # of threads that are begun later, too
