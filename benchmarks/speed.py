@@ -38,7 +38,7 @@ from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.geometry.sample import sample_surface
 from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.kernels import field_of, reference
-from meshcodec.kernels.tables import ERRORS, GridTables
+from meshcodec.kernels.tables import ERRORS, ERRORS_BELOW, GridTables
 from meshcodec.refine import STEP_QUERIES, refine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,9 +64,10 @@ def check(codec: Codec, paths: list[Path]) -> None:
     for path in paths:
         file = VatFile.from_bytes(path.read_bytes())
         model = codec._model(codec.registry.find(file.model_id))
-        tokens = torch.frombuffer(bytearray(file.tokens), dtype=torch.uint8)[None].to(codec.device)
+        tokens = bytearray(file.tokens(codec._coder_of(file)))
+        row = torch.frombuffer(tokens, dtype=torch.uint8)[None].to(codec.device)
         with torch.no_grad():
-            images = model.planes(tokens)[0]
+            images = model.planes(row)[0]
             planes = images.permute(0, 2, 3, 1).contiguous()
             check_field(codec, model.field, images, planes, path.stem)
         check_mesh(codec, path)
@@ -91,7 +92,7 @@ def check_field(codec: Codec, head: Any, images: torch.Tensor, planes: torch.Ten
     ticks = torch.linspace(-EXTENT, EXTENT, 41)[:, None].expand(-1, 3).contiguous()
     keys = torch.arange(41**3, dtype=torch.int32)
     wanted = by_points(lambda p: reference.distances(head, planes, p), ticks)(keys)
-    near = wanted.abs() < 0.03
+    near = wanted.abs() < ERRORS_BELOW
     for dtype, most in ERRORS.items():
         error = float((GridTables(head, planes, ticks, dtype)(keys) - wanted)[near].abs().max())
         if not error < most + 1e-5:
@@ -190,7 +191,8 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     data, file = path.read_bytes(), VatFile.from_bytes(path.read_bytes())
     name = f"decode {path.stem} on {codec.device.type}"
     model = codec._model(codec.registry.find(file.model_id))
-    field = table.time(f"{name}: planes", lambda: codec._field(model, file.tokens))
+    tokens = file.tokens(codec._coder_of(file))
+    field = table.time(f"{name}: planes", lambda: codec._field(model, tokens))
     walls: dict[str, list[float]] = {"tables": [], "field": [], "search, marching cubes and specks": []}
     for turn in range(table.repeats + 1):
         timed = Timed(field)
@@ -215,7 +217,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
             chosen = codec.kernel
             codec.kernel = kernel
             try:
-                by_kernel = codec._field(model, file.tokens)
+                by_kernel = codec._field(model, tokens)
                 return codec._surface(by_kernel, file.level, RESOLUTION, file.mirrored, dense=True)
             finally:
                 codec.kernel = chosen

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, round_box, token_capacity
+from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, payload_room, round_box
 from meshcodec.device import choose_device
+from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
@@ -39,8 +40,10 @@ from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
-from meshcodec.refine import EFFORTS, Progress, Stop, refine, scales_begun
-from meshcodec.weights import Registry, WeightsEntry, load_model
+from meshcodec.packing import BYTES, CODED, pack
+from meshcodec.rates import TokenRates
+from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, scales_begun
+from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
@@ -49,6 +52,12 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once."""
+PACKINGS = ("coded", "bytes")
+_CODED_GAIN = 1.9
+"""So many tokens for each byte are worth refining where they are entropy-coded: the rest of the gain is less
+than what their bits take from the coarser ones."""
+_CODER_BYTES = 4
+"""What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
 _CHECK_SAMPLES = 30_000
 _CHECK_RESOLUTION = 128
 _EXACT_RESOLUTION = DEFAULT_RESOLUTION
@@ -76,6 +85,7 @@ class Encoded:
     ----------
     data : the ``.vat`` file
     tokens : tokens in it
+    packing : 0, a byte each, or 1, range coded
     scales : scales begun
     effort : level asked for
     refined : whether the refined tokens were kept, rather than the encoder's own
@@ -85,6 +95,7 @@ class Encoded:
 
     data: bytes
     tokens: int
+    packing: int
     scales: int
     effort: int
     refined: bool
@@ -185,7 +196,7 @@ class Decoded:
 
 
 def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
-    """Tokens that a file of at most `size` bytes gets, where a byte is kept for a level or none is.
+    """Tokens of one byte each that a file of at most `size` bytes gets, with room for a level or without.
 
     A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is
     filled.
@@ -195,10 +206,68 @@ def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
     UsageError
         Less than 64 bytes.
     """
-    capacity = min(token_capacity(size, level=level), config.max_tokens)
+    capacity = min(payload_room(size, level=level), config.max_tokens)
     if size in SIZES.values():
         return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
     return capacity
+
+
+def coded_goal(room: int, config: ModelConfig) -> int:
+    """Tokens worth refining where they are entropy-coded into `room` bytes; they end at a scale."""
+    ends = config.scale_ends()
+    return min((end for end in ends if end >= _CODED_GAIN * room), default=ends[-1])
+
+
+class _Filling:
+    """Which tokens a file of some size gets.
+
+    Parameters
+    ----------
+    size : of the file
+    level : whether it keeps a byte for a level
+    config : of the model
+    coder : of its tokens; None for one byte each
+
+    Attributes
+    ----------
+    room : bytes of the payload
+    goal : tokens worth refining
+    """
+
+    def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
+        self.room = payload_room(size, level=level)
+        self.coder = coder
+        self.goal = token_budget(size, config, level)
+        if coder is not None:
+            self.goal = coded_goal(self.room, config)
+
+    def fill(self, tokens: bytes) -> bytes:
+        """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
+        if self.coder is None:
+            return tokens[: self.goal]
+        fits, too_long = min(self.room, len(tokens)), len(tokens) + 1
+        count = len(tokens)
+        while fits < count:
+            taken = len(self.coder.encode(tokens[:count]))
+            if taken <= self.room:
+                fits = count
+            else:
+                too_long = count
+            # By proportion, but always nearer: tokens of one scale take about as much each.
+            guess = count * self.room // max(taken, 1)
+            count = min(max(guess, fits + 1), too_long - 1)
+        return tokens[:fits]
+
+    def rate(self, device: torch.device) -> RateControl | None:
+        """What keeps `goal` tokens within `room`; None where they fit as they are."""
+        if self.coder is None or self.goal <= self.room:
+            return None
+        return RateControl(TokenRates(self.coder, device), 8 * (self.room - _CODER_BYTES))
+
+    def payload(self, tokens: bytes) -> tuple[bytes, int]:
+        """The shorter of the payloads of tokens, and its packing."""
+        coded = self.coder.encode(tokens) if self.coder is not None else tokens
+        return (coded, CODED) if len(coded) < len(tokens) else (pack(tokens, BYTES), BYTES)
 
 
 class Codec:
@@ -230,6 +299,7 @@ class Codec:
         self.kernel, self.kernel_reason = choose_kernel(self.device)
         self.registry = Registry(weights)
         self._models: dict[bytes, VariationalTokenizer] = {}
+        self._coders: dict[bytes, TokenModel | None] = {}
         self._entry = self.registry.default()
 
     @property
@@ -243,10 +313,15 @@ class Codec:
         return self._entry.config
 
     def encode(
-        self, source: MeshSource, size: int = 1024, effort: int = DEFAULT_EFFORT, seed: int = 0
+        self,
+        source: MeshSource,
+        size: int = 1024,
+        effort: int = DEFAULT_EFFORT,
+        seed: int = 0,
+        packing: str = PACKINGS[0],
     ) -> bytes:
         """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
-        return self.encode_detailed(source, size, effort, seed).data
+        return self.encode_detailed(source, size, effort, seed, packing=packing).data
 
     def encode_many(
         self,
@@ -254,6 +329,7 @@ class Codec:
         size: int = 1024,
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
+        packing: str = PACKINGS[0],
     ) -> list[bytes]:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time through the encoder.
 
@@ -265,12 +341,12 @@ class Codec:
         BadMeshError
             A mesh cannot be read or holds no surface.
         UsageError
-            `size` or `effort` is out of range.
+            `size`, `effort` or `packing` is out of range.
         """
-        self._check(size, effort)
+        self._check(size, effort, packing)
         rest, files = iter(sources), list[bytes]()
         while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed):
-            files += [self.encode_subject(subject, size, effort).data for subject in batch]
+            files += [self.encode_subject(subject, size, effort, packing=packing).data for subject in batch]
         return files
 
     def decode_many(
@@ -288,6 +364,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
+        packing: str = PACKINGS[0],
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -299,16 +376,19 @@ class Codec:
         seed : of all sampling; the same one gives the same bytes on the same machine
         progress : told about the steps of the refinement
         stop : when it says True, the best tokens found so far are taken
+        packing : "coded", tokens range-coded, as many as fit, or "bytes", one byte each, as many in every
+            file of a size
 
         Raises
         ------
         BadMeshError
             The mesh cannot be read or holds no surface.
         UsageError
-            `size` or `effort` is out of range.
+            `size`, `effort` or `packing` is out of range.
         """
-        self._check(size, effort)
-        return self.encode_subject(self.prepare(source, seed, file_type), size, effort, progress, stop)
+        self._check(size, effort, packing)
+        subject = self.prepare(source, seed, file_type)
+        return self.encode_subject(subject, size, effort, progress, stop, packing)
 
     def prepare(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> Subject:
         """Load, sample and encode a mesh: what does not depend on the size of the file.
@@ -344,19 +424,28 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
+        packing: str = PACKINGS[0],
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
-        self._check(size, effort)
-        return self._or_on_cpu(lambda: self._encode_subject(subject, size, effort, progress, stop))
+        self._check(size, effort, packing)
+        coder = self._coder(self._entry) if packing == "coded" else None
+        filling = _Filling(size, effort > 0, self.config, coder)
+        return self._or_on_cpu(lambda: self._encode_subject(subject, filling, effort, progress, stop))
 
     def _encode_subject(
-        self, subject: Subject, size: int, effort: int, progress: Progress | None, stop: Stop | None
+        self,
+        subject: Subject,
+        filling: _Filling,
+        effort: int,
+        progress: Progress | None,
+        stop: Stop | None,
     ) -> Encoded:
-        tokens = token_budget(size, self.config, level=effort > 0)
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
         first = [d.to(self.device) for d in subject.digits]
-        chosen, level = self._tokens(model, first, tokens), 0
+        with clock("code"):
+            chosen, level = filling.fill(self._tokens(model, first)), 0
+        rate = filling.rate(self.device)
         refined = interrupted = False
         rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
         if rounds:
@@ -377,15 +466,16 @@ class Codec:
                         queries,
                         distances,
                         units,
-                        tokens,
-                        self._lower_rungs(tokens),
+                        filling.goal,
+                        self._lower_rungs(filling.goal),
                         steps,
                         subject.seed + number,
+                        rate,
                         progress=_after(progress, sum(rounds[:number]), sum(rounds)),
                         stop=stop,
                     )
                 with clock("measure"):
-                    found = self._tokens(model, digits, tokens)
+                    found = filling.fill(self._tokens(model, digits))
                     field = _Remembered(self._field(model, found))
                     last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
@@ -398,10 +488,14 @@ class Codec:
                     break
         placement = subject.placement
         center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
-        model_id = self._entry.model_id
-        data = VatFile(chosen, model_id, center, half_extents, level, mirrored=mirrored).to_bytes()
-        scales = scales_begun(tokens, self.config)
-        return Encoded(data, tokens, scales, effort, refined, interrupted, clock.seconds)
+        with clock("code"):
+            payload, packing = filling.payload(chosen)
+            model_id, count = self._entry.model_id, len(chosen)
+            file = VatFile(payload, model_id, center, half_extents, level, packing, mirrored, count)
+            if file.tokens(filling.coder) != chosen:
+                raise AssertionError("the coded tokens do not decode to themselves")
+        scales = scales_begun(count, self.config)
+        return Encoded(file.to_bytes(), count, packing, scales, effort, refined, interrupted, clock.seconds)
 
     def encode_to_target(
         self,
@@ -412,6 +506,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
+        packing: str = PACKINGS[0],
     ) -> Measured:
         """The smallest size of the ladder whose decode meets a target, or the best there is.
 
@@ -426,7 +521,7 @@ class Codec:
         UsageError
             `effort` or the target is out of range.
         """
-        self._check(MIN_SIZE, effort)
+        self._check(MIN_SIZE, effort, packing)
         if target.tau not in TAUS:
             known = ", ".join(map(str, TAUS))
             raise UsageError(f"an F-score at {target.tau} is not measured", f"choose one of {known}")
@@ -434,7 +529,7 @@ class Codec:
         reference = Reference(subject.mesh)
         found: list[Measured] = []
         for size in sorted(SIZES.values()):
-            encoded = self.encode_subject(subject, size, effort, progress, stop)
+            encoded = self.encode_subject(subject, size, effort, progress, stop, packing)
             scores = reference.score(
                 self.decode(encoded.data, _EXACT_RESOLUTION), exterior=False, points=False, iou=False
             )
@@ -482,7 +577,7 @@ class Codec:
             raise UsageError(f"resolution {resolution} is out of range", "choose 16 to 512")
         file = VatFile.from_bytes(data)
         entry = self.registry.find(file.model_id)
-        count = len(file.tokens)
+        count = file.count
         if not 1 <= count <= entry.config.max_tokens:
             fault = f"{count} tokens, the model has 1 to {entry.config.max_tokens}"
             raise CorruptFileError(fault, "get the file again")
@@ -494,12 +589,14 @@ class Codec:
             file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
         )
         clock = _Clock()
+        with clock("code"):
+            decoded_tokens = file.tokens(self._coder_of(file))[:count]
 
         def surface() -> Extraction:
             with clock("weights"):
                 model = self._model(entry)
             with clock("planes"):
-                field = self._field(model, file.tokens[:count])
+                field = self._field(model, decoded_tokens)
             with clock("extract"):
                 return self._surface(field, file.level, resolution, file.mirrored, dense)
 
@@ -514,8 +611,17 @@ class Codec:
         return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
 
     def tokens(self, data: bytes) -> NDArray[np.uint8]:
-        """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine. Raises CorruptFileError."""
-        return np.frombuffer(VatFile.from_bytes(data).tokens, dtype=np.uint8)
+        """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.
+
+        Raises
+        ------
+        CorruptFileError
+            Not a whole ``.vat`` file.
+        WeightsError
+            They are entropy-coded, and the model that it names is not here.
+        """
+        file = VatFile.from_bytes(data)
+        return np.frombuffer(file.tokens(self._coder_of(file)), dtype=np.uint8)
 
     def from_tokens(
         self,
@@ -550,7 +656,9 @@ class Codec:
         values, model_id = row.astype(np.uint8).tobytes(), self._entry.model_id
         return VatFile(values, model_id, center, box, level, mirrored=mirrored).to_bytes()
 
-    def _check(self, size: int, effort: int) -> None:
+    def _check(self, size: int, effort: int, packing: str) -> None:
+        if packing not in PACKINGS:
+            raise UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
         if not 0 <= effort < len(EFFORTS):
             raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
         token_budget(size, self.config)
@@ -559,6 +667,24 @@ class Codec:
         if entry.model_id not in self._models:
             self._models[entry.model_id] = load_model(entry).to(self.device)
         return self._models[entry.model_id]
+
+    def _coder(self, entry: WeightsEntry) -> TokenModel | None:
+        if entry.model_id not in self._coders:
+            self._coders[entry.model_id] = load_coder(entry)
+        return self._coders[entry.model_id]
+
+    def _coder_of(self, file: VatFile) -> TokenModel | None:
+        """What decodes the tokens of a file; None where they are bytes."""
+        if file.packing == BYTES:
+            return None
+        entry = self.registry.find(file.model_id)
+        if file.count > entry.config.max_tokens:
+            raise CorruptFileError(f"{file.count} tokens are too many for its model", "get the file again")
+        coder = self._coder(entry)
+        if coder is None:
+            fault = f"its tokens are coded, and model {file.model_id.hex()} has no coder here"
+            raise CorruptFileError(fault, "install the meshcodec version that wrote it")
+        return coder
 
     def _or_on_cpu(self, work: Callable[[], T]) -> T:
         """The result of `work`, done again on the CPU, from then on, where the GPU's memory is too small."""
@@ -627,14 +753,14 @@ class Codec:
         return queries[None], TargetField(surfaces)(queries)[None], units[None]
 
     def _lower_rungs(self, tokens: int) -> list[int]:
-        """Ladder sizes below this one, as numbers of scales."""
+        """Prefixes that a ladder size holds as bytes and that are shorter, as numbers of scales."""
         budgets = (token_budget(size, self.config) for size in SIZES.values())
         return [scales_begun(budget, self.config) for budget in budgets if budget < tokens]
 
-    def _tokens(self, model: VariationalTokenizer, digits: list[torch.Tensor], tokens: int) -> bytes:
+    def _tokens(self, model: VariationalTokenizer, digits: list[torch.Tensor]) -> bytes:
         with torch.no_grad():
             levels = [model.quantizer.quantize(d) for d in digits]
-            return bytes(model.quantizer.to_tokens(levels)[0, :tokens].cpu().numpy().tobytes())
+            return bytes(model.quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
     def _measure(
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement

@@ -63,6 +63,7 @@ class CompressOptions:
     min_fscore, tau, max_error : of `meshcodec.api.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
+    packing : of the tokens, one of `meshcodec.api.PACKINGS`
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
@@ -75,6 +76,7 @@ class CompressOptions:
     effort: int = 4
     seed: int = 0
     measure: bool = True
+    packing: str = "coded"
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES
     max_memory: int | None = None
@@ -244,13 +246,17 @@ def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, R
     kind = path.suffix.removeprefix(".").lower()
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
-        measured = codec.encode_to_target(_source(path, data), target, options.effort, options.seed, kind)
+        measured = codec.encode_to_target(
+            _source(path, data), target, options.effort, options.seed, kind, packing=options.packing
+        )
         if not measured.met and not options.best_effort:
             raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
         encoded, scores = measured.encoded, measured.scores
         found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
     else:
-        encoded = codec.encode_detailed(_source(path, data), options.size, options.effort, options.seed, kind)
+        encoded = codec.encode_detailed(
+            _source(path, data), options.size, options.effort, options.seed, kind, packing=options.packing
+        )
         found = {}
         if options.measure:
             original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)

@@ -50,7 +50,7 @@ that our codec is asked for, which is as good as its decodes can become. The las
 _SIZELESS = {"hull": convex_hull, "target": target_surface}
 
 _REVISION = {
-    OURS: 7,
+    OURS: 8,
     "draco": 1,
     "hull": 1,
     "target": 2,
@@ -70,7 +70,7 @@ class CodecLike(Protocol):
         """8 hex digits."""
         ...
 
-    def encode(self, source: trimesh.Trimesh, size: int, effort: int, seed: int) -> bytes:
+    def encode(self, source: trimesh.Trimesh, size: int, effort: int, seed: int, packing: str) -> bytes:
         """A mesh to at most ``size`` bytes."""
         ...
 
@@ -176,7 +176,7 @@ class BenchReport:
         Bytes, ascending.
     model_id : str
         Of our codec; empty if it did not take part.
-    effort, resolution : int
+    effort, packing, resolution : int, str, int
         What our codec ran at.
     computed : int
         Rows that this run computed; all others came from the cache.
@@ -190,6 +190,7 @@ class BenchReport:
     sizes: list[int]
     model_id: str
     effort: int
+    packing: str
     resolution: int
     computed: int
     out: Path
@@ -245,7 +246,7 @@ class BenchReport:
     def table(self) -> str:
         """The report as Markdown."""
         count = len({row.file for row in self.rows})
-        ours = f", model {self.model_id}, effort {self.effort}, resolution {self.resolution}"
+        ours = f", model {self.model_id}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
         lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
         head = [
             "codec",
@@ -343,6 +344,7 @@ def run_bench(
     jobs: int,
     resolution: int = 256,
     *,
+    packing: str = "coded",
     device: str = "cpu",
     samples: int = 100_000,
     make_codec: Callable[[str], CodecLike] | None = None,
@@ -359,6 +361,8 @@ def run_bench(
         Bytes.
     effort : int
         Of our encoder, 0..9.
+    packing : str
+        Of our files, one of `meshcodec.api.PACKINGS`.
     baselines : list of str
         Some of `BASELINES`.
     out : Path
@@ -405,6 +409,7 @@ def run_bench(
         sizes=tuple(sizes),
         codecs=((OURS,) if ours else ()) + tuple(name for name in BASELINES if name in baselines),
         effort=effort,
+        packing=packing,
         resolution=resolution,
         device=device,
         samples=samples,
@@ -442,7 +447,7 @@ def run_bench(
             bar.update(len(done))
     order = {name: k for k, name in enumerate((OURS, *BASELINES))}
     rows.sort(key=lambda row: (row.file, order[row.codec], row.size or 0))
-    report = BenchReport(rows, sizes, plan.model_id, effort, resolution, wanted, out)
+    report = BenchReport(rows, sizes, plan.model_id, effort, packing, resolution, wanted, out)
     _write(report, folder, plan, codec)
     return report
 
@@ -463,6 +468,7 @@ class _Plan:
     sizes: tuple[int, ...]
     codecs: tuple[str, ...]
     effort: int
+    packing: str
     resolution: int
     device: str
     samples: int
@@ -478,7 +484,13 @@ class _Plan:
         """What the codec is told beside the size."""
         if codec != OURS:
             return {}
-        return {"effort": self.effort, "resolution": self.resolution, "seed": 0, "device": self.device}
+        return {
+            "effort": self.effort,
+            "packing": self.packing,
+            "resolution": self.resolution,
+            "seed": 0,
+            "device": self.device,
+        }
 
     def cached(self, sha256: str, want: _Want) -> Path:
         """Where a row is kept."""
@@ -606,7 +618,7 @@ def _sizeless(codec: str, mesh: trimesh.Trimesh) -> _Coded:
 def _through_ours(plan: _Plan, mesh: trimesh.Trimesh, size: int) -> _Coded:
     codec = _codec_of(plan)
     start = time.perf_counter()
-    data = codec.encode(mesh, size=size, effort=plan.effort, seed=0)
+    data = codec.encode(mesh, size=size, effort=plan.effort, seed=0, packing=plan.packing)
     encoded = time.perf_counter()
     decoded = codec.decode(data, resolution=plan.resolution)
     seconds = time.perf_counter() - encoded
@@ -680,6 +692,7 @@ def _write(report: BenchReport, folder: Path, plan: _Plan, codec: CodecLike | No
         "date": date.today().isoformat(),
         "model_id": report.model_id,
         "effort": report.effort,
+        "packing": report.packing,
         "resolution": report.resolution,
         "sizes": report.sizes,
         "curves": {

@@ -140,6 +140,15 @@ _effort = click.option(
 )
 
 
+_packing = click.option(
+    "--packing",
+    type=click.Choice(["coded", "bytes"]),
+    default="coded",
+    show_default=True,
+    help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
+)
+
+
 def _resolution(default: int | None) -> Callable[[F], F]:
     return click.option(
         "--resolution",
@@ -152,8 +161,25 @@ def _resolution(default: int | None) -> Callable[[F], F]:
 
 def _jobs(command: F) -> F:
     return click.option(
-        "-j", "--jobs", type=click.IntRange(min=1), help="Processes; by default one for each core."
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        callback=_one_thread,
+        help="Processes of one thread; by default one for each core.",
     )(command)
+
+
+def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int | None:
+    """One job is done in this process, with one thread as in any worker: the same bytes at the same price.
+
+    The libraries read the environment when they are loaded, which is later.
+    """
+    if jobs == 1:
+        from meshcodec.workers import ONE_THREAD
+
+        for name, value in ONE_THREAD.items():
+            os.environ.setdefault(name, value)
+    return jobs
 
 
 def _quality(command: F) -> F:
@@ -281,6 +307,7 @@ def main() -> None:
 @click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
 @_quality
 @_effort
+@_packing
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
 @click.option("--file-type", metavar="EXT", help="Format of a mesh from a pipe, e.g. obj.")
@@ -298,6 +325,7 @@ def encode(
     max_error: float | None,
     best_effort: bool,
     effort: int,
+    packing: str,
     seed: int,
     verify: bool,
     file_type: str | None,
@@ -334,13 +362,15 @@ def encode(
         if to_target:
             wanted, tau = min_fscore or (None, _TAUS[0])
             target = Target(wanted, tau, max_error)
-            measured = codec.encode_to_target(mesh_file, target, effort, seed, file_type, progress, stop)
+            measured = codec.encode_to_target(
+                mesh_file, target, effort, seed, file_type, progress, stop, packing
+            )
             encoded = measured.encoded
             if not measured.met and not best_effort:
                 raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
         else:
             encoded = codec.encode_detailed(
-                mesh_file, size or _DEFAULT_SIZE, effort, seed, file_type, progress, stop
+                mesh_file, size or _DEFAULT_SIZE, effort, seed, file_type, progress, stop, packing
             )
     _write(out, encoded.data, force)
     seconds = time.perf_counter() - began
@@ -349,6 +379,7 @@ def encode(
         "output": _target(out),
         "bytes": len(encoded.data),
         "tokens": encoded.tokens,
+        "packing": encoded.packing,
         "scales": encoded.scales,
         "effort": encoded.effort,
         "refined": encoded.refined,
@@ -454,7 +485,7 @@ def decode(
                 "vertices": vertices,
                 "faces": faces,
                 "resolution": resolution,
-                "tokens": tokens or len(file.tokens),
+                "tokens": tokens or file.count,
                 "evaluated": decoded.evaluated,
                 "total": decoded.total,
                 "model": file.model_id.hex(),
@@ -482,6 +513,7 @@ _engine = click.option(
 @_into
 @_quality
 @_effort
+@_packing
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all sampling.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and measure what was written.")
 @click.option("--report", "page", metavar="OUT.html", help="Measure the result and write a page about it.")
@@ -502,6 +534,7 @@ def compress(
     max_error: float | None,
     best_effort: bool,
     effort: int,
+    packing: str,
     seed: int,
     no_verify: bool,
     page: str | None,
@@ -543,6 +576,7 @@ def compress(
         effort=effort,
         seed=seed,
         measure=not no_verify,
+        packing=packing,
         max_faces=max_faces,
         max_bytes=max_bytes,
         max_memory=max_memory,
@@ -731,6 +765,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
 @click.argument("folder", metavar="DIR", type=_PATH)
 @click.option("--sizes", type=_sizes, default="512,1k,2k,4k", show_default=True, metavar="SIZE,...")
 @_effort
+@_packing
 @click.option("--baselines", type=_list, default="", metavar="NAME,...", help="Such as draco,hull,target.")
 @click.option("-o", "--output", type=_PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @_jobs
@@ -743,6 +778,7 @@ def bench(
     folder: Path,
     sizes: list[int],
     effort: int,
+    packing: str,
     baselines: list[str],
     output: Path,
     jobs: int | None,
@@ -764,6 +800,7 @@ def bench(
         output,
         jobs or _cores(),
         resolution,
+        packing=packing,
         device=device,
         make_codec=functools.partial(Codec, weights=weights) if weights is not None else None,
         quiet=quiet,
@@ -999,7 +1036,7 @@ def _registry(weights: Path | None) -> Registry | None:
 def _describe(name: str, registry: Registry | None) -> dict[str, Any]:
     data, file = _read_vat(name)
     entry = registry.entries.get(file.model_id.hex()) if registry else None
-    count = len(file.tokens)
+    count = file.count
     scales = None
     if entry is not None:
         ends = entry.config.scale_ends()
@@ -1066,7 +1103,7 @@ def _verified(name: str, codec: Codec, reference: trimesh.Trimesh | None) -> dic
             raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
         return {
             "file": _shown(name),
-            "tokens": len(file.tokens),
+            "tokens": file.count,
             "model": file.model_id.hex(),
             "resolution": resolution,
             "faces": len(mesh.faces),

@@ -7,7 +7,7 @@ nothing between them and nothing after.
     0       3     magic, the ASCII letters ``VAT``
     3       1     version, u8, 1
     4       1     flags, u8
-                    bits 0-1  packing of the payload: 0 one byte per token; 1 reserved for range coding
+                    bits 0-1  packing of the payload: 0 one byte per token; 1 range coded
                     bits 2-3  mirrored across x, mirrored across y; only with bit 4
                     bit  4    placement present
                     bit  5    level present
@@ -21,7 +21,8 @@ nothing between them and nothing after.
                   them at least 128 and none 0, and an exponent e, u8: half-extents m * 2^(e - 133), each in
                   float32's range
     15/31   1     level, i8, not 0: the surface lies where the decoded distance is level / 2000
-    15-32   n     payload: the tokens, coarse to fine (with packing 0, n is the token count)
+    15-32   n     payload: the tokens, coarse to fine: with packing 0 themselves, n is the token count; with
+                  packing 1 the message of `meshcodec.entropy`, with the networks that belong to the model
 
 A placement and a level are there where the flags say so. Without a level the surface lies where the distance
 is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
@@ -33,7 +34,8 @@ bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
 flags that lack another or an unknown packing, a length that is not what the header says, a wrong CRC, a
-placement or level outside its range. Whether the model id is known is not this module's business.
+placement or level outside its range. Whether the model id is known is not this module's business, nor are
+the tokens of packing 1, of which only the networks know whether they are whole.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class VatFile:
 
     Attributes
     ----------
-    tokens : at most 65535 unsigned bytes, coarse to fine.
+    payload : of at most 65535 tokens; with packing 0 the tokens, unsigned bytes, coarse to fine.
     model_id : 4 bytes.
     center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
         float32 as the file stores it, and so are half-extents that are all the same; others must be what
@@ -98,17 +100,22 @@ class VatFile:
     Raises ValueError for anything else.
     """
 
-    tokens: bytes
+    payload: bytes
     model_id: bytes
     center: Triple | None
     half_extents: Triple | None
     level: int = 0
     packing: int = 0
     mirrored: Axes = NO_AXES
+    count: int = -1
 
     def __post_init__(self) -> None:
-        if len(self.tokens) > MAX_TOKENS:
-            raise ValueError(f"{len(self.tokens)} tokens; a file holds at most {MAX_TOKENS}")
+        if self.packing == packings.BYTES and self.count == -1:
+            object.__setattr__(self, "count", len(self.payload))
+        if not 0 <= self.count <= MAX_TOKENS:
+            raise ValueError(f"{self.count} tokens; a file holds at most {MAX_TOKENS}")
+        if self.packing == packings.BYTES and self.count != len(self.payload):
+            raise ValueError(f"{len(self.payload)} bytes are not {self.count} tokens")
         if len(self.model_id) != 4:
             raise ValueError(f"a model id is 4 bytes, not {len(self.model_id)}")
         if not 0 <= self.packing <= _PACKING_MASK:
@@ -137,8 +144,23 @@ class VatFile:
         """The longest half-extent of the placement."""
         return None if self.half_extents is None else max(self.half_extents)
 
+    def tokens(self, coder: packings.TokenCoder | None = None) -> bytes:
+        """The tokens, unsigned bytes, coarse to fine.
+
+        Parameters
+        ----------
+        coder : of the model; packing 1 needs it
+
+        Raises
+        ------
+        CorruptFileError
+            Not the payload of any tokens.
+        """
+        return packings.unpack(self.payload, self.count, self.packing, coder)
+
     def to_bytes(self) -> bytes:
-        """The whole file."""
+        """The whole file. CorruptFileError: a packing that this version does not know."""
+        packings.check(self.packing)
         flags, placement = self.packing, b""
         if self.center is not None and self.half_extents is not None:
             flags |= _HAS_PLACEMENT | (_HAS_BOX if _is_box(self.half_extents) else 0)
@@ -148,8 +170,8 @@ class VatFile:
         if self.level:
             flags |= _HAS_LEVEL
             level = self.level.to_bytes(LEVEL_BYTES, "little", signed=True)
-        body = placement + level + packings.pack(self.tokens, self.packing)
-        head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, len(self.tokens), 0)
+        body = placement + level + self.payload
+        head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, self.count, 0)
         crc = zlib.crc32(body, zlib.crc32(head))
         return head[:_CRC_AT] + crc.to_bytes(4, "little") + body
 
@@ -207,18 +229,19 @@ class VatFile:
                 "a level of 0 is not stored", "encode the mesh again; whatever wrote this file is at fault"
             )
         return cls(
-            packings.unpack(bytes(data[start:]), count, packing),
+            bytes(data[start:]),
             model_id,
             center,
             half_extents,
             level,
             packing,
             (bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
+            count,
         )
 
 
-def token_capacity(size: int, placement: bool = True, level: bool = False) -> int:
-    """How many one-byte tokens fit in a file of ``size`` bytes, header included (at most 65535).
+def payload_room(size: int, placement: bool = True, level: bool = False) -> int:
+    """How many bytes of payload fit in a file of ``size`` bytes, header included (at most 65535).
 
     A file with a ``placement`` or a ``level`` has room for fewer.
 

@@ -1,62 +1,78 @@
 """Tokens to payload bytes and back.
 
-A packing is a number in 0..15, kept in the low bits of the file's flags. Packing 0 stores one byte per token.
-Packing 1 is reserved for range coding with integer tables; it joins ``PACKINGS`` when it exists.
+A packing is a number in 0..3, kept in the low bits of the file's flags. Packing 0 stores one byte per token.
+Packing 1 stores the message of a range coder, with the probabilities that belong to the model of the tokens
+(`meshcodec.entropy`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from meshcodec.errors import CorruptFileError
 
-
-@dataclass(frozen=True)
-class Packing:
-    """One way to store tokens.
-
-    ``pack``: tokens to payload. ``unpack``: payload and token count to tokens, CorruptFileError where they do
-    not agree. ``payload_size``: bytes that a token count takes, or None where only the payload itself tells.
-    """
-
-    pack: Callable[[bytes], bytes]
-    unpack: Callable[[bytes, int], bytes]
-    payload_size: Callable[[int], int | None]
+BYTES, CODED = 0, 1
 
 
-def _unpack_bytes(payload: bytes, count: int) -> bytes:
-    if len(payload) != count:
-        raise CorruptFileError(
-            f"the payload holds {len(payload)} bytes and {count} are needed", "fetch the file again"
-        )
-    return payload
+class TokenCoder(Protocol):
+    """Makes messages of the tokens of one model, and tokens of messages; `meshcodec.entropy.TokenModel`."""
+
+    def encode(self, tokens: bytes) -> bytes:
+        """The message of tokens."""
+
+    def decode(self, message: bytes, count: int) -> bytes:
+        """The tokens of a message. Raises CorruptFileError for what `encode` does not write."""
 
 
-PACKINGS: dict[int, Packing] = {
-    0: Packing(pack=lambda tokens: tokens, unpack=_unpack_bytes, payload_size=lambda count: count),
-}
-
-
-def _lookup(packing: int) -> Packing:
-    try:
-        return PACKINGS[packing]
-    except KeyError:
+def check(packing: int) -> None:
+    """CorruptFileError: an unknown packing."""
+    if packing not in (BYTES, CODED):
         raise CorruptFileError(
             f"unknown packing {packing}", "a newer meshcodec is needed to read it (or the file is damaged)"
-        ) from None
+        )
 
 
-def pack(tokens: bytes, packing: int) -> bytes:
-    """Payload of ``tokens`` (unsigned bytes). CorruptFileError: unknown packing."""
-    return _lookup(packing).pack(tokens)
+def pack(tokens: bytes, packing: int, coder: TokenCoder | None = None) -> bytes:
+    """Payload of ``tokens`` (unsigned bytes).
+
+    Raises
+    ------
+    CorruptFileError
+        Unknown packing.
+    ValueError
+        Packing 1 without a coder.
+    """
+    check(packing)
+    if packing == BYTES:
+        return tokens
+    if coder is None:
+        raise ValueError("packing 1 needs a coder")
+    return coder.encode(tokens)
 
 
-def unpack(payload: bytes, count: int, packing: int) -> bytes:
-    """The ``count`` tokens of ``payload``. CorruptFileError: unknown packing, wrong length."""
-    return _lookup(packing).unpack(payload, count)
+def unpack(payload: bytes, count: int, packing: int, coder: TokenCoder | None = None) -> bytes:
+    """The ``count`` tokens of ``payload``.
+
+    Raises
+    ------
+    CorruptFileError
+        Unknown packing, wrong length, or a message that no coder writes.
+    ValueError
+        Packing 1 without a coder.
+    """
+    check(packing)
+    if packing == BYTES:
+        if len(payload) != count:
+            raise CorruptFileError(
+                f"the payload holds {len(payload)} bytes and {count} are needed", "fetch the file again"
+            )
+        return payload
+    if coder is None:
+        raise ValueError("packing 1 needs a coder")
+    return coder.decode(payload, count)
 
 
 def payload_size(count: int, packing: int) -> int | None:
     """Bytes that ``count`` tokens take, None where it depends on them. CorruptFileError: unknown packing."""
-    return _lookup(packing).payload_size(count)
+    check(packing)
+    return count if packing == BYTES else None

@@ -9,6 +9,7 @@ one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from meshcodec.config import TRUNCATION, ModelConfig
 from meshcodec.device import bfloat16_is_fast
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
+from meshcodec.model.quantizer import bound
+from meshcodec.rates import TokenRates, bits_at
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ EFFORTS = (
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1
+_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.1, 0.001, 10.0
+"""Of the bits in the loss, as a share of those that a file has room for."""
+_WEIGHT_RATE = 0.1
+_TABLE_STEPS = 2
 REFINE_TRUNCATION = 0.05
 """Distances beyond this do not matter for the surface and are not spent bits on."""
 
@@ -85,6 +92,43 @@ def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[
     return masks
 
 
+class RateControl:
+    """Keeps refined tokens at the bits that a file has room for.
+
+    The loss is a Lagrangian, distances + weight * bits, and its weight rises while the bits are too many and
+    falls while there is room (dual ascent), down to almost none where all tokens fit.
+
+    Parameters
+    ----------
+    rates : of the tokens
+    bits : that all of them may take
+    """
+
+    def __init__(self, rates: TokenRates, bits: float) -> None:
+        self._rates, self._bits, self._weight = rates, bits, _FIRST_WEIGHT
+        self._tables: list[Tensor] = []
+        self._asked = 0
+
+    def penalty(self, unbounded: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """What to add to the loss for digits of the scales begun; `levels` are theirs, rounded."""
+        # Bits of neighbours change little from step to step, and the tables take a tenth of a step's time.
+        if self._asked % _TABLE_STEPS == 0:
+            self._tables = self._rates.tables(levels, masks)
+        self._asked += 1
+        bounded = [bound(u, self._rates.levels) for u in unbounded]
+        bits = sum(
+            (bits_at(table, digits).sum() for table, digits in zip(self._tables, bounded, strict=True)),
+            start=torch.zeros((), device=bounded[0].device),
+        )
+        rounded = sum(
+            float(bits_at(table, level.detach()).sum())
+            for table, level in zip(self._tables, levels, strict=True)
+        )
+        change = math.exp(_WEIGHT_RATE * (rounded / self._bits - 1))
+        self._weight = min(max(self._weight * change, _LEAST_WEIGHT), _LARGEST_WEIGHT)
+        return self._weight / self._bits * bits
+
+
 def refine(
     model: VariationalTokenizer,
     digits: list[Tensor],
@@ -95,6 +139,7 @@ def refine(
     lower_rungs: list[int],
     steps: int,
     seed: int = 0,
+    rate: RateControl | None = None,
     learning_rate: float = LEARNING_RATE,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -111,6 +156,7 @@ def refine(
     lower_rungs : shorter prefixes, as numbers of scales, that should decode well too
     steps : gradient steps; 0 returns the digits as they are
     seed : of the draws of queries and prefixes
+    rate : where tokens are entropy-coded, keeps their bits down
     progress : told about each step; an exception that it raises passes through
     stop : asked before each step
 
@@ -132,8 +178,11 @@ def refine(
         shorter = bool(lower_rungs) and rng.random() < 0.3
         scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
         chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
-        levels = [model.quantizer.quantize(u) * m for u, m in zip(unbounded[:scales], masks, strict=False)]
+        rounded = [model.quantizer.quantize(u) for u in unbounded]
+        levels = [level * mask for level, mask in zip(rounded[:scales], masks, strict=False)]
         loss = _loss(model, levels, *(a[:, chosen] for a in pool))
+        if rate is not None:
+            loss = loss + rate.penalty(unbounded, rounded, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -1,16 +1,20 @@
 """Tokens for sequence models: a folder of ``.vat`` files as a data set of integer sequences of one length.
 
-Tokens are ordered coarse to fine and every file of one size has as many, so a batch needs no padding.
+Tokens are ordered coarse to fine. Files written with ``packing="bytes"`` have as many in every file of a
+size; of coded files, which have as many as fit, a prefix is taken.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from meshcodec.api import Codec
 from meshcodec.container import VatFile
 from meshcodec.errors import CorruptFileError, UsageError
 
@@ -23,8 +27,10 @@ class TokenDataset(Dataset[Tensor]):
     Parameters
     ----------
     folder : searched with its subfolders, in a fixed order (`paths`)
-    length : tokens of each item; by default those of the shortest file. 471 tokens of a larger file are as
-        many as one of 512 bytes has, coarse to fine.
+    length : tokens of each item; by default those of the shortest file. The first 471, say, are those of the
+        five coarsest scales.
+    weights : folder with the registry of the models, which decode the tokens of coded files; the shipped one
+        by default
 
     Raises
     ------
@@ -32,9 +38,11 @@ class TokenDataset(Dataset[Tensor]):
         No files, files of several models, or one with fewer than `length` tokens.
     CorruptFileError
         A file that is not whole.
+    WeightsError
+        Coded files of a model that is not here.
     """
 
-    def __init__(self, folder: Path, length: int | None = None) -> None:
+    def __init__(self, folder: Path, length: int | None = None, weights: Path | None = None) -> None:
         self.paths = sorted(folder.rglob("*.vat"))
         if not self.paths:
             raise UsageError(f"{folder}: holds no .vat file", "name a folder of 'meshcodec compress'")
@@ -42,20 +50,28 @@ class TokenDataset(Dataset[Tensor]):
         if len(models := {file.model_id.hex() for file in files}) > 1:
             listed = ", ".join(sorted(models))
             raise UsageError(f"{folder}: files of several models ({listed})", "keep those of one model")
-        counts = [len(file.tokens) for file in files]
+        counts = [file.count for file in files]
         shortest = counts.index(min(counts))
         self.length = counts[shortest] if length is None else length
         if not 1 <= self.length <= counts[shortest]:
             fault = f"{self.paths[shortest]}: {counts[shortest]} tokens, {self.length} are asked for"
             raise UsageError(fault, "ask for fewer")
-        rows = [torch.frombuffer(bytearray(file.tokens[: self.length]), dtype=torch.uint8) for file in files]
-        self._tokens = torch.stack(rows)
+        codec = Codec("cpu", weights)
+        rows = [_tokens(path, codec)[: self.length] for path in self.paths]
+        self._tokens = torch.from_numpy(np.stack(rows))
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         return self._tokens[index].long()
+
+
+def _tokens(path: Path, codec: Codec) -> NDArray[np.uint8]:
+    try:
+        return codec.tokens(path.read_bytes())
+    except CorruptFileError as error:
+        raise error.about(path) from error
 
 
 def _read(path: Path) -> VatFile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from meshcodec.config import ModelConfig
 from meshcodec.errors import WeightsError
 
 if TYPE_CHECKING:
+    from meshcodec.entropy import TokenModel
     from meshcodec.model import VariationalTokenizer
 
 REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
@@ -33,6 +34,8 @@ class WeightsEntry:
     sha256 : its hash in hex
     config : shape of the model
     name : what people call it
+    coder_path, coder_sha256 : the file of the integer networks that entropy-code its tokens, and its hash;
+        None where the model has none
     """
 
     model_id: bytes
@@ -40,6 +43,8 @@ class WeightsEntry:
     sha256: str
     config: ModelConfig
     name: str
+    coder_path: Path | None = None
+    coder_sha256: str | None = None
 
 
 def weights_folder() -> Path:
@@ -67,6 +72,11 @@ class Registry:
                     entry["sha256"],
                     ModelConfig.from_dict(entry["config"]),
                     entry["name"],
+                    *(
+                        (self.folder / coder["file"], coder["sha256"])
+                        if (coder := entry.get("coder"))
+                        else ()
+                    ),
                 )
                 for name, entry in content["models"].items()
             }
@@ -91,6 +101,21 @@ class Registry:
         return self.entries[model_id.hex()]
 
 
+def _entry(
+    folder: Path,
+    model_id: bytes,
+    name: str,
+    file: str,
+    sha256: str,
+    config: dict[str, Any],
+    coder: dict[str, str] | None = None,
+) -> WeightsEntry:
+    entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
+    if coder is None:
+        return entry
+    return replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
+
+
 def load_model(entry: WeightsEntry) -> VariationalTokenizer:
     """Read, check and build one model on the CPU, in evaluation mode and without gradients on its weights.
 
@@ -104,14 +129,7 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
 
     from meshcodec.model import VariationalTokenizer
 
-    try:
-        data = entry.path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{entry.path}: cannot be read ({error.strerror})", REMEDY) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != entry.sha256:
-        fault = f"SHA-256 is {digest[:8]}..., the registry says {entry.sha256[:8]}..."
-        raise WeightsError(f"{entry.path}: {fault}", REMEDY)
+    data = _read(entry.path, entry.sha256)
     model = VariationalTokenizer(entry.config)
     try:
         state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
@@ -119,6 +137,81 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{entry.path}: does not fit its configuration", REMEDY) from error
     return model.eval().requires_grad_(False)
+
+
+def load_coder(entry: WeightsEntry) -> TokenModel | None:
+    """The probabilities that entropy-code the tokens of a model; None where it has none.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, its hash is not the registry's, or its arrays do not fit the configuration.
+    """
+    import numpy as np
+    import safetensors
+    import safetensors.numpy
+
+    from meshcodec.entropy import ScaleNetwork, TokenModel
+
+    if entry.coder_path is None or entry.coder_sha256 is None:
+        return None
+    data = _read(entry.coder_path, entry.coder_sha256)
+    try:
+        arrays = {name: a.astype(np.int64) for name, a in safetensors.numpy.load(data).items()}
+        networks = tuple(
+            ScaleNetwork(**{name: arrays[f"{scale}.{name}"] for name in _NETWORK_ARRAYS})
+            for scale in range(len(entry.config.scale_sides))
+        )
+        return TokenModel(entry.config, networks, arrays["exponential"])
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"{entry.coder_path}: does not fit its configuration", REMEDY) from error
+
+
+_NETWORK_ARRAYS = ("weights", "bias", "own", "out", "out_bias")
+
+
+def _read(path: Path, sha256: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})", REMEDY) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
+        fault = f"SHA-256 is {digest[:8]}..., the registry says {sha256[:8]}..."
+        raise WeightsError(f"{path}: {fault}", REMEDY)
+    return data
+
+
+def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
+    """Write the integer networks of a model as int16 and enter them in its registry; returns the file.
+
+    Raises
+    ------
+    WeightsError
+        The model is not in the folder, or has networks already: files hang on them.
+    """
+    import numpy as np
+    import safetensors.numpy
+
+    path = folder / "registry.json"
+    entry = Registry(folder).find(bytes.fromhex(model_id))
+    if entry.coder_path is not None:
+        raise WeightsError(f"{path}: model {model_id} has a coder, and files hang on it", "train a new model")
+    arrays = {"exponential": coder.exponential.astype(np.int32)}
+    for scale, network in enumerate(coder.networks):
+        for name in _NETWORK_ARRAYS:
+            kind = np.int32 if name == "out_bias" else np.int16
+            arrays[f"{scale}.{name}"] = np.ascontiguousarray(getattr(network, name).astype(kind))
+    data = safetensors.numpy.save(arrays)
+    file = folder / f"{entry.path.stem}-coder.safetensors"
+    file.write_bytes(data)
+    registry: dict[str, Any] = json.loads(path.read_text())
+    registry["models"][model_id]["coder"] = {
+        "file": file.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    path.write_text(json.dumps(registry, indent=1) + "\n")
+    return file
 
 
 def save_model(model: VariationalTokenizer, folder: Path, name: str, make_default: bool = True) -> str:

@@ -328,7 +328,7 @@ def test_decode_of_a_prefix(vat: Path, tiny_weights: Path) -> None:
     assert whole.exit_code == part.exit_code == 0
     assert whole.stdout_bytes != part.stdout_bytes
     cut = vat.with_name("cut.vat")
-    cut.write_bytes(vat_bytes(tiny_weights, tokens=VatFile.from_bytes(vat.read_bytes()).tokens[:3]))
+    cut.write_bytes(vat_bytes(tiny_weights, tokens=VatFile.from_bytes(vat.read_bytes()).tokens()[:3]))
     assert call("decode", cut, *options).stdout_bytes == part.stdout_bytes
     assert_refused(call("decode", vat, *options, "--tokens", 64), 2, f"{vat}: --tokens 64", "63 tokens")
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcodec import packing
-from meshcodec.container import HEADER_BYTES, NO_AXES, PLACEMENT_BYTES, VatFile, round_box, token_capacity
+from meshcodec.container import HEADER_BYTES, NO_AXES, PLACEMENT_BYTES, VatFile, payload_room, round_box
 from meshcodec.errors import CorruptFileError, UsageError
 
 PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0))
@@ -54,7 +53,7 @@ def test_exact_bytes(file: VatFile, data: bytes) -> None:
 
 def test_the_overhead_is_31_bytes() -> None:
     assert (HEADER_BYTES, PLACEMENT_BYTES) == (15, 16)
-    assert len(PLACED_BYTES) - len(PLACED.tokens) == 31
+    assert len(PLACED_BYTES) - PLACED.count == 31
 
 
 @pytest.mark.parametrize("whole", [data for _, data in FILES], ids=NAMES)
@@ -89,7 +88,7 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "the flags 0x80 need a placement"),
         (sealed(b"VAT\x01\x04" + BARE_BYTES[5:]), "the flags 0x04 need a placement"),
         (sealed(b"VAT\x01\x08" + BARE_BYTES[5:]), "the flags 0x08 need a placement"),
-        (sealed(b"VAT\x01\x01" + BARE_BYTES[5:]), "unknown packing 1;.*newer meshcodec"),
+        (sealed(b"VAT\x01\x02" + BARE_BYTES[5:]), "unknown packing 2;.*newer meshcodec"),
         (sealed(b"VAT\x01\x03" + BARE_BYTES[5:]), "unknown packing 3;.*newer meshcodec"),
         (sealed(BARE_BYTES + b"\0"), "wrong length: 18 bytes where the header says 17"),
         (sealed(PLACED_BYTES + b"trailing"), "wrong length"),
@@ -132,7 +131,7 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
 @pytest.mark.parametrize(
     "change",
     [
-        {"tokens": bytes(65536)},
+        {"payload": bytes(65536)},
         {"model_id": b"abc"},
         {"packing": 4},
         {"center": None, "half_extents": None, "mirrored": (False, True, False)},
@@ -152,7 +151,7 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
     ],
 )
 def test_a_file_that_cannot_be_written_is_not_made(change: dict[str, Any]) -> None:
-    fields: dict[str, Any] = {"tokens": b"", "model_id": b"abcd", "center": (0.0, 0.0, 0.0)}
+    fields: dict[str, Any] = {"payload": b"", "model_id": b"abcd", "center": (0.0, 0.0, 0.0)}
     fields["half_extents"] = (1.0, 1.0, 1.0)
     VatFile(**fields)
     with pytest.raises(ValueError, match=r"\w"):
@@ -160,18 +159,26 @@ def test_a_file_that_cannot_be_written_is_not_made(change: dict[str, Any]) -> No
 
 
 def test_an_unknown_packing_is_not_written() -> None:
-    with pytest.raises(CorruptFileError, match="unknown packing 1"):
-        VatFile(b"ab", b"abcd", None, None, packing=1).to_bytes()
+    with pytest.raises(CorruptFileError, match="unknown packing 2"):
+        VatFile(b"ab", b"abcd", None, None, packing=2, count=2).to_bytes()
 
 
-def test_a_later_packing_may_have_any_payload_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    doubled = packing.Packing(lambda t: t + t, lambda p, n: p[:n], lambda n: None)
-    monkeypatch.setitem(packing.PACKINGS, 1, doubled)
-    file = VatFile(b"ab", b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), packing=1)
+def test_a_coded_payload_may_have_any_length() -> None:
+    file = VatFile(b"abab", b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), packing=1, count=2)
+    assert file.to_bytes()[4] == 0x11
     assert file.to_bytes()[31:] == b"abab"
     assert VatFile.from_bytes(file.to_bytes()) == file
+    with pytest.raises(ValueError, match="needs a coder"):
+        file.tokens()
     with pytest.raises(CorruptFileError, match="wrong length"):
         VatFile.from_bytes(file.to_bytes()[:20])
+
+
+def test_a_coded_file_says_how_many_tokens_it_has() -> None:
+    with pytest.raises(ValueError, match="-1 tokens"):
+        VatFile(b"abab", b"abcd", None, None, packing=1)
+    with pytest.raises(ValueError, match="4 bytes are not 3 tokens"):
+        VatFile(b"abab", b"abcd", None, None, count=3)
 
 
 float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -207,7 +214,7 @@ def test_round_trip(
 
 def test_the_largest_file_round_trips() -> None:
     file = VatFile(bytes(range(256)) * 255 + bytes(255), b"abcd", None, None)
-    assert len(file.tokens) == 65535
+    assert file.count == 65535
     assert VatFile.from_bytes(file.to_bytes()) == file
 
 
@@ -265,17 +272,17 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
         VatFile.from_bytes(b"VAT\x01" + data)
 
 
-def test_token_capacity_fills_the_size() -> None:
+def test_payload_room_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
-        tokens = bytes(token_capacity(size))
+        tokens = bytes(payload_room(size))
         assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()) == size
-        tokens = bytes(token_capacity(size, level=True))
+        tokens = bytes(payload_room(size, level=True))
         assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes()) == size
-        tokens = bytes(token_capacity(size, placement=False))
+        tokens = bytes(payload_room(size, placement=False))
         assert len(VatFile(tokens, b"abcd", None, None).to_bytes()) == size
-    assert token_capacity(1 << 20) == 65535
+    assert payload_room(1 << 20) == 65535
     with pytest.raises(UsageError, match="63 bytes is too small; ask for 64"):
-        token_capacity(63)
+        payload_room(63)
 
 
 def test_reading_a_file_needs_neither_torch_nor_numpy() -> None:

@@ -1,9 +1,21 @@
+"""Tokens to payloads and back."""
+
 from __future__ import annotations
 
 import pytest
 
 from meshcodec import packing
 from meshcodec.errors import CorruptFileError
+
+
+class Backwards:
+    """A coder that is easy to follow."""
+
+    def encode(self, tokens: bytes) -> bytes:
+        return tokens[::-1]
+
+    def decode(self, message: bytes, count: int) -> bytes:
+        return message[::-1][:count]
 
 
 def test_packing_0_is_one_byte_per_token() -> None:
@@ -14,24 +26,26 @@ def test_packing_0_is_one_byte_per_token() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
-def test_a_payload_of_another_length_is_refused(count: int) -> None:
-    with pytest.raises(CorruptFileError, match=f"3 bytes and {count} are needed"):
+def test_packing_0_refuses_another_number_of_bytes(count: int) -> None:
+    with pytest.raises(CorruptFileError, match=f"holds 3 bytes and {count} are needed"):
         packing.unpack(b"abc", count, 0)
 
 
-@pytest.mark.parametrize("number", [1, 2, 15])
-def test_unknown_packings_ask_for_a_newer_version(number: int) -> None:
-    with pytest.raises(CorruptFileError, match="newer meshcodec is needed"):
-        packing.pack(b"abc", number)
-    with pytest.raises(CorruptFileError, match="newer meshcodec is needed"):
-        packing.unpack(b"abc", 3, number)
-    with pytest.raises(CorruptFileError, match="newer meshcodec is needed"):
-        packing.payload_size(3, number)
-
-
-def test_a_later_packing_joins_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    backwards = packing.Packing(lambda t: t[::-1], lambda p, n: p[::-1], lambda n: None)
-    monkeypatch.setitem(packing.PACKINGS, 1, backwards)
-    assert packing.pack(b"abc", 1) == b"cba"
-    assert packing.unpack(b"cba", 3, 1) == b"abc"
+def test_packing_1_is_the_message_of_a_coder() -> None:
+    assert packing.pack(b"abc", 1, Backwards()) == b"cba"
+    assert packing.unpack(b"cba", 2, 1, Backwards()) == b"ab"
     assert packing.payload_size(3, 1) is None
+    with pytest.raises(ValueError, match="needs a coder"):
+        packing.pack(b"abc", 1)
+    with pytest.raises(ValueError, match="needs a coder"):
+        packing.unpack(b"abc", 3, 1)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 15, -1])
+def test_unknown_packings_ask_for_a_newer_version(number: int) -> None:
+    with pytest.raises(CorruptFileError, match="newer meshcodec"):
+        packing.pack(b"abc", number, Backwards())
+    with pytest.raises(CorruptFileError, match="newer meshcodec"):
+        packing.unpack(b"abc", 3, number, Backwards())
+    with pytest.raises(CorruptFileError, match="newer meshcodec"):
+        packing.payload_size(3, number)

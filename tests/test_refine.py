@@ -132,7 +132,7 @@ def test_the_exact_fscores_are_those_of_the_decoded_file(
     codec = Codec("cpu", tiny_weights)
     subject = codec.prepare(ball())
     data = codec.encode_subject(subject, 256, 0)
-    tokens = VatFile.from_bytes(data.data).tokens
+    tokens = VatFile.from_bytes(data.data).tokens()
     exact = _Exact(codec, codec._model(codec._entry), subject)
     candidate = _Candidate(tokens, 0, (0.0, 0.0), np.zeros((0, 3)))
     assert exact._fscores(candidate) == fscore(subject.mesh, codec.decode(data.data, 64), TAUS[:2])

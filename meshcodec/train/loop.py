@@ -24,7 +24,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from meshcodec.config import SIZES, TRUNCATION, TrainConfig
-from meshcodec.container import token_capacity
+from meshcodec.container import payload_room
 from meshcodec.errors import UsageError
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
@@ -42,7 +42,7 @@ SIGN_SHARPNESS = 0.01
 def ladder_scales(config: TrainConfig) -> list[int]:
     """Number of scales in a file of each ladder size that the model's schedule reaches."""
     ends = config.model.scale_ends()
-    counts = (sum(end <= token_capacity(size) for end in ends) for size in SIZES.values())
+    counts = (sum(end <= payload_room(size) for end in ends) for size in SIZES.values())
     return sorted({count for count in counts if count})
 
 
