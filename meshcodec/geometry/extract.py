@@ -56,7 +56,7 @@ class GridField(Protocol):
     Attributes
     ----------
     error : how far the quick distances may be off. Those that are nearer to zero are asked for again by
-        their points, so that no sign is wrong, nor where a field is flat the surface elsewhere.
+        their points: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
     """
 
     error: float
@@ -146,7 +146,7 @@ def extract(
     ----------
     field : callable
         Maps (n, 3) float32 points on ``device`` to (n,) or (n, 1) distances, negative inside. Runs without
-        gradients.
+        gradients. A `GridField` is asked for keys instead, and for points where that may be off.
     resolution : int
         Cells a side of the cube [lo, hi]**3, 16 to 512.
     truncation : float
@@ -160,7 +160,7 @@ def extract(
     batch : int
         Points a call of ``field``.
     device : torch.device or str
-        Where the points are handed to ``field``.
+        Where the points are handed to ``field``, and where the search and marching cubes run.
     mirrored : (3,) bool
         Axes whose plane ``lo`` is a mirror: the surface is extracted on this side of it and continued as its
         image, vertex to vertex.
@@ -455,12 +455,8 @@ class _Grid:
                     continue
                 hidden = torch.ones_like(inside)
                 for corner, distance in zip(_CORNERS, distances, strict=True):
-                    reach = (
-                        slack
-                        * self.cell
-                        * sum((p - 2 * c) ** 2 for p, c in zip(place, corner, strict=True)) ** 0.5
-                    )
-                    hidden &= distance <= reach
+                    apart = sum((p - 2 * c) ** 2 for p, c in zip(place, corner, strict=True)) ** 0.5
+                    hidden &= distance <= slack * self.cell * apart
                 keys = _select(keys, hidden)
                 wanted.append(keys)
                 hidden_in.append((keys, _select(inside, hidden)))
