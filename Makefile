@@ -4,6 +4,7 @@
 #   make test            the test suite
 #   make lint            ruff and mypy --strict
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
+#   make speed           how long every stage takes, beside dense evaluation and decimation + Draco
 #   make fuzz            both fuzz targets, SECONDS each (300)
 #   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
@@ -16,7 +17,7 @@ SECONDS ?= 300
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv test lint demo bench fuzz blender clean
+.PHONY: help venv test lint demo bench speed fuzz blender clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -26,7 +27,7 @@ venv: $(STAMP)
 # The stamp is written last: an installation that was interrupted is done again.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray,gpu]"
 	@touch $@
 
 test: venv
@@ -44,6 +45,9 @@ bench: venv
 	@test -n "$(DIR)" || { echo "usage: make bench DIR=folder-of-meshes" >&2; exit 2; }
 	@mkdir -p out/bench
 	$(BIN)/meshcodec bench "$(DIR)" --baselines draco,hull -o out/bench
+
+speed: venv
+	$(BIN)/python benchmarks/speed.py -o out/speed.json
 
 # What the fuzzer finds stays in out/fuzz/found. A process lasts 75 seconds: under the fuzzer it grows by 30 KB a
 # decode, which the same decodes without it do not, and the fuzzer takes 2 GB for a finding.
@@ -65,5 +69,5 @@ blender: venv
 	$(BIN)/python -m pytest tests/test_blender.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-out out/bench out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info demo-out out/bench out/speed.json out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find meshcodec tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,15 +20,16 @@ from scipy.spatial import cKDTree
 
 from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
 from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, payload_room, round_box
-from meshcodec.device import choose_device, in_parts
+from meshcodec.device import choose_device
 from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.geometry.extract import (
     Extraction,
     Field,
+    GridField,
+    by_keys,
     extract,
     extract_dense,
-    lower_bounds,
     without_specks,
 )
 from meshcodec.geometry.inside import Surfaces, TargetField, classify
@@ -36,6 +37,7 @@ from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
 from meshcodec.geometry.normalize import Placement
 from meshcodec.geometry.sample import face_areas, query_points, sample_surface
 from meshcodec.geometry.symmetry import coding_placement_of
+from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import MultiScaleQuantizer
@@ -298,7 +300,7 @@ class Codec:
     WeightsError
         No weights, or damaged ones.
     UsageError
-        A device that does not work here.
+        A device that does not work here, or such a kernel in MESHCODEC_KERNEL.
     """
 
     def __init__(
@@ -310,6 +312,7 @@ class Codec:
     ) -> None:
         self.max_faces, self.max_bytes = max_faces, max_bytes
         self.device, self.device_reason = choose_device(device)
+        self.kernel, self.kernel_reason = choose_kernel(self.device)
         self.registry = Registry(weights)
         self._models: dict[bytes, VariationalTokenizer] = {}
         self._coders: dict[bytes, TokenModel | None] = {}
@@ -494,7 +497,7 @@ class Codec:
                     )
                 with clock("measure"):
                     found = filling.fill(_rounded(model.quantizer, digits)[:tokens])
-                    field = _Remembered(self._field(model, found), subject.placement, self.device)
+                    field = _Remembered(self._field(model, found))
                     last = self._measure(field, found, level, reference, subject.placement)
                     if last.quality > best.quality or number == 0:
                         last = self._leveled(field, last, reference, subject.placement)
@@ -714,6 +717,7 @@ class Codec:
         self._models.clear()
         torch.cuda.empty_cache()
         self.device, self.device_reason = torch.device("cpu"), "the GPU ran out of memory"
+        self.kernel, self.kernel_reason = "tables", self.device_reason
         warnings.warn("the GPU ran out of memory: going on with the CPU", RuntimeWarning, stacklevel=2)
         return work()
 
@@ -801,24 +805,15 @@ class Codec:
     def _field(self, model: VariationalTokenizer, tokens: bytes) -> Field:
         """(n, 3) points to (n,) signed distances as tokens say, not truncated."""
         array = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(self.device)
-        planes = model.planes(array)
-
-        def distance(points: torch.Tensor) -> torch.Tensor:
-            # Near the surface logits are distances in units of the truncation; the tail is linear again here.
-            return TRUNCATION * in_parts(lambda part: model.field(planes, part[None])[0], points)
-
-        return distance
+        return field_of(model.field, model.planes(array)[0], self.kernel)
 
     def _surface(
         self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
     ) -> Extraction:
         """The surface of a field at a level, without specks."""
-
-        def distance(points: torch.Tensor) -> torch.Tensor:
-            return (field(points) - level * LEVEL_UNIT).clamp(-TRUNCATION, TRUNCATION)
-
+        distance = _Leveled(field, level)
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
-        cube["mirrored"] = mirrored
+        cube.update(mirrored=mirrored, batch=BATCHES[self.kernel])
         if dense:
             found = extract_dense(distance, resolution, **cube)
         else:
@@ -826,23 +821,47 @@ class Codec:
         return without_specks(found, _SPECK)
 
 
+class _Leveled:
+    """A field whose surface is that of another at a level, truncated."""
+
+    def __init__(self, field: Field, level: int) -> None:
+        self._field, self._level = field, level * LEVEL_UNIT
+        self.error = field.error if isinstance(field, GridField) else 0.0
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        return self._truncated(self._field(points))
+
+    def on_grid(self, ticks: torch.Tensor) -> Field:
+        ask = by_keys(self._field, ticks)
+        return lambda keys: self._truncated(ask(keys))
+
+    def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
+        return (distances - self._level).clamp(-TRUNCATION, TRUNCATION)
+
+
 class _Remembered:
     """A field that is asked again and again at the points of one grid, and evaluated once at each."""
 
-    def __init__(self, field: Field, placement: Placement, device: torch.device) -> None:
-        low = lower_bounds(_CHECK_RESOLUTION, -EXTENT, EXTENT, placement.mirrored)
-        self._field, self._side = field, _CHECK_RESOLUTION + 1
-        self._low = torch.tensor(low, dtype=torch.float32, device=device)
-        self._values = torch.full((self._side**3,), torch.nan, device=device)
+    def __init__(self, field: Field) -> None:
+        self._field, self._ask = field, field
+        self.error = field.error if isinstance(field, GridField) else 0.0
+        self._values = torch.empty(0)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """(n, 3) grid points -> (n,) distances."""
-        index = ((points - self._low) * (_CHECK_RESOLUTION / (EXTENT - self._low))).round().long()
-        key = (index[:, 0] * self._side + index[:, 1]) * self._side + index[:, 2]
-        new = self._values[key].isnan()
-        if bool(new.any()):
-            self._values[key[new]] = self._field(points[new])
-        return self._values[key]
+        return self._field(points)
+
+    def on_grid(self, ticks: torch.Tensor) -> Field:
+        """The grid must be the same each time."""
+        if len(self._values) != len(ticks) ** 3:
+            self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
+            self._ask = by_keys(self._field, ticks)
+        return self._at
+
+    def _at(self, keys: torch.Tensor) -> torch.Tensor:
+        new = keys[self._values[keys].isnan()]
+        if len(new):
+            self._values[new] = self._ask(new)
+        return self._values[keys]
 
 
 @dataclass(frozen=True)

@@ -708,9 +708,11 @@ def doctor(weights: Path | None, as_json: bool) -> None:
     import trimesh
 
     from meshcodec.device import bfloat16_is_fast, choose_device
+    from meshcodec.kernels import choose_kernel
     from meshcodec.weights import load_model
 
     device, reason = choose_device()
+    kernel, kernel_reason = choose_kernel(device)
     report: dict[str, Any] = {
         "versions": {
             "meshcodec": __version__,
@@ -721,6 +723,8 @@ def doctor(weights: Path | None, as_json: bool) -> None:
         },
         "device": str(device),
         "reason": reason,
+        "kernel": kernel,
+        "kernel_reason": kernel_reason,
         "cores": _cores(),
         "bfloat16": "fast" if bfloat16_is_fast(device) else "slow",
         "weights": None,
@@ -746,6 +750,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
     else:
         click.echo("versions  " + ", ".join(f"{name} {v}" for name, v in report["versions"].items()))
         click.echo(f"device    {report['device']} ({reason})")
+        click.echo(f"kernel    {kernel} ({kernel_reason})")
         click.echo(f"cores     {report['cores']}")
         click.echo(f"bfloat16  {report['bfloat16']}")
         click.echo(f"weights   {report['weights'] or 'none'}")

@@ -542,6 +542,7 @@ def test_doctor(tiny_weights: Path, tmp_path: Path) -> None:
     report = json.loads(call("doctor", "--json", "--weights", tiny_weights).stdout)
     assert report["versions"]["meshcodec"] == meshcodec.__version__
     assert report["device"] in ("cpu", "cuda")
+    assert f"kernel    {report['kernel']} ({report['kernel_reason']})" in result.stdout
 
     for path in tiny_weights.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -556,6 +557,14 @@ def test_doctor(tiny_weights: Path, tmp_path: Path) -> None:
     model.unlink()
     assert call("doctor", "--weights", tmp_path).exit_code == 5
     assert call("doctor", "--weights", tmp_path / "none").exit_code == 5
+
+
+def test_doctor_says_which_kernel_runs_and_why(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHCODEC_KERNEL", "reference")
+    result = call("doctor", "--weights", tiny_weights)
+    assert "kernel    reference (MESHCODEC_KERNEL=reference)" in result.stdout
+    monkeypatch.setenv("MESHCODEC_KERNEL", "none")
+    assert_refused(call("doctor", "--weights", tiny_weights), 2, "MESHCODEC_KERNEL=none", "auto, reference")
 
 
 def test_damaged_weights_are_not_blamed_on_the_input(obj: Path, tiny_weights: Path, tmp_path: Path) -> None:

@@ -454,6 +454,7 @@ def test_work_that_never_fits_is_an_error() -> None:
 def test_a_field_that_fits_in_parts_gives_the_same_mesh(
     vat: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MESHCODEC_KERNEL", "reference")
     codec = Codec("cpu", tiny_weights)
     whole = codec.decode(vat.read_bytes(), 32)
     forward = FieldHead.forward

@@ -2,8 +2,8 @@
 
 ``python tests/test_golden.py`` writes golden files of the default weights from ``examples/``, beside those of
 older ones and those whose tokens are bytes. With MESHCODEC_GOLDEN=geometry in the environment it only records
-anew what the files give; with MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what they
-are refused with. None of this ever runs by itself.
+anew what the files give; with MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what is
+said of them. None of this ever runs by itself.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ cell is evaluated, until the surface closes. No guess gets into the mesh, and th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import mcubes
 import numpy as np
@@ -26,11 +26,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from torch import Tensor
 
 from meshcodec.container import NO_AXES, Axes
 
 Array = NDArray[Any]
-Field = Callable[[torch.Tensor], torch.Tensor]
+Field = Callable[[Tensor], Tensor]
 
 MIN_RESOLUTION = 16
 MAX_RESOLUTION = 512
@@ -39,13 +40,50 @@ _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 _CHUNK = 1 << 20  # points handled at once where temporary arrays would otherwise grow with N**3
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
 _EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
-_SPREAD = np.array([1, 3, 1])  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
+_SPREAD = (1, 3, 1)  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
 _ENDS = 1e-3  # share of a grid edge kept free at its ends, so that no triangle degenerates
 _TINY = float(np.finfo(np.float32).tiny)
 
 # Corner c of a cell lies at (c & 1, c >> 1 & 1, c >> 2); an edge is its lower corner and its axis.
-_CORNERS: NDArray[np.int64] = np.array([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)], dtype=np.int64)
+_CORNERS = [(c & 1, c >> 1 & 1, c >> 2) for c in range(8)]
 _EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
+
+
+@runtime_checkable
+class GridField(Protocol):
+    """A field that is quicker to evaluate where it knows the grid beforehand.
+
+    Attributes
+    ----------
+    error : how far the quick distances may be off. Those that are nearer to zero are asked for again by
+        their points: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
+    """
+
+    error: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(n, 3) float32 points -> (n,) distances."""
+
+    def on_grid(self, ticks: Tensor) -> Field:
+        """The field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``.
+
+        That is, the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
+        """
+
+
+def by_points(field: Field, ticks: Tensor) -> Field:
+    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
+
+    def ask(keys: Tensor) -> Tensor:
+        index = _indices(keys, len(ticks))
+        return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
+
+    return ask
+
+
+def by_keys(field: Field, ticks: Tensor) -> Field:
+    """The quicker of `GridField.on_grid`, if the field has it, and `by_points`."""
+    return field.on_grid(ticks) if isinstance(field, GridField) else by_points(field, ticks)
 
 
 @dataclass(frozen=True)
@@ -108,7 +146,7 @@ def extract(
     ----------
     field : callable
         Maps (n, 3) float32 points on ``device`` to (n,) or (n, 1) distances, negative inside. Runs without
-        gradients.
+        gradients. A `GridField` is asked for keys instead, and for points where that may be off.
     resolution : int
         Cells a side of the cube [lo, hi]**3, 16 to 512.
     truncation : float
@@ -122,7 +160,7 @@ def extract(
     batch : int
         Points a call of ``field``.
     device : torch.device or str
-        Where the points are handed to ``field``.
+        Where the points are handed to ``field``, and where the search and marching cubes run.
     mirrored : (3,) bool
         Axes whose plane ``lo`` is a mirror: the surface is extracted on this side of it and continued as its
         image, vertex to vertex.
@@ -147,22 +185,25 @@ def extract(
         step //= 2
 
     side = -(-resolution // step)
-    cells = np.stack(np.meshgrid(*[np.arange(side) * step] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    known = [grid.evaluate_lattice(np.minimum(np.arange(side + 1) * step, resolution))]
+    ticks = step * torch.arange(side + 1, dtype=torch.int32, device=grid.device)
+    known = [grid.evaluate_lattice(ticks.clamp(max=resolution))]
+    cells = [axis.reshape(-1) for axis in torch.meshgrid(ticks[:-1], ticks[:-1], ticks[:-1], indexing="ij")]
     coarsest = True
     while step > 1:
         values = grid.at_corners(cells, step)
         keep = _may_hold(values, step * slack * grid.cell * 3**0.5 / 2)
+        cells, values = [_select(a, keep) for a in cells], [_select(v, keep) for v in values]
         if coarsest and step > 2:
-            points = grid.points_between(cells[keep], step // 2)
-            known.append(grid.evaluate_new(keys for _, keys in points))
+            known.append(grid.evaluate_new(keys for _, keys in grid.points_between(cells, step // 2)))
         else:
-            known.append(grid.evaluate_near(cells[keep], [v[keep] for v in values], step, slack))
+            known.append(grid.evaluate_near(cells, values, step, slack))
         coarsest = False
         step //= 2
-        cells = (cells[keep][:, None] + _CORNERS * step).reshape(-1, 3)
-        cells = cells[(cells < resolution).all(axis=1)]
-    return grid.polygonize(np.concatenate(known))
+        cells = [torch.cat([a + c[axis] * step for c in _CORNERS]) for axis, a in enumerate(cells)]
+        if resolution % (2 * step):
+            inside = torch.stack([a < resolution for a in cells]).all(dim=0)
+            cells = [_select(a, inside) for a in cells]
+    return grid.polygonize(torch.cat(known))
 
 
 def extract_dense(
@@ -178,7 +219,8 @@ def extract_dense(
 ) -> Extraction:
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
     grid = _Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
-    return grid.polygonize(grid.evaluate_lattice(np.arange(resolution + 1)))
+    ticks = torch.arange(resolution + 1, dtype=torch.int32, device=grid.device)
+    return grid.polygonize(grid.evaluate_lattice(ticks))
 
 
 def without_specks(extraction: Extraction, least: float) -> Extraction:
@@ -190,43 +232,82 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     vertices, faces = extraction.vertices, extraction.faces
     if len(faces) == 0:
         return extraction
-    links = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    ones = np.ones(len(links), dtype=bool)
-    graph = coo_matrix((ones, (links[:, 0], links[:, 1])), shape=(len(vertices),) * 2)
-    count, part = connected_components(graph, directed=False)
-    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    np.minimum.at(low, part, vertices)
-    np.maximum.at(high, part, vertices)
-    sides = np.sort(high - low, axis=1)
+    count, part = _connected_parts(faces, len(vertices))
+    if count == 1:
+        return extraction
+    each, points = part[:, None].expand(-1, 3), torch.from_numpy(vertices)
+    low = torch.full((count, 3), torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amin")
+    high = torch.full((count, 3), -torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amax")
+    sides = (high - low).sort(dim=1).values
     large = (sides[:, 2] > least) & (sides[:, 1] > least / 4)
     if large.all() or not large.any():
         return extraction
-    kept = large[part]
+    kept = large[part].numpy()
     renumbered = np.cumsum(kept) - 1
-    faces = renumbered[faces[kept[faces[:, 0]]]]
-    return dataclasses.replace(extraction, vertices=vertices[kept], faces=faces)
+    faces = renumbered.take(faces.compress(kept.take(faces[:, 0]), axis=0))
+    return dataclasses.replace(extraction, vertices=vertices.compress(kept, axis=0), faces=faces)
 
 
-def _distinct(keys: Array) -> NDArray[np.int64]:
-    """Sorted distinct keys; NumPy's own `unique` hashes, which is slower for millions of them."""
-    keys = np.sort(keys, axis=None)
-    return keys[np.diff(keys, prepend=-1) > 0]
+def _connected_parts(faces: NDArray[np.int64], count: int) -> tuple[int, Tensor]:
+    """Number of connected parts of a mesh of ``count`` vertices, and the part of each vertex.
+
+    A round of Borůvka's algorithm joins each vertex to the first of its neighbours. That leaves one vertex
+    for each place where the surface begins in the order of the grid, few enough for a search.
+    """
+    corners = torch.from_numpy(faces)
+    ends = torch.cat([corners[:, 0], corners[:, 1]]), torch.cat([corners[:, 1], corners[:, 2]])
+    first = torch.arange(count)
+    for one, other in (ends, ends[::-1]):
+        first.scatter_reduce_(0, one, other, "amin")
+    while not torch.equal(further := first[first], first):
+        first = further
+    root = first == torch.arange(count)
+    number = (root.cumsum(0) - 1)[first]
+    joined = [number.index_select(0, end) for end in ends]
+    apart = joined[0] != joined[1]
+    links = [_select(j, apart).numpy() for j in joined]
+    ones = np.ones(len(links[0]), dtype=bool)
+    graph = coo_matrix((ones, (links[0], links[1])), shape=(int(root.sum()),) * 2)
+    parts, part = connected_components(graph, directed=False)
+    return parts, torch.from_numpy(part).long()[number]
 
 
-def _may_hold(values: list[Array], reach: float) -> NDArray[np.bool_]:
+def _indices(keys: Tensor, side: int) -> list[Tensor]:
+    """(n,) keys of a grid of ``side`` points a side to three (n,) grid indices."""
+    rows = keys // side
+    i = rows // side
+    return [i, rows - i * side, keys - rows * side]
+
+
+def _select(values: Tensor, mask: Tensor) -> Tensor:
+    """``values[mask]``, along the first axis."""
+    if values.device.type != "cpu":
+        return values[mask]
+    # NumPy's is seven times faster than torch's, and shares the memory.
+    return torch.from_numpy(values.numpy().compress(mask.numpy(), axis=0))
+
+
+def _distinct(keys: Tensor) -> Tensor:
+    """Sorted distinct keys; torch's own `unique` takes twice as long."""
+    keys = keys.reshape(-1).sort().values
+    new = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
+    torch.ne(keys[1:], keys[:-1], out=new[1:])
+    return _select(keys, new)
+
+
+def _may_hold(values: list[Tensor], reach: float) -> Tensor:
     """Which cells can hold the surface, by the (8, n) values at their corners and how far these can see."""
-    near: NDArray[np.bool_] = np.minimum.reduce([np.abs(v) for v in values]) <= reach
+    near = functools.reduce(torch.minimum, [v.abs() for v in values]) <= reach
     return near | _differ(values)
 
 
-def _differ(values: list[Array]) -> NDArray[np.bool_]:
+def _differ(values: list[Tensor]) -> Tensor:
     """Which cells have corners of both signs."""
-    differ: NDArray[np.bool_] = np.logical_or.reduce([v < 0 for v in values])
-    differ &= np.logical_or.reduce([v > 0 for v in values])
-    return differ
+    lowest, highest = functools.reduce(torch.minimum, values), functools.reduce(torch.maximum, values)
+    return (lowest < 0) & (highest > 0)
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def _triangles() -> NDArray[np.int8]:
     """Marching cubes' table, (256, 5, 3): numbers in `_EDGES` of each triangle's corners, -1 for none.
 
@@ -236,13 +317,14 @@ def _triangles() -> NDArray[np.int8]:
     """
     numbers = {}
     for number, (corner, axis) in enumerate(_EDGES):
-        middle = 2 * _CORNERS[corner]
+        middle = [2 * d for d in _CORNERS[corner]]
         middle[axis] = 1
-        numbers[tuple(middle.tolist())] = number
+        numbers[tuple(middle)] = number
     table = np.full((256, 5, 3), -1, dtype=np.int8)
     for case in range(1, 255):
         block = np.empty((2, 2, 2))
-        block[tuple(_CORNERS.T)] = [1.0 if case >> c & 1 else -1.0 for c in range(8)]
+        for c, corner_at in enumerate(_CORNERS):
+            block[corner_at] = 1.0 if case >> c & 1 else -1.0
         vertices, faces = mcubes.marching_cubes(block, 0.0)
         edges = [numbers[tuple(v)] for v in np.rint(2 * vertices).astype(int).tolist()]
         for row, face in enumerate(faces):
@@ -251,7 +333,7 @@ def _triangles() -> NDArray[np.int8]:
 
 
 class _Grid:
-    """The scratch array of values, filled on demand."""
+    """The scratch array of values, filled on demand. Keys are int32, three indices are three arrays."""
 
     def __init__(
         self,
@@ -272,46 +354,58 @@ class _Grid:
             raise ValueError(f"truncation must be positive, not {truncation}")
         if batch < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
-        self.field, self.batch, self.device = field, batch, torch.device(device)
+        self.batch, self.device = batch, torch.device(device)
         self.resolution, self.mirrored = resolution, mirrored
         self.lo, self.hi = lower_bounds(resolution, lo, hi, mirrored), hi
         self.cell = float((self.hi - self.lo).max()) / resolution
-        n = resolution + 1
-        self.strides = np.array([n * n, n, 1], dtype=np.int64)
-        # zeros, not empty: the system hands out its pages when they are touched, and most never are.
-        self.values: NDArray[np.float32] = np.zeros(n**3, dtype=np.float32)
-        self.guesses: NDArray[np.float32] = np.zeros(n**3, dtype=np.float32)
+        self.side = n = resolution + 1
+        self.strides = (n * n, n, 1)
+        self.offsets = [sum(d * s for d, s in zip(c, self.strides, strict=True)) for c in _CORNERS]
+        self.values = _zeros(n**3, self.device)
+        self.guesses = _zeros(n**3, self.device)
         self.evaluated = 0
+        index = np.repeat(np.arange(n)[:, None], 3, axis=1)
+        ticks = grid_to_world(index, resolution, self.lo, hi).astype(np.float32)
+        at = torch.from_numpy(ticks).to(self.device)
+        self.ask, self.ask_again = by_keys(field, at), by_points(field, at)
+        self.error = field.error if isinstance(field, GridField) else 0.0
 
-    def indices(self, keys: Array) -> NDArray[np.int64]:
-        """(n,) keys to (n, 3) grid indices."""
-        n = self.resolution + 1
-        rest, k = np.divmod(keys, n)
-        return np.stack([*np.divmod(rest, n), k], axis=-1)
+    def indices(self, keys: Tensor) -> list[Tensor]:
+        """(n,) keys to three (n,) grid indices."""
+        return _indices(keys, self.side)
 
-    def corner_keys(self, cells: Array, step: int) -> NDArray[np.int64]:
-        """(8, n) keys of the corners of cells of ``step`` points a side, cut off at the grid's border."""
-        near = cells * self.strides
-        far = np.minimum(cells + step, self.resolution) * self.strides
-        x, y, z = ((near[:, a], far[:, a]) for a in range(3))
-        return np.stack([x[c & 1] + y[c >> 1 & 1] + z[c >> 2] for c in range(8)])
+    def at(self, keys: Tensor) -> Tensor:
+        """The values at keys."""
+        return self.values.index_select(0, keys)
 
-    def evaluate_lattice(self, ticks: Array) -> NDArray[np.int64]:
+    def between(self, cells: list[Tensor], steps: tuple[int, ...]) -> list[list[Tensor]]:
+        """For each axis the parts of keys at so many steps from the lowest corner of cells.
+
+        They are cut off at the grid's border.
+        """
+        last = self.resolution
+        return [
+            [(a + t).clamp(max=last) * s for t in steps] for a, s in zip(cells, self.strides, strict=True)
+        ]
+
+    def evaluate_lattice(self, ticks: Tensor) -> Tensor:
         """Evaluate at all triples of ``ticks`` (grid indices along one side); returns their keys."""
         plane = (ticks[:, None] * self.strides[1] + ticks).reshape(-1)
-        keys: NDArray[np.int64] = (ticks[:, None] * self.strides[0] + plane).reshape(-1)
+        keys = (ticks[:, None] * self.strides[0] + plane).reshape(-1)
         self.evaluate(keys)
         return keys
 
-    def at_corners(self, cells: Array, step: int) -> list[NDArray[np.float32]]:
+    def at_corners(self, cells: list[Tensor], step: int) -> list[Tensor]:
         """The values at the corners of cells, 8 of (n,), or what is guessed there."""
+        x, y, z = self.between(cells, (0, step))
         found = []
-        for keys in self.corner_keys(cells, step):
-            values = self.values[keys]
-            found.append(np.where(values == 0, self.guesses[keys], values))
+        for i, j, k in _CORNERS:
+            keys = x[i] + y[j] + z[k]
+            values = self.at(keys)
+            found.append(torch.where(values == 0, self.guesses.index_select(0, keys), values))
         return found
 
-    def evaluate_near(self, cells: Array, values: list[Array], step: int, slack: float) -> NDArray[np.int64]:
+    def evaluate_near(self, cells: list[Tensor], values: list[Tensor], step: int, slack: float) -> Tensor:
         """Evaluate the points between the corners of cells of ``step`` a side that the surface may pass.
 
         Where corners differ, these are the ones near it by interpolation of the ``values`` at the corners.
@@ -321,154 +415,220 @@ class _Grid:
         """
         half = step // 2
         mixed = _differ(values)
-        order = np.concatenate([np.flatnonzero(mixed), np.flatnonzero(~mixed)])
-        split = int(mixed.sum())
-        cells, values = cells[order], [v[order] for v in values]
-        distances = [np.abs(v[split:]) for v in values]
-        wanted, hidden_in = [], []
-        for place, keys in self.points_between(cells, half):
-            weights = np.abs(1 - _CORNERS - place).prod(axis=1)
-            last = split if half == 1 else len(keys)
-            parts = [values[c][:last] * np.float32(weights[c]) for c in range(8) if weights[c]]
-            estimate = np.add.reduce(parts)
-            passed = np.abs(estimate[:split]) <= _NEAR * half * self.cell
-            if half == 1:
-                reach = slack * step * self.cell * np.linalg.norm(place - _CORNERS, axis=1)
-                hidden = np.logical_and.reduce([d <= r for d, r in zip(distances, reach, strict=True)])
-                hidden[hidden] = self.indices(keys[split:][hidden]) @ _SPREAD % _EVERY == 0
-                hidden_in.append((keys[split:][hidden], values[0][split:][hidden] < 0))
-            else:
-                ways = np.count_nonzero(place == 0.5)
-                hidden = np.abs(estimate[split:]) <= slack * half * self.cell * ways**0.5
-                self.guesses[keys] = estimate
-            wanted.append(keys[np.concatenate([passed, hidden])])
-        known = self.evaluate_new(iter(wanted))
+        plain = ~mixed
+        wanted = []
+        corners = [_select(v, mixed) for v in values]
+        for place, keys in self.points_between([_select(a, mixed) for a in cells], half):
+            estimate = _interpolated(corners, place)
+            wanted.append(_select(keys, estimate.abs() <= _NEAR * half * self.cell))
+            if half > 1:
+                self.guesses.scatter_(0, keys.long(), estimate)
+        cells, corners = [_select(a, plain) for a in cells], [_select(v, plain) for v in values]
         if half == 1:
-            keys, inside = (np.concatenate(groups) for groups in zip(*hidden_in, strict=True))
-            met = _distinct(keys[(self.values[keys] < 0) != inside])
-            # Where one is met, the crossed edges are those to its neighbours.
-            met = met[((self.indices(met) % self.resolution) > 0).all(axis=1)]
-            around = met[:, None] + np.concatenate([self.strides, -self.strides])
-            known = np.concatenate([known, self.evaluate_new(iter([_distinct(around)]))])
-        return known
+            return self.evaluate_hidden(cells, corners, slack, wanted)
+        for place, keys in self.points_between(cells, half):
+            estimate = _interpolated(corners, place)
+            ways = place.count(1)
+            wanted.append(_select(keys, estimate.abs() <= slack * half * self.cell * ways**0.5))
+            self.guesses.scatter_(0, keys.long(), estimate)
+        return self.evaluate_new(wanted)
 
-    def points_between(
-        self, cells: Array, step: int
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    def evaluate_hidden(
+        self, cells: list[Tensor], values: list[Tensor], slack: float, others: list[Tensor]
+    ) -> Tensor:
+        """The last level of `evaluate_near` in cells of 2 a side, all of one sign, and of ``others``."""
+        # The points looked at are those whose spread is a multiple of `_EVERY`: by cell and place, so that
+        # most need not be looked at to be told.
+        x, y, z = (a * s for a, s in zip(cells, _SPREAD, strict=True))
+        spread = (x + y + z) % _EVERY
+        groups = []
+        for rest in range(_EVERY):
+            chosen = spread == rest
+            groups.append(([_select(a, chosen) for a in cells], [_select(v, chosen) for v in values]))
+        wanted, hidden_in = list(others), []
+        for rest, (cells, values) in enumerate(groups):
+            if not len(cells[0]):
+                continue
+            distances, inside = [v.abs() for v in values], values[0] < 0
+            for place, keys in self.points_between(cells, 1):
+                if (rest + sum(p * s for p, s in zip(place, _SPREAD, strict=True))) % _EVERY:
+                    continue
+                hidden = torch.ones_like(inside)
+                for corner, distance in zip(_CORNERS, distances, strict=True):
+                    apart = sum((p - 2 * c) ** 2 for p, c in zip(place, corner, strict=True)) ** 0.5
+                    hidden &= distance <= slack * self.cell * apart
+                keys = _select(keys, hidden)
+                wanted.append(keys)
+                hidden_in.append((keys, _select(inside, hidden)))
+        known = self.evaluate_new(wanted)
+        if not hidden_in:
+            return known
+        keys, inside = (torch.cat(groups) for groups in zip(*hidden_in, strict=True))
+        met = _distinct(_select(keys, (self.at(keys) < 0) != inside))
+        # Where one is met, the crossed edges are those to its neighbours.
+        within = [(i > 0) & (i < self.resolution) for i in self.indices(met)]
+        met = _select(met, within[0] & within[1] & within[2])
+        around = torch.cat([met + sign * stride for stride in self.strides for sign in (1, -1)])
+        return torch.cat([known, self.evaluate_new([_distinct(around)])])
+
+    def points_between(self, cells: list[Tensor], step: int) -> Iterator[tuple[tuple[int, int, int], Tensor]]:
         """The points ``step`` apart in cells of ``2 * step`` a side, but for the corners.
 
-        Yields the place of each in a cell, (3,) of 0, 0.5 and 1, and its key in all cells (n,).
+        Yields the place of each in a cell, in steps, and its key in all cells (n,).
         """
-        ticks = [np.minimum(cells + t * step, self.resolution) * self.strides for t in range(3)]
-        for t in np.ndindex(3, 3, 3):
-            if 1 in t:
-                yield np.array(t) / 2, ticks[t[0]][:, 0] + ticks[t[1]][:, 1] + ticks[t[2]][:, 2]
+        x, y, z = self.between(cells, (0, step, 2 * step))
+        for i, j in np.ndindex(3, 3):
+            column = x[i] + y[j]
+            for k in range(3):
+                if 1 in (i, j, k):
+                    yield (i, j, k), column + z[k]
 
-    def evaluate_new(self, groups: Iterator[Array]) -> NDArray[np.int64]:
+    def evaluate_new(self, groups: Iterable[Tensor]) -> Tensor:
         """Evaluate at the keys that were not yet; returns them. No group has a key twice."""
         fresh = []
         for keys in groups:
-            keys = keys[self.values[keys] == 0]
-            self.values[keys] = np.nan  # marked, so that the neighbouring cells do not ask for them again
+            keys = _select(keys, self.at(keys) == 0)
+            # Marked, so that the neighbouring cells do not ask for them again.
+            self.values.index_fill_(0, keys.long(), torch.nan)
             fresh.append(keys)
-        keys = np.sort(np.concatenate(fresh))  # neighbours side by side: kinder to the caches of a triplane
+        keys = torch.cat(fresh).sort().values  # neighbours side by side: kinder to the caches of a triplane
         self.evaluate(keys)
         return keys
 
     @torch.no_grad()
-    def evaluate(self, keys: Array) -> None:
+    def evaluate(self, keys: Tensor) -> None:
         """Fill in the values at ``keys``, which must be distinct and not evaluated yet."""
         for start in range(0, len(keys), self.batch):
             part = keys[start : start + self.batch]
-            index = self.indices(part)
-            points = grid_to_world(index, self.resolution, self.lo, self.hi).astype(np.float32)
-            answer = self.field(torch.from_numpy(points).to(self.device))
+            answer = self.ask(part)
             if answer.numel() != len(part):
                 raise ValueError(f"the field gave {tuple(answer.shape)} for {len(part)} points")
-            values: Array = answer.reshape(-1).float().cpu().numpy().copy()
-            if not np.isfinite(values).all():
+            values = answer.reshape(-1).to(self.values)
+            if self.error:
+                unsure = values.abs() < self.error
+                values[unsure] = self.ask_again(_select(part, unsure)).to(values)
+            if not bool(values.isfinite().all()):
                 raise ValueError("the field gave values that are not finite")
-            values[np.abs(values) < _TINY] = _TINY  # zero stands for "not evaluated"
-            border = ((index == 0) | (index == self.resolution)).any(axis=1)
-            values[border] = np.abs(values[border])
-            self.values[part] = values
+            values = torch.where(values.abs() < _TINY, _TINY, values)  # zero stands for "not evaluated"
+            last = self.resolution
+            i, j, k = self.indices(part)
+            border = (i == 0) | (j == 0) | (k == 0) | (i == last) | (j == last) | (k == last)
+            self.values.scatter_(0, part.long(), torch.where(border, values.abs(), values))
         self.evaluated += len(keys)
 
-    def crossed(self, keys: Array, directions: tuple[int, ...]) -> NDArray[np.int64]:
+    def crossed(self, keys: Tensor, directions: tuple[int, ...]) -> Tensor:
         """Edges from ``keys`` to evaluated neighbours of the other sign, as 3 * lower key + axis."""
-        found = []
-        for start in range(0, len(keys), _CHUNK):
-            part = keys[start : start + _CHUNK]
-            values = self.values[part]
-            for axis in range(3):
-                stride = int(self.strides[axis])
+        found = [keys[:0]]
+        for part in keys.split(_CHUNK):
+            inside = self.at(part) < 0
+            for axis, stride in enumerate(self.strides):
                 for direction in directions:
                     beyond = part + direction * stride
-                    other = self.values[np.clip(beyond, 0, len(self.values) - 1)]
-                    hit = (values < 0) != (other < 0)
-                    hit &= other != 0
-                    lower = part[hit] if direction > 0 else beyond[hit]
-                    found.append(3 * lower + axis)
-        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+                    other = self.at(beyond.clamp(0, len(self.values) - 1))
+                    hit = (inside != (other < 0)) & (other != 0)
+                    found.append(3 * _select(part if direction > 0 else beyond, hit) + axis)
+        return torch.cat(found)
 
-    def cells_of(self, edges: Array) -> NDArray[np.int64]:
-        """(n, 4) keys of the lowest corners of the cells around each edge."""
-        lower, axis = np.divmod(edges, 3)
-        one, two = self.strides[(axis + 1) % 3], self.strides[(axis + 2) % 3]
-        return np.stack([lower, lower - one, lower - two, lower - one - two], axis=-1)
+    def cells_of(self, edges: Tensor) -> Tensor:
+        """(4, n) keys of the lowest corners of the cells around each edge."""
+        lower = edges // 3
+        axis = (edges - 3 * lower).long()
+        strides = torch.tensor(self.strides, dtype=torch.int32, device=edges.device)
+        one, two = strides[(axis + 1) % 3], strides[(axis + 2) % 3]
+        return torch.stack([lower, lower - one, lower - two, lower - one - two])
 
-    def polygonize(self, keys: Array) -> Extraction:
+    def polygonize(self, keys: Tensor) -> Extraction:
         """Follow the surface from the evaluated ``keys`` until it closes, and triangulate it."""
-        offsets = _CORNERS @ self.strides
         edges = self.crossed(keys, (1,))
-        found = [edges]
+        found, around = [edges], []
         while len(edges):
-            corners = _distinct(self.cells_of(edges))[:, None] + offsets
-            missing = _distinct(corners[self.values[corners] == 0])
+            cells = _distinct(self.cells_of(edges))
+            around.append(cells)
+            corners = [cells + offset for offset in self.offsets]
+            missing = _distinct(torch.cat([_select(c, self.at(c) == 0) for c in corners]))
             if not len(missing):
                 break
             self.evaluate(missing)
             edges = _distinct(self.crossed(missing, (1, -1)))
             found.append(edges)
-        edges = _distinct(np.concatenate(found))
+        edges = _distinct(torch.cat(found))
         if not len(edges):
-            empty = np.empty((0, 3))
-            return Extraction(empty, empty.astype(np.int64), self.evaluated, len(self.values))
-
-        lower, axis = np.divmod(edges, 3)
-        near, far = self.values[lower].astype(np.float64), self.values[lower + self.strides[axis]]
-        position = self.indices(lower).astype(np.float64)
-        position[np.arange(len(edges)), axis] += np.clip(near / (near - far), _ENDS, 1 - _ENDS)
-
-        cells, inverse = np.unique(self.cells_of(edges), return_inverse=True)
-        vertex = np.empty(
-            (len(cells), len(_EDGES)), dtype=np.int64
-        )  # only the crossed edges are filled in and read
-        around = np.array([[_EDGES.index((c, a)) for c in _around(a)] for a in range(3)])
-        vertex[inverse.reshape(-1, 4), around[axis]] = np.arange(len(edges))[:, None]
-        inside = self.values[cells[:, None] + offsets] < 0
-        # Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
-        inside[((self.indices(cells) == 0) & self.mirrored).any(axis=1)] = False
-        triangles = _triangles()[np.packbits(inside, axis=1, bitorder="little")[:, 0]]
-        owner, row = np.nonzero(triangles[:, :, 0] >= 0)
-        faces = vertex[owner[:, None], triangles[owner, row]]
+            return Extraction(
+                np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), self.evaluated, len(self.values)
+            )
+        cells = _distinct(torch.cat(around))
+        position, faces = self.vertices_on(edges), self.triangles_in(cells, edges)
         for mirror in np.flatnonzero(self.mirrored):
             position, faces = _with_image(position, faces, int(mirror))
-        vertices = grid_to_world(position, self.resolution, self.lo, self.hi)
-        return Extraction(vertices, faces, self.evaluated, len(self.values))
+        vertices = grid_to_world(position.cpu().numpy(), self.resolution, self.lo, self.hi)
+        return Extraction(vertices, faces.long().cpu().numpy(), self.evaluated, len(self.values))
+
+    def vertices_on(self, edges: Tensor) -> Tensor:
+        """(n, 3) float64 grid positions of the crossings of edges."""
+        lower = edges // 3
+        position = torch.stack(self.indices(lower), dim=-1).double()
+        axis = edges - 3 * lower
+        strides = torch.tensor(self.strides, dtype=torch.int32, device=edges.device)
+        near, far = self.at(lower).double(), self.at(lower + strides[axis.long()])
+        share = (near / (near - far)).clamp(_ENDS, 1 - _ENDS)
+        return position.scatter_add_(1, axis.long()[:, None], share[:, None])
+
+    def triangles_in(self, cells: Tensor, edges: Tensor) -> Tensor:
+        """(F, 3) numbers among ``edges`` of the triangles' corners in ``cells``: all around them."""
+        device = cells.device
+        number = self.guesses.view(torch.int32)  # of each cell; guesses have served
+        number[cells.long()] = torch.arange(len(cells), dtype=torch.int32, device=device)
+        vertex = torch.empty(
+            len(cells) * len(_EDGES), dtype=torch.int32, device=device
+        )  # only the crossed edges are filled in and read
+        axis = (edges % 3).long()
+        own = torch.arange(len(edges), dtype=torch.int32, device=device)
+        places = torch.tensor([[_EDGES.index((c, a)) for c in _around(a)] for a in range(3)], device=device)
+        for place, cell in enumerate(self.cells_of(edges)):
+            slot = number.index_select(0, cell) * len(_EDGES) + places[axis, place]
+            vertex[slot] = own
+        case = torch.zeros(len(cells), dtype=torch.int32, device=device)
+        for bit, offset in enumerate(self.offsets):
+            case += (self.at(cells + offset) < 0).int() << bit
+        # Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
+        for mirror, index in zip(self.mirrored, self.indices(cells), strict=True):
+            if mirror:
+                case[index == 0] = 0
+        table = torch.from_numpy(_triangles()).to(device)
+        count = (table[:, :, 0] >= 0).sum(dim=1)[case.long()]
+        owner = torch.repeat_interleave(count)
+        row = torch.arange(len(owner), device=device) - (count.cumsum(0) - count)[owner]
+        edge = table[case[owner].long(), row]
+        return vertex[owner[:, None] * len(_EDGES) + edge]
 
 
-def _with_image(
-    position: NDArray[np.float64], faces: NDArray[np.int64], axis: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _zeros(count: int, device: torch.device) -> Tensor:
+    """(count,) float32 zeros."""
+    if device.type != "cpu":
+        return torch.zeros(count, device=device)
+    # NumPy has the system hand out zeroed pages when they are touched, and most never are; torch fills them.
+    return torch.from_numpy(np.zeros(count, dtype=np.float32))
+
+
+def _interpolated(values: list[Tensor], place: tuple[int, int, int]) -> Tensor:
+    """The mean of the (8, n) values at corners of cells that a place, 0 to 2 along each axis, is between."""
+    between = [all(p in (1, 2 * d) for p, d in zip(place, corner, strict=True)) for corner in _CORNERS]
+    chosen = [v for v, near in zip(values, between, strict=True) if near]
+    return functools.reduce(torch.add, chosen) / len(chosen)
+
+
+def _with_image(position: Tensor, faces: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """A surface and its image in the plane of index 1, of which they share the vertices; no unused ones."""
-    used, faces = np.unique(faces, return_inverse=True)
-    position, faces = position[used], faces.reshape(-1, 3)
-    image = position.copy()
+    used = torch.zeros(len(position), dtype=torch.bool, device=position.device)
+    used[faces.reshape(-1).long()] = True
+    faces = (used.cumsum(0) - 1)[faces.long()]
+    position = _select(position, used)
+    image = position.clone()
     image[:, axis] = 2 - image[:, axis]
     apart = position[:, axis] != 1
-    number = np.where(apart, len(position) + np.cumsum(apart) - 1, np.arange(len(position)))
-    return np.concatenate([position, image[apart]]), np.concatenate([faces, number[faces][:, ::-1]])
+    own = torch.arange(len(position), device=position.device)
+    number = torch.where(apart, len(position) + apart.cumsum(0) - 1, own)
+    return torch.cat([position, _select(image, apart)]), torch.cat([faces, number[faces].flip(1)])
 
 
 def _around(axis: int) -> list[int]:

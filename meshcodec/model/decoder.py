@@ -101,7 +101,7 @@ class FieldHead(nn.Module):
         # A lookup takes (column, row): the plane's first axis is its row, as in the encoder's cells.
         positions = (queries[..., axes.flip(-1)] / EXTENT).transpose(1, 2).reshape(B * PLANES, n, 2)
         found: Tensor = PlaneLookup.apply(planes.flatten(0, 1), positions)  # type: ignore[no-untyped-call]
-        features = found.view(B, PLANES, n, -1).transpose(1, 2).reshape(B, n, -1)
+        features = found.view(B, PLANES, n, planes.shape[2]).transpose(1, 2).flatten(2)
         features = torch.cat([features, fourier_features(queries, self.octaves)], dim=-1)
         logits: Tensor = self.mlp(features).squeeze(-1).float()
         return logits

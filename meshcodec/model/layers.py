@@ -119,7 +119,7 @@ class PlaneLookup(torch.autograd.Function):
         ctx.shape = planes.shape
         table = planes.permute(0, 2, 3, 1).reshape(N * H * W, C)
         found = F.embedding_bag(index, table, per_sample_weights=shares, mode="sum")
-        return found.view(N, -1, C)
+        return found.view(N, positions.shape[1], C)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:

@@ -1,0 +1,66 @@
+"""The benchmark of speed prints nothing where a kernel is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from meshcodec import Codec
+from meshcodec.kernels.tables import GridTables
+
+SCRIPT = Path(__file__).parent.parent / "benchmarks" / "speed.py"
+
+
+@pytest.fixture(scope="module")
+def speed() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("speed", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_kernels_that_are_right_pass(speed: ModuleType) -> None:
+    (path,) = speed.GOLDEN.glob("spot-073588fe-512.vat")
+    speed.check(Codec("cpu"), [path])
+
+
+@pytest.mark.parametrize("off", [0.002, float("nan")])
+def test_a_kernel_that_is_wrong_is_not_timed(
+    speed: ModuleType, off: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("DracoPy", reason="needs the extra baselines")
+    right = GridTables.__call__
+
+    def wrong(tables: GridTables, keys: torch.Tensor) -> torch.Tensor:
+        return right(tables, keys) + off
+
+    monkeypatch.setattr(GridTables, "__call__", wrong)
+    monkeypatch.setattr(sys, "argv", ["speed.py"])
+    assert speed.main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("speed: wrong, not timed: burger-073588fe-1k: tables in torch.float32 are ")
+
+
+def test_a_search_that_misses_a_part_is_not_timed(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = speed.GOLDEN.glob("spot-073588fe-512.vat")
+    codec = Codec("cpu")
+    decode = codec.decode
+
+    def half(data: bytes, resolution: int) -> object:
+        mesh = decode(data, resolution)
+        mesh.update_faces(mesh.triangles_center[:, 1] > 0)
+        mesh.remove_unreferenced_vertices()
+        return mesh
+
+    monkeypatch.setattr(codec, "decode", half)
+    with pytest.raises(speed.WrongError, match="of its box from that of the whole grid"):
+        speed.check(codec, [path])
