@@ -54,7 +54,7 @@ DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once."""
 PACKINGS = ("coded", "bytes")
-_CODED_GAIN = 2.0
+_CODED_GAIN = 1.7
 """So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
 price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
 _SQUEEZE = 1.15
@@ -233,12 +233,13 @@ class _Filling:
 
     Attributes
     ----------
+    size : as given
     room : bytes of the payload
     goal : tokens worth refining
     """
 
     def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
-        self.room = payload_room(size, level=level)
+        self.size, self.room = size, payload_room(size, level=level)
         self.coder = coder
         self.goal = token_budget(size, config, level)
         if coder is not None:
@@ -488,7 +489,7 @@ class Codec:
                         distances,
                         units,
                         tokens,
-                        self._lower_rungs(tokens),
+                        self._lower_rungs(filling.size),
                         steps,
                         subject.seed + number,
                         rate,
@@ -773,10 +774,10 @@ class Codec:
         units = (1 / np.linalg.norm(normals[nearest] / sides, axis=1)).astype(np.float32)
         return queries[None], TargetField(surfaces)(queries)[None], units[None]
 
-    def _lower_rungs(self, tokens: int) -> list[int]:
-        """Prefixes that a ladder size holds as bytes and that are shorter, as numbers of scales."""
-        budgets = (token_budget(size, self.config) for size in SIZES.values())
-        return [scales_begun(budget, self.config) for budget in budgets if budget < tokens]
+    def _lower_rungs(self, size: int) -> list[int]:
+        """What smaller sizes of the ladder hold as bytes, as numbers of scales."""
+        budgets = (token_budget(smaller, self.config) for smaller in SIZES.values() if smaller < size)
+        return [scales_begun(budget, self.config) for budget in budgets]
 
     def _measure(
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement

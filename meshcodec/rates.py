@@ -186,10 +186,11 @@ def _doubled(levels: Tensor) -> NDArray[np.int16]:
 def bits_at(table: Tensor, bounded: Tensor) -> Tensor:
     """Bits of digits between levels, with a gradient: (..., L) tables at (...) bounded digits -> (...).
 
-    Linear between neighbouring levels: the gradient is what the next level would save or cost.
+    Linear between neighbouring levels, and on beyond the last ones, where saturated digits are: the gradient
+    is what the next level would save or cost.
     """
     last = table.shape[-1] - 1
-    place = (bounded + last / 2).clamp(0, last)
-    lower = place.detach().floor().clamp(max=last - 1).long()
+    place = bounded + last / 2
+    lower = place.detach().floor().clamp(0, last - 1).long()
     low, high = (table.gather(-1, (lower + step)[..., None])[..., 0] for step in (0, 1))
     return low + (high - low) * (place - lower)

@@ -61,7 +61,7 @@ EFFORTS = (
 
 STEP_QUERIES = 6000
 LEARNING_RATE = 0.1
-_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.05, 0.001, 10.0
+_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.07, 0.001, 10.0
 """Of the bits in the loss, as a share of those that a file has room for."""
 _WEIGHT_RATE = 0.2
 _TABLE_STEPS = 2

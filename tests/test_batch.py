@@ -22,6 +22,7 @@ from meshcodec.cli import cli
 from meshcodec.container import VatFile
 from meshcodec.errors import UsageError
 from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.workers import available_cores
 
 
 def ball(radius: float) -> trimesh.Trimesh:
@@ -203,6 +204,21 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert summary.kept == done
     assert summary.failed == []
     assert outputs(out) == outputs(whole)
+
+
+@pytest.mark.skipif(available_cores() == 1, reason="on one core everything has one thread")
+def test_one_job_is_one_thread(tmp_path: Path) -> None:
+    """As each of several has: the same bytes, and the machine is not taken unasked."""
+    (tmp_path / "in").mkdir()
+    golden = sorted((Path(__file__).parent / "golden" / "v1").glob("spot-*-512.vat"))[0]
+    (tmp_path / "in" / "a.vat").write_bytes(golden.read_bytes())
+    words = ["decompress", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--resolution", "16", "-j", "1"]
+    program = f"from meshcodec.cli import cli\ncli({words}, standalone_mode=False)\n"
+    program += "import torch\nprint(torch.get_num_threads())"
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(Path(meshcodec.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert done.stdout.strip() == b"1"
 
 
 @pytest.mark.parametrize("verb", ["compress", "decompress"])

@@ -84,11 +84,11 @@ def test_bits_between_levels_are_linear() -> None:
     table = torch.tensor([[5.0, 1.0, 2.0, 8.0]])
     places = torch.tensor([-1.5, -1.0, -0.5, 0.5, 1.25, 1.5, 1.9]).requires_grad_()
     bits = bits_at(table.expand(7, 4), places)
-    assert bits.tolist() == pytest.approx([5, 3, 1, 2, 6.5, 8, 8])
+    assert bits.tolist() == pytest.approx([5, 3, 1, 2, 6.5, 8, 10.4])
     bits.sum().backward()
     assert places.grad is not None
     assert places.grad[[1, 4]].tolist() == pytest.approx([-4, 6])
-    assert places.grad[6] == 0  # beyond the last level nothing changes
+    assert places.grad[6] == pytest.approx(6)  # a saturated digit is drawn back as well
 
 
 def test_float_networks_round_to_the_integers_that_they_stand_for() -> None:
@@ -103,14 +103,14 @@ def test_rate_control_keeps_tokens_within_their_room(tiny_weights: Path) -> None
     model = load_model(Registry(tiny_weights).default())
     coder = tiny_coder()
     sizes = []
-    for room in (10_000, 30, 20):
+    for room in (10_000, 40, 25):
         rate = RateControl(TokenRates(coder, CPU), 8 * room)
         digits = refine(model, first_guess(), *pool(0.8), TINY.max_tokens, [], 60, rate=rate)
         levels = [model.quantizer.quantize(d) for d in digits]
         sizes.append(len(coder.encode(model.quantizer.to_tokens(levels)[0].numpy().tobytes())))
-    assert sizes[0] > 40
-    assert sizes[1] == pytest.approx(30, abs=3)
-    assert sizes[2] == pytest.approx(20, abs=3)
+    # What the likeliest tokens take is 19 bytes: of 63 that a random start has, most give way.
+    assert sizes[0] > 100
+    assert all(size <= room for size, room in zip(sizes[1:], (40, 25), strict=True))
 
 
 # ---- sizes
@@ -131,7 +131,7 @@ def test_a_file_is_filled_with_the_longest_prefix() -> None:
 def test_goals() -> None:
     shape, coder = ModelConfig(), random_model(0, shape=ModelConfig())
     goals = {size: _Filling(size, True, shape, coder).goal for size in (64, 512, 1024, 4096)}
-    assert goals == {64: 64, 512: 960, 1024: 1984, 4096: 3978}
+    assert goals == {64: 54, 512: 816, 1024: 1686, 4096: 3978}
     assert _Filling(512, True, shape, None).goal == 471
 
 

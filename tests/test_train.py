@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,20 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import meshcodec
+from meshcodec.cli import cli
 from meshcodec.config import EXTENT, TrainConfig
 from meshcodec.errors import UsageError
 from meshcodec.train import cache as cache_module
 from meshcodec.train.cache import QUERIES, SampleCache, prepare
+from meshcodec.train.coder import CoderConfig, train_coder
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
 from meshcodec.train.data import Arrays, cube_symmetries, random_rotation, turn
 from meshcodec.train.loop import Trainer
+from meshcodec.weights import Registry, load_model
 
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
 CPU = torch.device("cpu")
@@ -294,3 +299,54 @@ def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signa
     assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] == config.steps
     events = [(record["step"], record["event"]) for record in records(run) if "event" in record]
     assert events == [(saved["step"], "resumed"), (35, "quantizer calibrated")]
+
+
+# ---- coders
+
+
+def test_a_coder_is_fitted_and_goes_on_where_it_stopped(
+    cache: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    """Networks learn what the tokens of a model have in common; a run that was stopped ends with the same."""
+    model = load_model(Registry(tiny_weights).default())
+    config = CoderConfig(rounds=1, meshes=14, steps=2, fit_steps=60)
+    run = tmp_path / "run"
+    coder = train_coder(model, cache, run, config, 2)
+    report = json.loads((run / "report.json").read_text())
+    for judged in (report["encoder"], report["refined"]):
+        assert [row["side"] for row in judged] == list(model.config.scale_sides)
+        assert all(row["uniform"] == 8 for row in judged)
+        total, by_table = (sum(row[kind] for row in judged) for kind in ("network", "table"))
+        assert 0 < total < 24  # of 8 bits at each of three scales
+        assert 0 < by_table < 24
+    tokens = np.load(run / "encoder.npy")[0].tobytes()
+    message = coder.encode(tokens)
+    assert len(message) < len(tokens)
+    assert coder.decode(message, len(tokens)) == tokens
+
+    changed = {path: path.stat().st_mtime_ns for path in (run / "round-1").iterdir()}
+    assert len(changed) == 14
+    lost = sorted(changed)[3]
+    kept = lost.read_bytes()
+    lost.unlink()
+    (run / "round-1.pt").unlink()
+    again = train_coder(model, cache, run, config, 1)
+    assert lost.read_bytes() == kept
+    assert {path: path.stat().st_mtime_ns for path in changed if path != lost} == {
+        path: time_ns for path, time_ns in changed.items() if path != lost
+    }
+    assert again.decode(again.encode(tokens), len(tokens)) == tokens
+
+
+def test_a_model_gets_one_coder(cache: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_weights, folder)
+    words = ["train", "coder", str(folder), "--cache", str(cache), "-o", str(tmp_path / "run")]
+    words += ["--rounds", "0"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    entry = Registry(folder).default()
+    assert entry.coder_path == folder / f"{entry.path.stem}-coder.safetensors"
+    refused = CliRunner().invoke(cli, words)
+    assert refused.exit_code == 2
+    assert "files hang on it" in refused.stderr
