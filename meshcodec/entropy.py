@@ -17,7 +17,8 @@ frequencies that the network predicts from
   finer scales the file begins: the less of them, the dearer were its bits.
 
 Cells are coded in wavefronts, 2 row + column = 0, 1, 2 ...: all of one front know their four neighbours, so
-that a front is one product of matrices. Within a front the order is by plane, then by row.
+that a front is one product of matrices. Of a front the first digits of all cells come first, by plane, then
+by row, then the second digits, and so on.
 """
 
 from __future__ import annotations

@@ -115,6 +115,10 @@ class RateControl:
         self._tables: list[Tensor] = []
         self._asked = 0
 
+    def begin(self) -> None:
+        """A round begins, perhaps with another number of tokens."""
+        self._asked = 0
+
     def penalty(self, unbounded: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
         """What to add to the loss for digits of the scales begun; `levels` are theirs, rounded."""
         # Bits of neighbours change little from step to step, and the tables take a tenth of a step's time.
@@ -177,6 +181,8 @@ def refine(
     optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
     rng = np.random.default_rng(seed)
     pool = [torch.from_numpy(a).to(device) for a in (queries, distances, units)]
+    if rate is not None:
+        rate.begin()
     for step in range(steps):
         if stop is not None and stop():
             break

@@ -211,7 +211,7 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
 
 def test_table(folder: Path, tmp_path: Path) -> None:
     lines = run(folder, tmp_path / "out").table().splitlines()
-    assert "2 meshes, model 0badcafe, effort 0, resolution 256" in lines[0]
+    assert "2 meshes, model 0badcafe, effort 0, coded, resolution 256" in lines[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     head, rows = cells[0], {(row[0], row[1]): row for row in cells[2:]}
     at = {name: k for k, name in enumerate(head)}
