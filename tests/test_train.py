@@ -316,9 +316,9 @@ def test_a_coder_is_fitted_and_goes_on_where_it_stopped(
     for judged in (report["encoder"], report["refined"]):
         assert [row["side"] for row in judged] == list(model.config.scale_sides)
         assert all(row["uniform"] == 8 for row in judged)
-        total, by_table = (sum(row[kind] for row in judged) for kind in ("network", "table"))
-        assert 0 < total < 24  # of 8 bits at each of three scales
-        assert 0 < by_table < 24
+        assert all(row["network"] > 0 and row["table"] > 0 for row in judged)
+    # What the encoder's tokens have in common shows in those of meshes that nothing was fitted to.
+    assert sum(row["network"] for row in report["encoder"]) < 3 * 8
     tokens = np.load(run / "encoder.npy")[0].tobytes()
     message = coder.encode(tokens)
     assert len(message) < len(tokens)

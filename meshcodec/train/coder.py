@@ -89,6 +89,17 @@ def train_coder(
     folder : of the run, see above
     jobs : processes that refine
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # products this small are not worth dividing, and threads do not survive a fork
+    try:
+        return _train(model, cache, folder, config, jobs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    model: VariationalTokenizer, cache: Path, folder: Path, config: CoderConfig, jobs: int
+) -> TokenModel:
     folder.mkdir(parents=True, exist_ok=True)
     shape = model.config
     made = _kept(folder / "encoder.npy", lambda: encoder_tokens(model, SampleCache(cache, "train")))
