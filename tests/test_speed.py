@@ -47,7 +47,7 @@ def test_a_kernel_that_is_wrong_is_not_timed(
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()
-    assert line.startswith("speed: wrong, not timed: burger-073588fe-1k: tables in torch.float32 are ")
+    assert line.startswith("speed: wrong, not timed: burger-073588fe-1k-coded: tables in torch.float32 are ")
 
 
 def test_a_search_that_misses_a_part_is_not_timed(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
