@@ -41,9 +41,9 @@ from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import MultiScaleQuantizer
-from meshcodec.packing import BYTES, CODED, pack
+from meshcodec.packing import BYTES, CODED, PACKINGS, pack
 from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, scales_begun, token_masks
+from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, token_masks
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
@@ -53,7 +53,6 @@ DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once."""
-PACKINGS = ("coded", "bytes")
 _CODED_GAIN = 1.7
 """So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
 price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
@@ -283,8 +282,10 @@ class _Filling:
 
     def payload(self, tokens: bytes) -> tuple[bytes, int]:
         """The shorter of the payloads of tokens, and its packing."""
-        coded = self.coder.encode(tokens) if self.coder is not None else tokens
-        return (coded, CODED) if len(coded) < len(tokens) else (pack(tokens, BYTES), BYTES)
+        if self.coder is None:
+            return tokens, BYTES
+        payloads = [(pack(tokens, packing, self.coder), packing) for packing in (BYTES, CODED)]
+        return min(payloads, key=lambda payload: len(payload[0]))
 
 
 class Codec:
@@ -516,7 +517,7 @@ class Codec:
             file = VatFile(payload, model_id, center, half_extents, level, packing, mirrored, count)
             if file.tokens(filling.coder) != chosen:
                 raise AssertionError("the coded tokens do not decode to themselves")
-        scales = scales_begun(count, self.config)
+        scales = self.config.scales_begun(count)
         return Encoded(file.to_bytes(), count, packing, scales, effort, refined, interrupted, clock.seconds)
 
     def encode_to_target(
@@ -777,7 +778,7 @@ class Codec:
     def _lower_rungs(self, size: int) -> list[int]:
         """What smaller sizes of the ladder hold as bytes, as numbers of scales."""
         budgets = (token_budget(smaller, self.config) for smaller in SIZES.values() if smaller < size)
-        return [scales_begun(budget, self.config) for budget in budgets]
+        return [self.config.scales_begun(budget) for budget in budgets]
 
     def _measure(
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement

@@ -39,6 +39,7 @@ from meshcodec.container import LARGEST_FILE
 from meshcodec.errors import BadMeshError, PartialFailureError, UsageError
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, READ_FORMATS, export_mesh, load_mesh
 from meshcodec.memory import bounded_memory, memory_share
+from meshcodec.packing import PACKINGS
 from meshcodec.stores import files_below, is_local, name_below, write_whole
 from meshcodec.weights import Registry
 from meshcodec.workers import DIED, available_cores, one_line, run_jobs
@@ -63,7 +64,7 @@ class CompressOptions:
     min_fscore, tau, max_error : of `meshcodec.api.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
-    packing : of the tokens, one of `meshcodec.api.PACKINGS`
+    packing : of the tokens, one of `meshcodec.packing.PACKINGS`
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
@@ -76,7 +77,7 @@ class CompressOptions:
     effort: int = 4
     seed: int = 0
     measure: bool = True
-    packing: str = "coded"
+    packing: str = PACKINGS[0]
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES
     max_memory: int | None = None

@@ -38,6 +38,7 @@ from meshcodec.baselines import (
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
 from meshcodec.geometry.io import READ_FORMATS, load_mesh, write_atomic
 from meshcodec.metrics import TAUS, Reference, Scores
+from meshcodec.packing import PACKINGS
 from meshcodec.workers import DIED, one_line, run_jobs
 
 OURS = "meshcodec"
@@ -344,7 +345,7 @@ def run_bench(
     jobs: int,
     resolution: int = 256,
     *,
-    packing: str = "coded",
+    packing: str = PACKINGS[0],
     device: str = "cpu",
     samples: int = 100_000,
     make_codec: Callable[[str], CodecLike] | None = None,
@@ -362,7 +363,7 @@ def run_bench(
     effort : int
         Of our encoder, 0..9.
     packing : str
-        Of our files, one of `meshcodec.api.PACKINGS`.
+        Of our files, one of `meshcodec.packing.PACKINGS`.
     baselines : list of str
         Some of `BASELINES`.
     out : Path

@@ -37,6 +37,7 @@ from meshcodec.errors import (
     WeightsError,
 )
 from meshcodec.memory import LEAST_MEMORY, bounded_memory, memory_share
+from meshcodec.packing import PACKINGS
 from meshcodec.weights import Registry
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ _effort = click.option(
 
 _packing = click.option(
     "--packing",
-    type=click.Choice(["coded", "bytes"]),
-    default="coded",
+    type=click.Choice(PACKINGS),
+    default=PACKINGS[0],
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )

@@ -80,6 +80,11 @@ class ModelConfig:
             ends.append(total)
         return tuple(ends)
 
+    def scales_begun(self, tokens: int) -> int:
+        """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
+        ends = zip(self.scale_ends(), self.scale_tokens, strict=True)
+        return sum(end - count < tokens for end, count in ends)
+
     def grows_from(self, smaller: ModelConfig) -> bool:
         """Whether a model of this shape can start from one of another: the same, or with fewer blocks."""
         fewer = smaller.encoder_blocks <= self.encoder_blocks

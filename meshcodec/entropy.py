@@ -24,7 +24,7 @@ by row, then the second digits, and so on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,15 +199,12 @@ class TokenModel:
             raise CorruptFileError("its coded tokens are damaged", "fetch the file again")
         return tokens
 
-    def _ends(self) -> Iterator[tuple[int, int]]:
-        return zip(self.config.scale_ends(), self.config.scale_tokens, strict=True)
-
     def _walk(self, tokens: NDArray[np.uint8], code: Code) -> NDArray[np.uint8]:
         """Let `code` name the symbols of all digits in coding order; returns the tokens that they make."""
-        levels = np.array(self.config.token_levels)
-        radix = np.cumprod(levels) // levels
-        symbols = tokens.astype(np.int64)[:, None] // radix % levels
-        begun = sum(end - count < len(tokens) for end, count in self._ends())
+        levels = self.config.token_levels
+        radix = token_radix(self.config)
+        symbols = token_symbols(tokens, self.config)
+        begun = self.config.scales_begun(len(tokens))
         coarser: list[Integers] = []
         first = 0
         for side, count, network in zip(
@@ -237,6 +234,19 @@ class TokenModel:
             first += count
         result: NDArray[np.uint8] = (symbols @ radix).astype(np.uint8)
         return result
+
+
+def token_radix(config: ModelConfig) -> Integers:
+    """(D,) what one level of each digit adds to a token."""
+    levels = np.array(config.token_levels)
+    radix: Integers = np.cumprod(levels) // levels
+    return radix
+
+
+def token_symbols(tokens: NDArray[np.uint8], config: ModelConfig) -> Integers:
+    """(...) tokens -> (..., D) the symbols of their digits, from 0 up."""
+    symbols: Integers = tokens.astype(np.int64)[..., None] // token_radix(config) % config.token_levels
+    return symbols
 
 
 @functools.cache

@@ -40,7 +40,7 @@ _WEIGHTS = (1e-8, 1e4)
 
 
 class RateNetwork(nn.Module):
-    """The network of one scale; see `meshcodec.entropy.ScaleNetwork` for its shape.
+    """The network of one scale; see `meshcodec.entropy.ScaleNetwork` for its shape. It begins with zeros.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ class RateNetwork(nn.Module):
 
     def __init__(self, features: int, hidden: int, digits: int, levels: int) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.randn(features, hidden) / (3 * math.sqrt(features)))
+        self.weights = nn.Parameter(torch.zeros(features, hidden))
         self.bias = nn.Parameter(torch.zeros(digits, hidden))
         self.own = nn.Parameter(torch.zeros(digits, levels, hidden))
-        self.out = nn.Parameter(0.02 * torch.randn(digits, hidden, levels))
+        self.out = nn.Parameter(torch.zeros(digits, hidden, levels))
         self.out_bias = nn.Parameter(torch.zeros(digits, levels))
 
     def forward(self, features: Tensor, symbols: Tensor) -> Tensor:

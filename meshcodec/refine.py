@@ -75,16 +75,10 @@ Stop = Callable[[], bool]
 """Asked before each step; True ends the refinement with what it has found so far."""
 
 
-def scales_begun(tokens: int, config: ModelConfig) -> int:
-    """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
-    ends = zip(config.scale_ends(), config.scale_tokens, strict=True)
-    return sum(end - count < tokens for end, count in ends)
-
-
 def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[Tensor]:
     """For each scale begun, (1, 3, n, n, 1): one where the prefix of `tokens` has a token, else zero."""
     masks = []
-    for number in range(scales_begun(tokens, config)):
+    for number in range(config.scales_begun(tokens)):
         side, count = config.scale_sides[number], config.scale_tokens[number]
         first = config.scale_ends()[number] - count
         mask = (torch.arange(count, device=device) < tokens - first).float()

@@ -113,7 +113,41 @@ def test_rate_control_keeps_tokens_within_their_room(tiny_weights: Path) -> None
     assert all(size <= room for size, room in zip(sizes[1:], (40, 25), strict=True))
 
 
+def test_a_held_weight_may_only_fall() -> None:
+    """While it is not known how many tokens there will be, too many of them are no reason to change them."""
+    rates, masks = TokenRates(tiny_coder(), CPU), token_masks(TINY.max_tokens, TINY, CPU)
+    digits = first_guess()
+    levels = [torch.full_like(d, 1.5) for d in digits]
+    for held, bits, change in ((True, 1, 0), (False, 1, 1), (True, 10**6, -1), (False, 10**6, -1)):
+        rate = RateControl(rates, bits)
+        rate.held = held
+        before = rate._weight
+        rate.penalty(digits, levels, masks)
+        assert np.sign(rate._weight - before) == change
+
+
+def test_a_round_may_have_fewer_tokens_than_the_one_before() -> None:
+    rate = RateControl(TokenRates(tiny_coder(), CPU), 100)
+    for count in (TINY.max_tokens, 15):
+        masks = token_masks(count, TINY, CPU)
+        digits = first_guess()[: len(masks)]
+        rate.begin()
+        assert float(rate.penalty(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0
+
+
+def test_counting_bits_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    TokenRates(tiny_coder(), CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # ---- sizes
+
+
+def test_shorter_prefixes_are_refined_for_the_sizes_below() -> None:
+    codec = Codec("cpu")
+    rungs = {size: codec._lower_rungs(size) for size in (300, 512, 513, 1024, 4096)}
+    assert rungs == {300: [], 512: [], 513: [5], 1024: [5], 4096: [5, 6, 7]}
 
 
 def test_a_file_is_filled_with_the_longest_prefix() -> None:

@@ -23,7 +23,7 @@ from meshcodec.container import LEVEL_UNIT, NO_AXES, VatFile
 from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
-from meshcodec.refine import EFFORTS, refine, scales_begun, token_masks
+from meshcodec.refine import EFFORTS, refine, token_masks
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
@@ -176,7 +176,7 @@ def test_digits_of_a_prefix_are_those_of_the_whole_under_its_masks(model: Variat
     whole = torch.randint(256, (1, TINY.max_tokens), generator=made).to(torch.uint8)
     for tokens in range(1, TINY.max_tokens + 1):
         masks = token_masks(tokens, TINY, CPU)
-        assert len(masks) == scales_begun(tokens, TINY)
+        assert len(masks) == TINY.scales_begun(tokens)
         assert sum(int(m.sum()) for m in masks) == tokens
         prefix = model.quantizer.to_digits(whole[:, :tokens])
         masked = [d * m for d, m in zip(model.quantizer.to_digits(whole), masks, strict=False)]
@@ -185,7 +185,7 @@ def test_digits_of_a_prefix_are_those_of_the_whole_under_its_masks(model: Variat
 
 @pytest.mark.parametrize(("tokens", "scales"), [(1, 1), (3, 1), (4, 2), (15, 2), (16, 3), (63, 3)])
 def test_a_scale_begins_with_its_first_token(tokens: int, scales: int) -> None:
-    assert scales_begun(tokens, TINY) == scales
+    assert TINY.scales_begun(tokens) == scales
 
 
 @pytest.mark.parametrize(

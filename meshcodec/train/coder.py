@@ -17,11 +17,11 @@ A run's folder holds all that a round needs, so that a run goes on where it was 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
 import multiprocessing
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +31,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from meshcodec.config import PLANES, SIZES, ModelConfig
+from meshcodec.config import PLANES, SIZES, ModelConfig, TrainConfig
 from meshcodec.container import payload_room
-from meshcodec.entropy import LOGIT_BITS, TOTAL_BITS, TokenModel, cell_features
+from meshcodec.entropy import LOGIT_BITS, TOTAL_BITS, TokenModel, cell_features, token_symbols
+from meshcodec.geometry.io import write_atomic
 from meshcodec.model import VariationalTokenizer
 from meshcodec.rates import RateNetwork, TokenRates
 from meshcodec.refine import RateControl, refine
-from meshcodec.train.cache import MAX_DISTANCE, SampleCache, from_grid
-from meshcodec.train.data import cube_symmetries
+from meshcodec.train.cache import POINTS, QUERIES, SampleCache
+from meshcodec.train.data import Arrays, cube_symmetries, thin, turn
 
 HIDDEN = 48
 _BATCH = 4096
@@ -50,6 +51,7 @@ _HELD_OUT = 13
 """One in so many of the refined meshes judges, and is not fitted to."""
 _TOKENS_PER_BYTE = 1.9
 _MOST_CELLS = 600_000
+_ALL_QUERIES = TrainConfig(points=POINTS // 2, queries=QUERIES, query_shares=(1.0, 1.0, 1.0))
 _FLOOR = 1e-4
 _FADES = 400
 """Entries of the table of exponentials: e**(-_FADES / 32) is below half a unit."""
@@ -132,12 +134,16 @@ def _train(
 
 
 def _networks(shape: ModelConfig) -> list[RateNetwork]:
-    """New networks, which know nothing."""
+    """New networks, which know nothing, at a random start."""
     torch.manual_seed(0)
     D, L = len(shape.token_levels), max(shape.token_levels)
     absent = [np.zeros((1, PLANES, side, side, D), dtype=np.int16) for side in shape.scale_sides]
     features = [cell_features(absent, scale, 1).shape[-1] for scale in range(len(absent))]
-    return [RateNetwork(count, HIDDEN, D, L) for count in features]
+    networks = [RateNetwork(count, HIDDEN, D, L) for count in features]
+    for network in networks:
+        nn.init.normal_(network.weights, std=1 / (3 * math.sqrt(len(network.weights))))
+        nn.init.normal_(network.out, std=0.02)
+    return networks
 
 
 def token_model(networks: list[RateNetwork], shape: ModelConfig) -> TokenModel:
@@ -159,14 +165,9 @@ def encoder_tokens(model: VariationalTokenizer, samples: SampleCache) -> Tokens:
     return np.concatenate(rows)
 
 
-def _turned(samples: SampleCache, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-    """Points, normals, queries and distances of a sample, turned."""
-    sample, turn = samples[index], cube_symmetries()[rng.integers(48)].T
-    start = int(rng.integers(0, len(sample.points) // 2 + 1))
-    chosen = slice(start, start + len(sample.points) // 2)
-    points, queries = from_grid(sample.points[chosen]) @ turn, from_grid(sample.queries) @ turn
-    normals = (sample.normals[chosen].astype(np.float32) / np.float32(127)) @ turn
-    return points, normals, queries, sample.distances.astype(np.float32) * np.float32(MAX_DISTANCE / 32767)
+def _turned(samples: SampleCache, index: int, rng: np.random.Generator) -> Arrays:
+    """Points, normals and all queries and distances of a sample, turned by some symmetry of the cube."""
+    return turn(thin(samples[index], _ALL_QUERIES, rng), cube_symmetries()[rng.integers(48)], refit=False)
 
 
 _shared: tuple[Any, ...] = ()
@@ -215,11 +216,9 @@ def _refine_one(number: int) -> None:
     digits = refine(model, digits, *pools, goal, [], steps, number, rate)
     with torch.no_grad():
         tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in digits])[0].numpy()
-    path = folder / f"{number:06d}.npy"
-    partial = path.with_suffix(f".{os.getpid()}")
-    with partial.open("wb") as file:
-        np.save(file, tokens)
-    partial.replace(path)
+    data = io.BytesIO()
+    np.save(data, tokens)
+    write_atomic(folder / f"{number:06d}.npy", data.getvalue(), overwrite=True)
 
 
 def _kept(path: Path, make: Callable[[], Tokens]) -> Tokens:
@@ -285,17 +284,16 @@ def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, 
 def _cells_of(tokens: Tokens, scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
     """The same of (M, T) tokens of one length."""
     levels = np.array(shape.token_levels)
-    radix = np.cumprod(levels) // levels
-    symbols = tokens[..., None] // radix % levels
+    symbols = token_symbols(tokens, shape)
     digits, start = [], 0
     for side, count in zip(shape.scale_sides[: scale + 1], shape.scale_tokens, strict=False):
         part = symbols[:, start : start + count]
         doubled = (2 * part - (levels - 1)).astype(np.int16)
         digits.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
         start += count
-    begun = shape.scale_ends().index(tokens.shape[1]) + 1
+    begun = shape.scales_begun(tokens.shape[1])
     features = torch.from_numpy(cell_features(digits, scale, begun)).flatten(0, 3)
-    return features, torch.from_numpy(part.astype(np.int64)).flatten(0, 1)
+    return features, torch.from_numpy(part).flatten(0, 1)
 
 
 def _table(symbols: Tensor, levels: int) -> Tensor:
