@@ -220,6 +220,18 @@ def _rounded(quantizer: MultiScaleQuantizer, digits: list[torch.Tensor]) -> byte
     return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
 
+def _shortest(tokens: bytes, coder: TokenModel | None) -> tuple[bytes, int]:
+    """The shorter of the payloads of tokens, and its packing; without a coder there is one."""
+    if coder is None:
+        return tokens, BYTES
+    payloads = [(pack(tokens, packing, coder), packing) for packing in (BYTES, CODED)]
+    return min(payloads, key=lambda payload: len(payload[0]))
+
+
+def _no_packing(packing: str) -> UsageError:
+    return UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
+
+
 class _Filling:
     """Which tokens a file of some size gets.
 
@@ -234,12 +246,12 @@ class _Filling:
     ----------
     size : as given
     room : bytes of the payload
-    goal : tokens worth refining
+    goal, most : tokens worth refining, and those of the model
     """
 
     def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
         self.size, self.room = size, payload_room(size, level=level)
-        self.coder = coder
+        self.coder, self.most = coder, config.max_tokens
         self.goal = token_budget(size, config, level)
         if coder is not None:
             self.goal = min(int(_CODED_GAIN * self.room), config.max_tokens)
@@ -261,6 +273,11 @@ class _Filling:
             count = min(max(guess, fits + 1), too_long - 1)
         return tokens[:fits]
 
+    def grown(self, tokens: bytes) -> int:
+        """How many tokens fill the room if each takes as much as these do."""
+        taken = len(tokens) if self.coder is None else len(self.coder.encode(tokens))
+        return min(len(tokens) * self.room // max(taken, 1), self.most)
+
     def rate_control(self, device: torch.device) -> RateControl | None:
         """What keeps refined tokens within the room; None where `goal` tokens fit as they are."""
         if self.coder is None or self.goal <= self.room:
@@ -279,13 +296,6 @@ class _Filling:
         masks = token_masks(count, quantizer.config, digits[0].device)
         levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
         return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
-
-    def payload(self, tokens: bytes) -> tuple[bytes, int]:
-        """The shorter of the payloads of tokens, and its packing."""
-        if self.coder is None:
-            return tokens, BYTES
-        payloads = [(pack(tokens, packing, self.coder), packing) for packing in (BYTES, CODED)]
-        return min(payloads, key=lambda payload: len(payload[0]))
 
 
 class Codec:
@@ -324,6 +334,16 @@ class Codec:
     def model_id(self) -> str:
         """The encoding model, 8 hex digits."""
         return self._entry.model_id.hex()
+
+    @property
+    def entry(self) -> WeightsEntry:
+        """What the registry says of the encoding model."""
+        return self._entry
+
+    @property
+    def model(self) -> VariationalTokenizer:
+        """The encoding model, frozen, on the device."""
+        return self._model(self._entry)
 
     @property
     def config(self) -> ModelConfig:
@@ -477,9 +497,10 @@ class Codec:
             for number, steps in enumerate(rounds):
                 tokens = filling.goal
                 if rate is not None:
-                    # At first more tokens than fit, to see how many do; then these, at the bits there are.
+                    # At first more tokens than fit, to see how many do; then so many, at the bits there are.
                     rate.held = number == 0 and len(rounds) > 1
-                    tokens = filling.goal if rate.held else len(last.tokens)
+                    tokens = filling.goal if rate.held else filling.grown(last.tokens)
+                    digits = [*digits, *first[len(digits) :]]
                 with clock("targets"):
                     queries, distances, units = self._targets(subject, last.surface, pool, rng)
                 with clock("refine"):
@@ -512,7 +533,7 @@ class Codec:
         placement = subject.placement
         center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
         with clock("code"):
-            payload, packing = filling.payload(chosen)
+            payload, packing = _shortest(chosen, filling.coder)
             model_id, count = self._entry.model_id, len(chosen)
             file = VatFile(payload, model_id, center, half_extents, level, packing, mirrored, count)
             if file.tokens(filling.coder) != chosen:
@@ -653,6 +674,7 @@ class Codec:
         scale: float | tuple[float, float, float] = 1.0,
         level: int = 0,
         mirrored: Axes = NO_AXES,
+        packing: str = "bytes",
     ) -> bytes:
         """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
 
@@ -663,12 +685,15 @@ class Codec:
             axis; these are rounded up to what a file can hold
         level, mirrored : of the surface, see `meshcodec.container`; those of another file are attributes of
             `VatFile.from_bytes(data)`
+        packing : "bytes", one byte for each, or "coded", range-coded where that is shorter
 
         Raises
         ------
         UsageError
-            Tokens of another shape, number or range.
+            Tokens of another shape, number or range, or no such packing.
         """
+        if packing not in PACKINGS:
+            raise _no_packing(packing)
         row = np.asarray(tokens)
         most = self.config.max_tokens
         if row.ndim != 1 or not 1 <= len(row) <= most or not np.issubdtype(row.dtype, np.integer):
@@ -676,12 +701,14 @@ class Codec:
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
         box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
-        values, model_id = row.astype(np.uint8).tobytes(), self._entry.model_id
-        return VatFile(values, model_id, center, box, level, mirrored=mirrored).to_bytes()
+        coder = self._coder(self._entry) if packing == "coded" else None
+        payload, number = _shortest(row.astype(np.uint8).tobytes(), coder)
+        model_id = self._entry.model_id
+        return VatFile(payload, model_id, center, box, level, number, mirrored, len(row)).to_bytes()
 
     def _check(self, size: int, effort: int, packing: str) -> None:
         if packing not in PACKINGS:
-            raise UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
+            raise _no_packing(packing)
         if not 0 <= effort < len(EFFORTS):
             raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
         token_budget(size, self.config)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from meshcodec import __version__
-from meshcodec.config import SIZES, TrainConfig
+from meshcodec.config import SIZES, PriorRecipe, TrainConfig
 from meshcodec.container import LARGEST_FILE, MIN_SIZE, VatFile
 from meshcodec.errors import (
     BadMeshError,
@@ -885,9 +885,78 @@ def report(
 # ---- training
 
 
+@cli.command()
+@click.option("-o", "--output", type=_PATH, required=True, metavar="DIR", help="Where the files go.")
+@click.option("-n", "count", type=click.IntRange(1, 9999), default=8, show_default=True, help="Shapes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--text", default="", metavar="WORDS", help="What they shall be, such as 'office chair'.")
+@click.option("--image", type=_PATH, metavar="PICTURE", help="Of such a thing, on a plain background.")
+@click.option("--like", metavar="A.vat", help="Keep the box and the coarse scales of this file.")
+@click.option("--keep-scales", type=click.IntRange(min=1), metavar="K", help="So many of them; 3 by default.")
+@click.option("--guidance", type=click.FloatRange(min=0), help="How strictly words and pictures count.")
+@click.option("--temperature", type=click.FloatRange(min=0.01), help="Below 1: safer, more alike.")
+@click.option("--top-k", type=click.IntRange(0, 256), help="Draw from the K likeliest tokens; 0: from all.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Draw from the likeliest share.")
+@click.option("--no-sheet", is_flag=True, help="Do not draw sheet.png.")
+@_weights
+@_device
+@_json
+@_force
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def generate(
+    output: Path,
+    count: int,
+    seed: int,
+    text: str,
+    image: Path | None,
+    like: str | None,
+    keep_scales: int | None,
+    guidance: float | None,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    no_sheet: bool,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Draw new shapes: DIR/0000.vat and so on, and sheet.png with a picture of each.
+
+    Words and pictures say what they shall be like; with --like they are variations of a file.
+    """
+    if keep_scales is not None and like is None:
+        raise UsageError("--keep-scales is about a file", "give --like, too")
+    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    original = _read_vat(like)[0] if like is not None else None
+    from meshcodec.api import Codec
+    from meshcodec.prior.generate import Generator, output_paths, write_shapes
+    from meshcodec.prior.sampling import Sampling
+    from meshcodec.prior.views import picture_view
+
+    paths, picture = output_paths(output, count, not no_sheet, force)
+    generator = Generator(Codec(device, weights))
+    side = generator.prior.config.image_side
+    view = picture_view(image, side) if image is not None else None
+    known = None
+    if original is not None:
+        with _naming(str(like)):
+            known = generator.known_of(original, keep_scales or 3)
+    sampling = Sampling(**{name: value for name, value in given.items() if value is not None})
+    shapes = generator.generate(count, seed, text, view, known, sampling)
+    write_shapes(shapes, paths, picture)
+    if as_json:
+        _print_json(
+            [{"file": str(path), "bytes": len(s.data)} for path, s in zip(paths, shapes, strict=True)]
+        )
+    elif not quiet:
+        _say(f"{len(shapes)} shapes -> {_shown(output)}")
+
+
 @cli.group()
 def train() -> None:
-    """Train weights: prepare, run, export, coder."""
+    """Train weights: prepare, run, export, coder, prior."""
 
 
 _cache = click.option("--cache", type=_PATH, required=True, metavar="CACHE", help="Of 'train prepare'.")
@@ -900,7 +969,7 @@ _cache = click.option("--cache", type=_PATH, required=True, metavar="CACHE", hel
 @_jobs
 def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
     """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
-    config = _recipe(recipe)
+    config = _recipe(recipe, TrainConfig)
     from meshcodec.train.cache import prepare as fill
     from meshcodec.train.corpus import procedural_items, read_corpus
 
@@ -928,7 +997,7 @@ def run(
     device: str,
 ) -> None:
     """Train by a recipe, or go on with a run that was stopped."""
-    config = _recipe(recipe)
+    config = _recipe(recipe, TrainConfig)
     import torch
 
     from meshcodec.device import choose_device
@@ -1013,10 +1082,37 @@ def coder(folder: Path, cache: Path, output: Path, rounds: int, meshes: int, job
     _say(f"{_shown(output)} -> {_shown(path)}")
 
 
-def _recipe(path: Path) -> TrainConfig:
+@train.command()
+@click.argument("folder", metavar="WEIGHTS_FOLDER", type=_PATH)
+@click.option("--corpus", type=_PATH, required=True, metavar="CORPUS", help="Folder of meshes.")
+@click.option("--recipe", type=_PATH, required=True, metavar="R.json")
+@click.option("-o", "--output", type=_PATH, required=True, metavar="RUN", help="Tokens, checkpoint and log.")
+@_jobs
+def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | None) -> None:
+    """Train what 'generate' draws shapes from, for the folder's default model, and enter it in the registry.
+
+    Goes on where it was stopped.
+    """
+    config = _recipe(recipe, PriorRecipe)
+    entry = Registry(folder).default()
+    from meshcodec.train.corpus import read_corpus
+    from meshcodec.train.prior import train_prior
+    from meshcodec.weights import load_coder, load_model, save_prior
+
+    _log_to_stderr()
+    items = read_corpus(corpus)
+    trained = train_prior(items, load_model(entry), load_coder(entry), output, config, jobs or _cores())
+    path = save_prior(trained, folder, entry.model_id.hex())
+    _say(f"{_shown(output)} -> {_shown(path)}")
+
+
+_Recipe = TypeVar("_Recipe", TrainConfig, PriorRecipe)
+
+
+def _recipe(path: Path, kind: type[_Recipe]) -> _Recipe:
     remedy = "see meshcodec/config.py for what a recipe holds"
     try:
-        return TrainConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return kind.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})", "name a recipe") from error
     except ValueError as error:

@@ -101,8 +101,91 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Back from JSON. Unknown keys are an error: the weights are newer than the program."""
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**fields)
+        return cls(**_fields(values))
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Shape of the next-scale transformer over a model's tokens. Travels in the registry."""
+
+    scales: int = 5
+    """Coarsest scales that it predicts; files that it writes end there."""
+    width: int = 256
+    """Channels of the transformer."""
+    heads: int = 4
+    """Attention heads; width / heads channels each."""
+    blocks: int = 5
+    """Transformer blocks."""
+    mlp_ratio: int = 3
+    """Hidden width of a block's MLP, in units of `width`."""
+    dropout: float = 0.1
+    """Of the residual branches, in training."""
+    word_buckets: int = 4096
+    """Rows of the table that words and their parts are hashed into."""
+    word_channels: int = 96
+    """Channels of a row."""
+    image_side: int = 64
+    """Pixels a side of a picture that stands as a condition; each 16 x 16 of them are a token."""
+    image_channels: tuple[int, int, int] = (24, 48, 96)
+    """Channels at a half, a quarter and an eighth of the picture's resolution."""
+
+    @property
+    def condition_tokens(self) -> int:
+        """One for the words, the others for the picture."""
+        return 1 + (self.image_side // 16) ** 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PriorConfig:
+        """Back from JSON; unknown keys raise TypeError."""
+        return cls(**_fields(values))
+
+
+@dataclass(frozen=True)
+class PriorRecipe:
+    """How a prior is trained."""
+
+    model: PriorConfig = PriorConfig()
+    steps: int = 2600
+    """Optimizer steps in all."""
+    batch: int = 24
+    """Meshes a step."""
+    learning_rate: float = 1e-3
+    """Peak of the schedule: linear warm-up, then a cosine to a twentieth."""
+    warmup: int = 100
+    """Steps of the warm-up."""
+    weight_decay: float = 0.05
+    """AdamW's, on matrices only."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float = 0.995
+    """Decay of the averaged weights, which are the ones evaluated and shipped."""
+    text_share: float = 0.6
+    """Share of the meshes whose words are shown."""
+    image_share: float = 0.4
+    """Share of the meshes of which a picture is shown; both are drawn apart from each other."""
+    silhouette_share: float = 0.3
+    """Share of the pictures that are shown without their shading."""
+    frame_weight: float = 0.05
+    """Weight of the cross-entropy of the box beside that of the tokens."""
+    validation_sources: tuple[str, ...] = ()
+    """Repositories held out for validation; empty: one mesh in twenty."""
+    validate_every: int = 250
+    """Steps between evaluations of the validation set."""
+    checkpoint_seconds: int = 180
+    """Seconds between checkpoints."""
+    seed: int = 0
+    """Start of the random streams."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PriorRecipe:
+        """From the parsed recipe; keys left out keep their defaults, unknown keys raise TypeError."""
+        values = dict(values)
+        model = PriorConfig.from_dict(values.pop("model", {}))
+        return cls(model=model, **_fields(values))
 
 
 @dataclass(frozen=True)
@@ -171,5 +254,9 @@ class TrainConfig:
         """From the parsed recipe; keys left out keep their defaults, unknown keys raise TypeError."""
         values = dict(values)
         model = ModelConfig.from_dict(values.pop("model", {}))
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(model=model, **fields)
+        return cls(model=model, **_fields(values))
+
+
+def _fields(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where fields are tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

@@ -13,14 +13,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshcodec.config import ModelConfig
+from meshcodec.config import ModelConfig, PriorConfig
 from meshcodec.errors import WeightsError
 
 if TYPE_CHECKING:
+    import torch
+
     from meshcodec.entropy import TokenModel
     from meshcodec.model import VariationalTokenizer
+    from meshcodec.prior.model import NextScaleTransformer
 
 REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
+
+
+@dataclass(frozen=True)
+class PriorEntry:
+    """The prior of a model: file, hash in hex, shape."""
+
+    path: Path
+    sha256: str
+    config: PriorConfig
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class WeightsEntry:
     name : what people call it
     coder_path, coder_sha256 : the file of the integer networks that entropy-code its tokens, and its hash;
         None where the model has none
+    prior : the transformer over its tokens; None where the model has none
     """
 
     model_id: bytes
@@ -45,6 +58,7 @@ class WeightsEntry:
     name: str
     coder_path: Path | None = None
     coder_sha256: str | None = None
+    prior: PriorEntry | None = None
 
 
 def weights_folder() -> Path:
@@ -66,18 +80,7 @@ class Registry:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             self.default_id: str = content["default"]
             self.entries = {
-                name: WeightsEntry(
-                    bytes.fromhex(name),
-                    self.folder / entry["file"],
-                    entry["sha256"],
-                    ModelConfig.from_dict(entry["config"]),
-                    entry["name"],
-                    *(
-                        (self.folder / coder["file"], coder["sha256"])
-                        if (coder := entry.get("coder"))
-                        else ()
-                    ),
-                )
+                name: _entry(self.folder, bytes.fromhex(name), **entry)
                 for name, entry in content["models"].items()
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -109,11 +112,15 @@ def _entry(
     sha256: str,
     config: dict[str, Any],
     coder: dict[str, str] | None = None,
+    prior: dict[str, Any] | None = None,
 ) -> WeightsEntry:
     entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
-    if coder is None:
-        return entry
-    return replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
+    if coder is not None:
+        entry = replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
+    if prior is not None:
+        shape = PriorConfig.from_dict(prior["config"])
+        entry = replace(entry, prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
+    return entry
 
 
 def load_model(entry: WeightsEntry) -> VariationalTokenizer:
@@ -124,18 +131,10 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
     WeightsError
         The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
     """
-    import safetensors
-    import safetensors.torch
-
     from meshcodec.model import VariationalTokenizer
 
-    data = _read(entry.path, entry.sha256)
     model = VariationalTokenizer(entry.config)
-    try:
-        state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
-        model.load_state_dict(state)
-    except (safetensors.SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"{entry.path}: does not fit its configuration", REMEDY) from error
+    _load_state(model, entry.path, entry.sha256)
     return model.eval().requires_grad_(False)
 
 
@@ -165,6 +164,35 @@ def load_coder(entry: WeightsEntry) -> TokenModel | None:
         return TokenModel(entry.config, networks, arrays["exponential"])
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(f"{entry.coder_path}: does not fit its configuration", REMEDY) from error
+
+
+def load_prior(entry: WeightsEntry) -> NextScaleTransformer | None:
+    """The transformer over the tokens of a model, on the CPU, for evaluation; None where it has none.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
+    """
+    from meshcodec.prior.model import NextScaleTransformer
+
+    if entry.prior is None:
+        return None
+    prior = NextScaleTransformer(entry.prior.config, entry.config)
+    _load_state(prior, entry.prior.path, entry.prior.sha256)
+    return prior.eval().requires_grad_(False)
+
+
+def _load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
+    import safetensors
+    import safetensors.torch
+
+    data = _read(path, sha256)
+    try:
+        state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
+        module.load_state_dict(state)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path}: does not fit its configuration", REMEDY) from error
 
 
 _NETWORK_ARRAYS = ("weights", "bias", "own", "out", "out_bias")
@@ -209,6 +237,35 @@ def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
     registry["models"][model_id]["coder"] = {
         "file": file.name,
         "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    path.write_text(json.dumps(registry, indent=1) + "\n")
+    return file
+
+
+def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path:
+    """Write the prior of a model as float16 and enter it in its registry; returns the file.
+
+    One that is there already is replaced: no file hangs on it.
+
+    Raises
+    ------
+    WeightsError
+        The model is not in the folder.
+    """
+    import safetensors.torch
+    import torch
+
+    path = folder / "registry.json"
+    entry = Registry(folder).find(bytes.fromhex(model_id))
+    state = {name: value.to(torch.float16).contiguous() for name, value in prior.state_dict().items()}
+    data = safetensors.torch.save(state)
+    file = folder / f"{entry.path.stem}-prior.safetensors"
+    file.write_bytes(data)
+    registry: dict[str, Any] = json.loads(path.read_text())
+    registry["models"][model_id]["prior"] = {
+        "file": file.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "config": prior.config.to_dict(),
     }
     path.write_text(json.dumps(registry, indent=1) + "\n")
     return file

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from conftest import load_benchmark
 
 from meshcodec import Codec
 from meshcodec.kernels.tables import GridTables
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "speed.py"
-
 
 @pytest.fixture(scope="module")
 def speed() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("speed", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("speed")
 
 
 def test_kernels_that_are_right_pass(speed: ModuleType) -> None:

@@ -243,7 +243,8 @@ def distance_colors(distances: ArrayLike, maximum: float) -> Image:
     return rounded
 
 
-def _pillow() -> tuple[Any, Any, Any]:
+def pillow() -> tuple[Any, Any, Any]:
+    """Pillow's Image, ImageDraw and ImageFont. Raises UsageError where it is not installed."""
     try:
         from PIL import Image as PILImage
         from PIL import ImageDraw, ImageFont
@@ -285,7 +286,7 @@ def contact_sheet(
     UsageError
         Without Pillow.
     """
-    PILImage, pil_draw, pil_font = _pillow()
+    PILImage, pil_draw, pil_font = pillow()
     columns = max((len(row) for row in images), default=0)
     if not any(image is not None for row in images for image in row):
         raise ValueError("a contact sheet needs at least one picture")
@@ -409,7 +410,7 @@ def comparison_sheet(
 
 def save_png(path: str | Path, image: Image) -> None:
     """Write a (H, W, 3) uint8 picture. Raises UsageError without Pillow or where it cannot be written."""
-    PILImage, _, _ = _pillow()
+    PILImage, _, _ = pillow()
     try:
         PILImage.fromarray(np.ascontiguousarray(image)).save(path, format="PNG", optimize=True)
     except OSError as error:

@@ -2,8 +2,8 @@
 
 A packed corpus is a folder of ``shard_*.npz`` files (``vertices`` uint16 (sum V, 3) with x = q / 32767.5 - 1,
 ``faces`` uint16 (sum F, 3) local to each mesh, ``voff``/``foff`` int64 offsets, ``ids``) with an
-``index.csv`` that names the source of each id. Any other folder is walked for mesh files, and the source of a
-file is the folder it lies in.
+``index.csv`` that names the source, the path and the category of each id. Any other folder is walked for mesh
+files, and the source of a file is the folder it lies in.
 """
 
 from __future__ import annotations
@@ -33,12 +33,20 @@ class CorpusItem:
     ----------
     id : unique name
     source : repository or folder that it comes from; validation is held out by source
-    load : returns vertices (V, 3) float32 in the unit frame and faces (F, 3) int32
+    mesh : returns vertices (V, 3) float32 in a frame of their own and faces (F, 3) int32
+    caption : words about it, of its path and category
+    placed : whether its frame is the unit frame already
     """
 
     id: str
     source: str
-    load: Callable[[], Mesh]
+    mesh: Callable[[], Mesh]
+    caption: str = ""
+    placed: bool = False
+
+    def load(self) -> Mesh:
+        """Vertices (V, 3) float32 in the unit frame, where its bounding box fills the cube, and faces."""
+        return self.mesh() if self.placed else to_unit(*self.mesh())
 
 
 def to_unit(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Mesh:
@@ -70,7 +78,7 @@ def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
     from meshcodec.train.procedural import generate
 
     def item(seed: int) -> CorpusItem:
-        return CorpusItem(f"procedural-{seed}", "procedural", lambda: to_unit(*generate(seed)))
+        return CorpusItem(f"procedural-{seed}", "procedural", lambda: generate(seed))
 
     return [item(seed) for seed in range(first_seed, first_seed + count)]
 
@@ -84,18 +92,21 @@ def is_validation(item: CorpusItem, sources: tuple[str, ...]) -> bool:
 
 def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
     source: dict[str, str] = {}
+    caption: dict[str, str] = {}
     if (folder / "index.csv").is_file():
         with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
-            source = {row["id"]: row["source_repo"] for row in csv.DictReader(file)}
+            for line in csv.DictReader(file):
+                source[line["id"]] = line["source_repo"]
+                caption[line["id"]] = f"{line.get('category', '')} {line.get('path', '')}"
 
     def item(arrays: dict[str, NDArray[np.int64]], row: int, name: str) -> CorpusItem:
-        def load() -> Mesh:
+        def mesh() -> Mesh:
             v0, v1 = arrays["voff"][row : row + 2]
             f0, f1 = arrays["foff"][row : row + 2]
             vertices = arrays["vertices"][v0:v1].astype(np.float32) / np.float32(32767.5) - 1
-            return to_unit(vertices, arrays["faces"][f0:f1])
+            return vertices, arrays["faces"][f0:f1].astype(np.int32)
 
-        return CorpusItem(name, source.get(name, folder.name), load)
+        return CorpusItem(name, source.get(name, folder.name), mesh, caption.get(name, ""))
 
     items = []
     for shard in shards:
@@ -109,11 +120,12 @@ def _files(folder: Path) -> list[CorpusItem]:
     from meshcodec.geometry.io import load_mesh
 
     def item(path: Path) -> CorpusItem:
-        def load() -> Mesh:
-            mesh = load_mesh(path)
-            return to_unit(mesh.vertices, mesh.faces)
+        def mesh() -> Mesh:
+            loaded = load_mesh(path)
+            return loaded.vertices, loaded.faces
 
-        return CorpusItem(str(path.relative_to(folder)), path.parent.name, load)
+        name = str(path.relative_to(folder))
+        return CorpusItem(name, path.parent.name, mesh, name)
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES)
     return [item(path) for path in paths]

@@ -89,7 +89,7 @@ class PackedCorpus:
         """All meshes, as every other corpus gives them."""
 
         def item(row: int) -> CorpusItem:
-            return CorpusItem(self.ids[row], self.sources[row], lambda: self.mesh(row))
+            return CorpusItem(self.ids[row], self.sources[row], lambda: self.mesh(row), placed=True)
 
         return [item(row) for row in range(len(self))]
 

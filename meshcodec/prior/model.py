@@ -1,0 +1,227 @@
+"""The next-scale transformer: all tokens of a scale at once, from the scales before (VAR, Tian et al. 2024).
+
+::
+
+    words ─ table ─ MLP ──────┐
+    picture ─ convolutions ───┤                                  ┌─> symbols of the box, one after the other
+    start, symbols of the box ┼─(cat)─ blocks, causal by block ──┤
+    latent of the scales ─────┘                                  └─> tokens of each scale, 256 logits each
+    before, at this one's side
+
+A block of the sequence (the conditions; each symbol of the box; each scale) sees itself and those before it.
+The input of a scale is not its own tokens but what the scales before add up to, so that all of its tokens can
+be predicted together, and drawn together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from meshcodec.config import PLANES, ModelConfig, PriorConfig
+from meshcodec.model.layers import Block
+from meshcodec.model.quantizer import MultiScaleQuantizer, resize
+from meshcodec.prior.frames import SYMBOLS, VALUES
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the shapes of a batch shall be like.
+
+    Attributes
+    ----------
+    words : (W,) rows of the table of words, those of all shapes one after the other
+    offsets : (B,) where those of each begin; a shape without any has no text
+    views : (B, side, side) brightness from 0 to 1
+    with_view : (B,) bool, whether the view counts
+    """
+
+    words: Tensor
+    offsets: Tensor
+    views: Tensor
+    with_view: Tensor
+
+    @classmethod
+    def none(cls, batch: int, config: PriorConfig, device: torch.device) -> Conditions:
+        """No condition at all."""
+        side = config.image_side
+        return cls(
+            torch.zeros(0, dtype=torch.long, device=device),
+            torch.zeros(batch, dtype=torch.long, device=device),
+            torch.zeros(batch, side, side, device=device),
+            torch.zeros(batch, dtype=torch.bool, device=device),
+        )
+
+
+Past = list[tuple[Tensor, Tensor]]
+"""Keys and values, (B, heads, T, channels), of what a sequence began with, of each block."""
+
+
+class CachedBlock(Block):
+    """A transformer block that goes on with a sequence of which it keeps keys and values."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int, dropout: float) -> None:
+        super().__init__(width, heads, mlp_ratio)
+        self.dropout = dropout
+
+    def extend(
+        self, x: Tensor, past: tuple[Tensor, Tensor] | None, mask: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, width), which sees itself, where (T, T) `mask` allows it, and all of `past`."""
+        B, T, width = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if past is not None:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self._dropped(self.project(seen.transpose(1, 2).reshape(B, T, width)))
+        x = x + self._dropped(self.down(F.gelu(self.up(self.norm2(x)))))
+        return x, (k, v)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+class NextScaleTransformer(nn.Module):
+    """Logits of the box and the tokens of shapes.
+
+    Parameters
+    ----------
+    config : shape of the transformer
+    tokenizer : that of the model whose tokens these are
+    """
+
+    def __init__(self, config: PriorConfig, tokenizer: ModelConfig) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        width = config.width
+        self.counts = tokenizer.scale_tokens[: config.scales]
+        self.words = nn.EmbeddingBag(config.word_buckets, config.word_channels, mode="mean")
+        self.text = nn.Sequential(nn.Linear(config.word_channels, width), nn.GELU(), nn.Linear(width, width))
+        channels = (1, *config.image_channels, width)
+        self.image = nn.Sequential()
+        for number, (inner, outer) in enumerate(itertools.pairwise(channels)):
+            if number:
+                self.image.append(nn.GroupNorm(1, inner))
+            self.image.append(nn.Conv2d(inner, outer, 3, stride=2, padding=1))
+            if number < len(channels) - 2:
+                self.image.append(nn.GELU())
+        self.no_text = nn.Parameter(0.02 * torch.randn(width))
+        self.no_image = nn.Parameter(0.02 * torch.randn(width))
+        self.start = nn.Parameter(0.02 * torch.randn(width))
+        self.symbols = nn.Embedding(SYMBOLS * VALUES, width)
+        self.latent = nn.ModuleList(nn.Linear(tokenizer.latent_channels, width) for _ in range(config.scales))
+        length = config.condition_tokens + SYMBOLS + 1 + sum(self.counts)
+        self.position = nn.Parameter(0.02 * torch.randn(length, width))
+        self.blocks = nn.ModuleList(
+            CachedBlock(width, config.heads, config.mlp_ratio, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.frame_out = nn.Linear(width, VALUES)
+        self.out = nn.ModuleList(nn.Linear(width, 256) for _ in range(config.scales))
+
+    def forward(
+        self, conditions: Conditions, symbols: Tensor, contexts: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Logits of whole shapes, for training.
+
+        Parameters
+        ----------
+        symbols : (B, 4) of the boxes
+        contexts : of each scale, see `scale_contexts`
+
+        Returns
+        -------
+        (B, 4, 16) logits of the symbols, and of each scale (B, 3 n², 256) logits of its tokens
+        """
+        parts = [self.conditions(conditions), self.frame(symbols)]
+        parts += [self.scale(number, context) for number, context in enumerate(contexts)]
+        x = torch.cat(parts, dim=1)
+        mask = self._mask(parts, x.device)
+        for block in self._blocks():
+            x, _ = block.extend(x, None, mask)
+        _, frame, *scales = x.split([part.shape[1] for part in parts], dim=1)
+        return self.frame_logits(frame[:, :-1]), [self.token_logits(k, part) for k, part in enumerate(scales)]
+
+    def extend(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+        """Go on with sequences by a block: (B, T, width) -> what comes out of it, and their whole past."""
+        kept = []
+        for number, block in enumerate(self._blocks()):
+            x, keys = block.extend(x, past[number] if past else None, None)
+            kept.append(keys)
+        return x, kept
+
+    def conditions(self, given: Conditions) -> Tensor:
+        """(B, condition_tokens, width): of words, of the picture; what is not given has its own vector."""
+        B = len(given.offsets)
+        ends = torch.cat([given.offsets[1:], given.offsets.new_tensor([len(given.words)])])
+        has_text = (ends > given.offsets)[:, None]
+        text = torch.where(has_text, self.text(self.words(given.words, given.offsets)), self.no_text)
+        image = self.image(given.views[:, None]).flatten(2).transpose(1, 2)
+        image = torch.where(given.with_view[:, None, None], image, self.no_image)
+        tokens = torch.cat([text[:, None], image], dim=1)
+        return tokens + self.position[: tokens.shape[1]].expand(B, -1, -1)
+
+    def frame(self, symbols: Tensor, first: int = 0) -> Tensor:
+        """(B, k) the first symbols of boxes, -> the inputs from number `first` on, (B, k + 1 - first, width).
+
+        Input 0 is the start, input k the symbol k - 1; what comes out for input k says symbol k.
+        """
+        B, count = symbols.shape
+        rows = symbols + VALUES * torch.arange(count, device=symbols.device)
+        inputs = torch.cat([self.start.expand(B, 1, -1), self.symbols(rows)], dim=1)
+        place = self.config.condition_tokens + first
+        return inputs[:, first:] + self.position[place : place + count + 1 - first]
+
+    def scale(self, number: int, context: Tensor) -> Tensor:
+        """(B, 3, n, n, C) of a scale -> its inputs, (B, 3 n², width)."""
+        first = self.config.condition_tokens + SYMBOLS + 1 + sum(self.counts[:number])
+        inputs: Tensor = self.latent[number](context.flatten(1, 3))
+        return inputs + self.position[first : first + self.counts[number]]
+
+    def frame_logits(self, x: Tensor) -> Tensor:
+        """(B, k, width) -> (B, k, 16)."""
+        logits: Tensor = self.frame_out(self.norm(x))
+        return logits
+
+    def token_logits(self, number: int, x: Tensor) -> Tensor:
+        """(B, 3 n², width) -> (B, 3 n², 256), of a scale."""
+        logits: Tensor = self.out[number](self.norm(x))
+        return logits
+
+    def _blocks(self) -> list[CachedBlock]:
+        return [block for block in self.blocks if isinstance(block, CachedBlock)]
+
+    def _mask(self, parts: list[Tensor], device: torch.device) -> Tensor:
+        lengths = [parts[0].shape[1], *([1] * parts[1].shape[1]), *(part.shape[1] for part in parts[2:])]
+        blocks = torch.repeat_interleave(
+            torch.arange(len(lengths), device=device), torch.tensor(lengths, device=device)
+        )
+        return blocks[None, :] <= blocks[:, None]
+
+
+@torch.no_grad()
+def scale_contexts(quantizer: MultiScaleQuantizer, tokens: Tensor, scales: int) -> list[Tensor]:
+    """What each scale is predicted from: the latent of all scales before it, at its own side.
+
+    Parameters
+    ----------
+    tokens : (B, T) uint8, whole scales, of which the last one of `scales` need not be there
+
+    Returns
+    -------
+    (B, 3, n, n, C) of each of the first `scales` scales; zeros for the first
+    """
+    shape = quantizer.config
+    S, C = shape.latent_side, shape.latent_channels
+    total = torch.zeros(len(tokens), PLANES, S, S, C, device=tokens.device)
+    digits = quantizer.to_digits(tokens)
+    contexts = []
+    for number, codec in enumerate(quantizer.codecs()[:scales]):
+        contexts.append(resize(total, codec.side))
+        if number < len(digits):
+            total = total + codec.expand(digits[number])
+    return contexts

@@ -1,0 +1,368 @@
+"""Training the prior: the tokens, captions and views of a corpus, then the next-scale transformer on them.
+
+A run's folder holds all of it, so that a run goes on where it was stopped:
+
+===================  =====================================================================================
+``SPLIT-B.npz``      of up to 256 meshes: ``tokens`` (M, 2, T) uint8, of two draws of the surface points;
+                     ``flipped`` the same of their images across x = 0; ``symbols`` (M, 4) uint8 of their
+                     boxes; ``views`` (M, 4, side, side) uint8; ``captions`` (M,)
+``checkpoint.pt``    weights, averaged weights, optimizer, step
+``log.jsonl``        losses; held out, nats a token of each scale
+``report.json``      held out, bits a token of each scale: uniform, by one table for each digit, by the
+                     networks of `meshcodec.entropy`, and by the prior
+===================  =====================================================================================
+
+Nothing is known of which way is up, so two of the views of a mesh have y up and two have z up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import logging
+import math
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from meshcodec.config import ModelConfig, PriorRecipe
+from meshcodec.entropy import TokenModel
+from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.geometry.inside import classify
+from meshcodec.geometry.io import write_atomic
+from meshcodec.geometry.sample import sample_surface
+from meshcodec.geometry.symmetry import coding_placement_of
+from meshcodec.model import VariationalTokenizer
+from meshcodec.prior.frames import frame_symbols
+from meshcodec.prior.model import Conditions, NextScaleTransformer, scale_contexts
+from meshcodec.prior.views import shaded_view, silhouette
+from meshcodec.prior.words import word_ids, words_of
+from meshcodec.rates import RateNetwork
+from meshcodec.train.coder import held_out_bits
+from meshcodec.train.corpus import CorpusItem, is_validation
+
+DRAWS = 2
+VIEWS = 4
+_BLOCK = 256
+_DEEPEST_FOLDERS = 3
+_ELEVATIONS = (0.0, 45.0)
+_WORD_SHARE = 0.6
+"""Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Meshes as a prior sees them; see the module for the arrays."""
+
+    tokens: NDArray[np.uint8]
+    flipped: NDArray[np.uint8]
+    symbols: NDArray[np.uint8]
+    views: NDArray[np.uint8]
+    captions: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Conditions, symbols (B, 4) and tokens (B, T) of some shapes."""
+
+    conditions: Conditions
+    symbols: Tensor
+    tokens: Tensor
+
+
+def prepare_shapes(
+    items: list[CorpusItem], model: VariationalTokenizer, folder: Path, recipe: PriorRecipe, jobs: int
+) -> None:
+    """Tokens and views of a corpus, block by block; blocks that are there are left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    order = np.random.default_rng(0).permutation(len(items))
+    blocks = []
+    for split in ("validation", "train"):
+        held_out = split == "validation"
+        chosen = [items[i] for i in order if is_validation(items[i], recipe.validation_sources) == held_out]
+        for start in range(0, len(chosen), _BLOCK):
+            path = folder / f"{split}-{start // _BLOCK:03d}.npz"
+            if not path.exists():
+                blocks.append((path, chosen[start : start + _BLOCK]))
+    global _shared
+    _shared = (model, blocks, recipe)
+    with multiprocessing.get_context("fork").Pool(jobs, _one_thread) as pool:
+        for done, _ in enumerate(pool.imap_unordered(_write_block, range(len(blocks))), 1):
+            log.info("%d of %d blocks of meshes", done, len(blocks))
+
+
+_shared: tuple[Any, ...] = ()
+"""What forked workers need."""
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _write_block(number: int) -> None:
+    model, blocks, recipe = _shared
+    path, items = blocks[number]
+    rows: list[tuple[Any, ...]] = []
+    for item in items:
+        try:
+            rows.append(_shape(item, model, recipe))
+        except BadMeshError as error:
+            log.warning("left out %s: %s", item.id, error)
+    names = [field.name for field in dataclasses.fields(Shapes)]
+    data = io.BytesIO()
+    arrays: dict[str, Any] = dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
+    np.savez_compressed(data, **arrays)
+    write_atomic(path, data.getvalue(), overwrite=True)
+
+
+def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -> tuple[Any, ...]:
+    """Tokens, flipped tokens, symbols, views and caption of a mesh."""
+    vertices, faces = item.mesh()
+    placement = coding_placement_of(vertices, faces)
+    surfaces = classify(placement.to_unit(vertices), faces)
+    rng = np.random.default_rng(0)
+    draws = [sample_surface(surfaces, model.config.input_points, rng) for _ in range(DRAWS)]
+    samples = [torch.from_numpy(np.stack(part)) for part in zip(*draws, strict=True)]
+    # Of a mesh that is its own image across x = 0 the cube holds one half, and that of its image is the same.
+    flip = torch.tensor([1.0 if placement.mirrored[0] else -1.0, 1, 1])
+    count = model.config.scale_ends()[recipe.model.scales - 1]
+    tokens, flipped = (
+        model.tokenize(*(part * sign for part in samples))[:, :count].numpy() for sign in (1, flip)
+    )
+    views = [
+        shaded_view(
+            vertices, faces, rng.uniform(0, 360), rng.uniform(*_ELEVATIONS), up, recipe.model.image_side
+        )
+        for up in "yz" * (VIEWS // 2)
+    ]
+    symbols = np.array(frame_symbols(placement.half_extents, placement.mirrored), dtype=np.uint8)
+    pictures = np.rint(np.stack(views) * 255).astype(np.uint8)
+    caption = " ".join(words_of("/".join(item.caption.split("/")[-_DEEPEST_FOLDERS:])))
+    return tokens, flipped, symbols, pictures, np.str_(caption)
+
+
+def read_shapes(folder: Path, split: str) -> Shapes:
+    """All blocks of a split.
+
+    Raises
+    ------
+    UsageError
+        There are none.
+    """
+    paths = sorted(folder.glob(f"{split}-*.npz"))
+    if not paths:
+        raise UsageError(f"{folder}: no {split} meshes", "give 'meshcodec train prior' more of them")
+    parts = []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as arrays:
+            parts.append([arrays[field.name] for field in dataclasses.fields(Shapes)])
+    return Shapes(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def training_batches(shapes: Shapes, recipe: PriorRecipe, rng: np.random.Generator) -> Iterator[Batch]:
+    """Endless random batches: in each round every mesh once, a draw of its points and a flip at random."""
+    while True:
+        order = rng.permutation(len(shapes))
+        for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
+            yield _batch(shapes, order[start : start + recipe.batch], recipe, rng)
+
+
+def _batch(shapes: Shapes, rows: NDArray[np.integer], recipe: PriorRecipe, rng: np.random.Generator) -> Batch:
+    tokens, views, texts = [], [], []
+    for row in rows:
+        flip = rng.random() < 0.5
+        tokens.append((shapes.flipped if flip else shapes.tokens)[row, rng.integers(DRAWS)])
+        # A picture of the image is the image of a picture.
+        view = shapes.views[row, rng.integers(VIEWS)].astype(np.float32)[:, :: -1 if flip else 1] / 255
+        views.append(silhouette(view) if rng.random() < recipe.silhouette_share else view)
+        words = str(shapes.captions[row]).split() if rng.random() < recipe.text_share else []
+        texts.append([word for word in words if rng.random() < _WORD_SHARE])
+    conditions = conditions_of(texts, np.stack(views), rng.random(len(rows)) < recipe.image_share, recipe)
+    symbols = torch.from_numpy(shapes.symbols[rows]).long()
+    return Batch(conditions, symbols, torch.from_numpy(np.stack(tokens)))
+
+
+def conditions_of(
+    texts: list[list[str]], views: NDArray[np.float32], with_view: NDArray[np.bool_], recipe: PriorRecipe
+) -> Conditions:
+    """Conditions of (B) lists of words and (B, side, side) views, of which some count."""
+    ids = [word_ids(words, recipe.model.word_buckets) for words in texts]
+    offsets = np.cumsum([0, *(len(row) for row in ids[:-1])])
+    flat = torch.tensor([row for part in ids for row in part], dtype=torch.long)
+    return Conditions(flat, torch.from_numpy(offsets), torch.from_numpy(views), torch.from_numpy(with_view))
+
+
+def train_prior(
+    items: list[CorpusItem],
+    model: VariationalTokenizer,
+    coder: TokenModel | None,
+    folder: Path,
+    recipe: PriorRecipe,
+    jobs: int,
+) -> NextScaleTransformer:
+    """Prepare what is missing, train what is left, report; returns the averaged weights.
+
+    Parameters
+    ----------
+    model, coder : frozen; the coder is only compared with
+    folder : of the run, see above
+    jobs : processes that prepare
+    """
+    prepare_shapes(items, model, folder, recipe, jobs)
+    trainer = PriorTrainer(recipe, model, folder)
+    nats = trainer.run()
+    report = token_bits(trainer.train, trainer.validation, coder, model.config, recipe.model.scales)
+    for row, value in zip(report, nats, strict=True):
+        row["prior"] = value / math.log(2)
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    return trainer.averaged
+
+
+def token_bits(
+    train: Shapes, judged: Shapes, coder: TokenModel | None, shape: ModelConfig, scales: int
+) -> list[dict[str, float]]:
+    """Held-out bits a token of each scale, see `meshcodec.train.coder.held_out_bits`."""
+    if coder is None:
+        return [{"side": side} for side in shape.scale_sides[:scales]]
+    networks = [RateNetwork.of(network) for network in coder.networks[:scales]]
+    return held_out_bits(networks, list(train.tokens[:, 0]), list(judged.tokens[:, 0]), shape)
+
+
+@torch.no_grad()
+def held_out_nats(
+    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, shapes: Shapes, recipe: PriorRecipe
+) -> list[float]:
+    """Mean cross-entropy of a token of each scale, in nats, without conditions, over the first draws."""
+    prior.eval()
+    totals = np.zeros(recipe.model.scales)
+    for start in range(0, len(shapes), recipe.batch):
+        tokens = torch.from_numpy(shapes.tokens[start : start + recipe.batch, 0])
+        symbols = torch.from_numpy(shapes.symbols[start : start + recipe.batch]).long()
+        none = Conditions.none(len(tokens), recipe.model, tokens.device)
+        for scale, part in enumerate(_losses(prior, tokenizer, Batch(none, symbols, tokens))[1]):
+            totals[scale] += float(part.mean()) * len(tokens) / len(shapes)
+    prior.train()
+    return totals.tolist()
+
+
+def _losses(
+    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, batch: Batch
+) -> tuple[Tensor, list[Tensor]]:
+    """Nats of the symbols, (B, 4), and of the tokens of each scale, (B, 3 n²)."""
+    contexts = scale_contexts(tokenizer.quantizer, batch.tokens, prior.config.scales)
+    with torch.autocast(batch.tokens.device.type, torch.bfloat16):
+        frame, scales = prior(batch.conditions, batch.symbols, contexts)
+    wanted = batch.tokens.long().split(list(prior.counts), dim=1)
+    nats = [
+        F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
+        for logits, tokens in zip([frame, *scales], [batch.symbols, *wanted], strict=True)
+    ]
+    return nats[0], nats[1:]
+
+
+class PriorTrainer:
+    """State of one run, which goes on from the checkpoint in its folder.
+
+    Parameters
+    ----------
+    recipe : what is trained, and how
+    tokenizer : frozen
+    folder : of the run, with the blocks of `prepare_shapes`
+    """
+
+    def __init__(self, recipe: PriorRecipe, tokenizer: VariationalTokenizer, folder: Path) -> None:
+        self.recipe, self.tokenizer, self.folder = recipe, tokenizer, folder
+        self.train, self.validation = (read_shapes(folder, split) for split in ("train", "validation"))
+        torch.manual_seed(recipe.seed)
+        self.model = NextScaleTransformer(recipe.model, tokenizer.config)
+        self.averaged = NextScaleTransformer(recipe.model, tokenizer.config).requires_grad_(False)
+        self.averaged.load_state_dict(self.model.state_dict())
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        self.step = 0
+        self._checkpoint = folder / "checkpoint.pt"
+        if self._checkpoint.exists():
+            state = torch.load(self._checkpoint, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.averaged.load_state_dict(state["averaged"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def run(self) -> list[float]:
+        """Train to the end of the recipe; returns the held-out nats of each scale."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed + self.step)
+        batches = training_batches(self.train, recipe, np.random.default_rng([recipe.seed, self.step]))
+        saved = began = time.monotonic()
+        first, mean = self.step, 0.0
+        nats: list[float] = []
+        while self.step < recipe.steps:
+            loss = self._train_step(next(batches))
+            mean = loss if not mean else 0.98 * mean + 0.02 * loss
+            self.step += 1
+            done = self.step == recipe.steps
+            if self.step % recipe.validate_every == 0 or done:
+                nats = held_out_nats(self.averaged, self.tokenizer, self.validation, recipe)
+                rate = (self.step - first) * recipe.batch / (time.monotonic() - began)
+                self._log({"step": self.step, "loss": mean, "held out": nats, "samples_per_second": rate})
+            if time.monotonic() - saved > recipe.checkpoint_seconds or done:
+                self._save()
+                saved = time.monotonic()
+        return nats or held_out_nats(self.averaged, self.tokenizer, self.validation, recipe)
+
+    def _train_step(self, batch: Batch) -> float:
+        recipe = self.recipe
+        progress = self.step / recipe.steps
+        rate = recipe.learning_rate * min(1.0, (self.step + 1) / recipe.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+        frame, scales = _losses(self.model, self.tokenizer, batch)
+        # The scales weigh as the roots of their tokens: few coarse ones decide what many fine ones can be.
+        weights = [math.sqrt(part.shape[1]) for part in scales]
+        tokens = sum(w * part.mean() for w, part in zip(weights, scales, strict=True)) / sum(weights)
+        loss = tokens + recipe.frame_weight * frame.sum(1).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        self.optimizer.step()
+        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
+        return float(loss.detach())
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = self._checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self._checkpoint)
+
+    def _log(self, record: dict[str, Any]) -> None:
+        rounded = json.loads(json.dumps(record), parse_float=lambda x: round(float(x), 4))
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **rounded}) + "\n")
+        log.info("%s", "  ".join(f"{k} {v}" for k, v in rounded.items()))
