@@ -246,12 +246,12 @@ class _Filling:
     ----------
     size : as given
     room : bytes of the payload
-    goal, most : tokens worth refining, and those of the model
+    goal : tokens worth refining
     """
 
     def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
         self.size, self.room = size, payload_room(size, level=level)
-        self.coder, self.most = coder, config.max_tokens
+        self.coder = coder
         self.goal = token_budget(size, config, level)
         if coder is not None:
             self.goal = min(int(_CODED_GAIN * self.room), config.max_tokens)
@@ -272,11 +272,6 @@ class _Filling:
             guess = count * self.room // max(taken, 1)
             count = min(max(guess, fits + 1), too_long - 1)
         return tokens[:fits]
-
-    def grown(self, tokens: bytes) -> int:
-        """How many tokens fill the room if each takes as much as these do."""
-        taken = len(tokens) if self.coder is None else len(self.coder.encode(tokens))
-        return min(len(tokens) * self.room // max(taken, 1), self.most)
 
     def rate_control(self, device: torch.device) -> RateControl | None:
         """What keeps refined tokens within the room; None where `goal` tokens fit as they are."""
@@ -497,10 +492,9 @@ class Codec:
             for number, steps in enumerate(rounds):
                 tokens = filling.goal
                 if rate is not None:
-                    # At first more tokens than fit, to see how many do; then so many, at the bits there are.
+                    # At first more tokens than fit, to see how many do; then these, at the bits there are.
                     rate.held = number == 0 and len(rounds) > 1
-                    tokens = filling.goal if rate.held else filling.grown(last.tokens)
-                    digits = [*digits, *first[len(digits) :]]
+                    tokens = filling.goal if rate.held else len(last.tokens)
                 with clock("targets"):
                     queries, distances, units = self._targets(subject, last.surface, pool, rng)
                 with clock("refine"):
