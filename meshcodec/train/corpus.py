@@ -22,6 +22,8 @@ from meshcodec.geometry.normalize import snug_placement_of
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 
+_TOLD_FOLDERS = 3
+
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
@@ -97,7 +99,7 @@ def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
         with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
             for line in csv.DictReader(file):
                 source[line["id"]] = line["source_repo"]
-                caption[line["id"]] = f"{line.get('category', '')} {line.get('path', '')}"
+                caption[line["id"]] = _caption(line.get("path", ""), line.get("category", ""))
 
     def item(arrays: dict[str, NDArray[np.int64]], row: int, name: str) -> CorpusItem:
         def mesh() -> Mesh:
@@ -116,6 +118,11 @@ def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
     return items
 
 
+def _caption(path: str, category: str = "") -> str:
+    """The category and the end of the path: what lies above says more of the repository than of the shape."""
+    return " ".join([category, *path.split("/")[-_TOLD_FOLDERS:]]).strip()
+
+
 def _files(folder: Path) -> list[CorpusItem]:
     from meshcodec.geometry.io import load_mesh
 
@@ -125,7 +132,7 @@ def _files(folder: Path) -> list[CorpusItem]:
             return loaded.vertices, loaded.faces
 
         name = str(path.relative_to(folder))
-        return CorpusItem(name, path.parent.name, mesh, name)
+        return CorpusItem(name, path.parent.name, mesh, _caption(name))
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES)
     return [item(path) for path in paths]

@@ -54,7 +54,6 @@ from meshcodec.train.corpus import CorpusItem, is_validation
 DRAWS = 2
 VIEWS = 4
 _BLOCK = 256
-_DEEPEST_FOLDERS = 3
 _ELEVATIONS = (0.0, 45.0)
 _WORD_SHARE = 0.6
 """Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
@@ -152,8 +151,7 @@ def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -
     ]
     symbols = np.array(frame_symbols(placement.half_extents, placement.mirrored), dtype=np.uint8)
     pictures = np.rint(np.stack(views) * 255).astype(np.uint8)
-    caption = " ".join(words_of("/".join(item.caption.split("/")[-_DEEPEST_FOLDERS:])))
-    return tokens, flipped, symbols, pictures, np.str_(caption)
+    return tokens, flipped, symbols, pictures, np.str_(" ".join(words_of(item.caption)))
 
 
 def read_shapes(folder: Path, split: str) -> Shapes:
