@@ -118,7 +118,7 @@ class PriorConfig:
     """Transformer blocks."""
     mlp_ratio: int = 3
     """Hidden width of a block's MLP, in units of `width`."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Of the residual branches, in training."""
     word_buckets: int = 4096
     """Rows of the table that words and their parts are hashed into."""
@@ -149,7 +149,7 @@ class PriorRecipe:
     """How a prior is trained."""
 
     model: PriorConfig = PriorConfig()
-    steps: int = 2600
+    steps: int = 1800
     """Optimizer steps in all."""
     batch: int = 24
     """Meshes a step."""
