@@ -213,7 +213,7 @@ class NextScaleTransformer(nn.Module):
 
 
 def _groups(lengths: list[int], device: torch.device) -> Groups:
-    """Blocks of a sequence as groups: the small ones at its beginning are one, with a mask; the others are alone.
+    """Blocks of a sequence as groups: the small ones at its beginning are one, with a mask.
 
     A large block sees all of itself, so that without the mask a third less is to be computed.
     """
