@@ -710,7 +710,7 @@ def doctor(weights: Path | None, as_json: bool) -> None:
 
     from meshcodec.device import bfloat16_is_fast, choose_device
     from meshcodec.kernels import choose_kernel
-    from meshcodec.weights import load_model
+    from meshcodec.weights import load_coder, load_model, load_prior
 
     device, reason = choose_device()
     kernel, kernel_reason = choose_kernel(device)
@@ -736,13 +736,17 @@ def doctor(weights: Path | None, as_json: bool) -> None:
         registry = Registry(weights)
         report["weights"] = str(registry.folder)
         for model_id, entry in registry.entries.items():
-            state = "ok"
+            state, loaded = "ok", {}
             try:
                 load_model(entry)
+                loaded = {"coder": load_coder(entry), "prior": load_prior(entry)}
             except WeightsError as error:
                 state, fault = error.fault, error
             default = model_id == registry.default_id
-            report["models"].append({"id": model_id, "name": entry.name, "default": default, "state": state})
+            parts = [name for name, part in loaded.items() if part is not None]
+            report["models"].append(
+                {"id": model_id, "name": entry.name, "default": default, "state": state, "parts": parts}
+            )
         registry.default()
     except WeightsError as error:
         fault = error
@@ -757,7 +761,8 @@ def doctor(weights: Path | None, as_json: bool) -> None:
         click.echo(f"weights   {report['weights'] or 'none'}")
         for model in report["models"]:
             default = ", default" if model["default"] else ""
-            click.echo(f"model     {model['id']} {model['name']}{default}: {model['state']}")
+            state = ", ".join([model["state"], *model["parts"]])
+            click.echo(f"model     {model['id']} {model['name']}{default}: {state}")
     if fault is not None:
         raise fault
 

@@ -230,16 +230,7 @@ def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
         for name in _NETWORK_ARRAYS:
             kind = np.int32 if name == "out_bias" else np.int16
             arrays[f"{scale}.{name}"] = np.ascontiguousarray(getattr(network, name).astype(kind))
-    data = safetensors.numpy.save(arrays)
-    file = folder / f"{entry.path.stem}-coder.safetensors"
-    file.write_bytes(data)
-    registry: dict[str, Any] = json.loads(path.read_text())
-    registry["models"][model_id]["coder"] = {
-        "file": file.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    path.write_text(json.dumps(registry, indent=1) + "\n")
-    return file
+    return _save_part(entry, path, "coder", safetensors.numpy.save(arrays), {})
 
 
 def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path:
@@ -258,15 +249,17 @@ def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path
     path = folder / "registry.json"
     entry = Registry(folder).find(bytes.fromhex(model_id))
     state = {name: value.to(torch.float16).contiguous() for name, value in prior.state_dict().items()}
-    data = safetensors.torch.save(state)
-    file = folder / f"{entry.path.stem}-prior.safetensors"
+    shape = {"config": prior.config.to_dict()}
+    return _save_part(entry, path, "prior", safetensors.torch.save(state), shape)
+
+
+def _save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:
+    """Write what belongs to a model beside it and enter it in the registry at `path`; returns the file."""
+    file = entry.path.with_name(f"{entry.path.stem}-{part}.safetensors")
     file.write_bytes(data)
     registry: dict[str, Any] = json.loads(path.read_text())
-    registry["models"][model_id]["prior"] = {
-        "file": file.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "config": prior.config.to_dict(),
-    }
+    hashed = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest()}
+    registry["models"][entry.model_id.hex()][part] = hashed | more
     path.write_text(json.dumps(registry, indent=1) + "\n")
     return file
 

@@ -475,6 +475,10 @@ def test_a_damaged_prior_is_refused(trained: Path, tmp_path: Path) -> None:
     entry.prior.path.write_bytes(data)
     with pytest.raises(WeightsError, match="SHA-256"):
         load_prior(entry)
+    assert "ok, prior" in run("doctor", "--weights", trained).output
+    examined = run("doctor", "--weights", tmp_path)
+    assert examined.exit_code == 5
+    assert "-prior.safetensors: SHA-256" in examined.output
 
 
 # ---- measures of sets
