@@ -25,8 +25,8 @@ from meshcodec.model.quantizer import resize
 from meshcodec.prior.frames import frame_of_symbols, frame_symbols
 from meshcodec.prior.generate import Generator
 from meshcodec.prior.measures import chamfer_matrix, set_scores, surface_points
-from meshcodec.prior.model import Conditions, NextScaleTransformer, scale_contexts
-from meshcodec.prior.sampling import Known, Sampling, draw, sample
+from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
+from meshcodec.prior.sampling import Known, Sampling, draw, round_ends, sample
 from meshcodec.prior.views import picture_view, shaded_view, silhouette
 from meshcodec.prior.words import word_ids, words_of
 from meshcodec.train.corpus import read_corpus
@@ -60,6 +60,11 @@ def small_prior(seed: int = 0) -> NextScaleTransformer:
 def random_tokens(seed: int = 0, batch: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, (batch, TINY.max_tokens), generator=generator).to(torch.uint8)
+
+
+def unknown(tokens: torch.Tensor) -> list[torch.Tensor]:
+    """None of the tokens of any scale."""
+    return list(torch.full(tokens.shape, UNKNOWN).split(list(TINY.scale_tokens), dim=1))
 
 
 def conditions(batch: int = 2) -> Conditions:
@@ -165,14 +170,16 @@ def test_a_sequence_block_by_block_gives_what_the_whole_gives(tiny_weights: Path
     prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
     tokens, symbols = random_tokens(), torch.tensor([[5, 0, 3, 15], [0, 2, 0, 1]])
     contexts = scale_contexts(quantizer, tokens, 3)
-    frame, scales = prior(conditions(), symbols, contexts)
+    known = list(tokens.long().split(list(TINY.scale_tokens), dim=1))
+    known[2][:, 5:] = UNKNOWN
+    frame, scales = prior(conditions(), symbols, contexts, known)
     _, past = prior.extend(prior.conditions(conditions()), None)
     for number in range(4):
         x, past = prior.extend(prior.frame(symbols[:, :number], number), past)
         torch.testing.assert_close(prior.frame_logits(x)[:, 0], frame[:, number], atol=1e-4, rtol=1e-4)
     _, past = prior.extend(prior.frame(symbols, 4), past)
     for number, context in enumerate(contexts):
-        x, past = prior.extend(prior.scale(number, context), past)
+        x, past = prior.extend(prior.scale(number, context, known[number]), past)
         torch.testing.assert_close(prior.token_logits(number, x), scales[number], atol=1e-4, rtol=1e-4)
 
 
@@ -180,28 +187,42 @@ def test_a_scale_sees_nothing_of_itself_or_of_what_follows(tiny_weights: Path) -
     prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
     symbols = torch.zeros(2, 4, dtype=torch.long)
     tokens = random_tokens()
-    before = prior(conditions(), symbols, scale_contexts(quantizer, tokens, 3))
+    before = prior(conditions(), symbols, scale_contexts(quantizer, tokens, 3), unknown(tokens))
     ends = (0, *TINY.scale_ends())
     for scale in range(3):
         changed = tokens.clone()
         changed[:, ends[scale] : ends[scale + 1]] ^= 0b10101010
-        after = prior(conditions(), symbols, scale_contexts(quantizer, changed, 3))
+        after = prior(conditions(), symbols, scale_contexts(quantizer, changed, 3), unknown(tokens))
         torch.testing.assert_close(after[0], before[0])
         for other in range(3):
             same = torch.allclose(after[1][other], before[1][other], atol=1e-6)
             assert same == (other <= scale)
 
 
+def test_a_known_token_counts_for_its_own_scale_and_those_after_it(tiny_weights: Path) -> None:
+    prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
+    contexts, none = scale_contexts(quantizer, random_tokens(), 3), unknown(random_tokens())
+    symbols = torch.zeros(2, 4, dtype=torch.long)
+    _, before = prior(conditions(), symbols, contexts, none)
+    for scale in range(3):
+        known = [part.clone() for part in none]
+        known[scale][:, 1] = 77
+        _, after = prior(conditions(), symbols, contexts, known)
+        for other in range(3):
+            same = torch.allclose(after[other], before[other], atol=1e-6)
+            assert same == (other < scale)
+
+
 def test_words_pictures_and_boxes_count(tiny_weights: Path) -> None:
     prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
-    contexts = scale_contexts(quantizer, random_tokens(), 3)
+    contexts, known = scale_contexts(quantizer, random_tokens(), 3), unknown(random_tokens())
     symbols = torch.zeros(2, 4, dtype=torch.long)
-    given = prior(conditions(), symbols, contexts)
-    none = prior(Conditions.none(2, SMALL, torch.device("cpu")), symbols, contexts)
+    given = prior(conditions(), symbols, contexts, known)
+    none = prior(Conditions.none(2, SMALL, torch.device("cpu")), symbols, contexts, known)
     for row in range(2):  # words, then a picture
         assert (given[0][row] - none[0][row]).abs().max() > 1e-3
         assert (given[1][2][row] - none[1][2][row]).abs().max() > 1e-3
-    other = prior(conditions(), torch.tensor([[0, 0, 0, 1]] * 2), contexts)
+    other = prior(conditions(), torch.tensor([[0, 0, 0, 1]] * 2), contexts, known)
     torch.testing.assert_close(other[0], given[0])  # the last symbol is not seen by any symbol
     assert (other[1][0] - given[1][0]).abs().max() > 1e-3
 
@@ -236,12 +257,29 @@ def test_drawing_follows_the_probabilities() -> None:
         assert not found[expected == 0].any()
 
 
+@given(st.integers(1, 400), st.integers(1, 12))
+def test_rounds_draw_all_tokens_and_more_and_more_of_them(count: int, rounds: int) -> None:
+    ends = round_ends(count, rounds)
+    assert len(ends) == min(rounds, count)
+    assert ends[-1] == count
+    assert (np.diff([0, *ends]) >= 1).all()
+
+
+def test_rounds_follow_the_cosine() -> None:
+    assert round_ends(300, 1) == [300]
+    assert round_ends(300, 4) == [23, 88, 185, 300]
+    assert round_ends(3, 8) == [1, 2, 3]
+
+
 def test_the_same_seed_draws_the_same_and_what_is_known_is_kept(tiny_weights: Path) -> None:
     prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
 
-    def drawn(seed: int, known: Known, guidance: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+    def drawn(
+        seed: int, known: Known, guidance: float = 2.0, rounds: int = 8
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        return sample(prior, quantizer, conditions(), Sampling(guidance=guidance), known, generator)
+        sampling = Sampling(guidance=guidance, rounds=rounds)
+        return sample(prior, quantizer, conditions(), sampling, known, generator)
 
     first, again, other = (drawn(seed, Known()) for seed in (1, 1, 2))
     assert first[1].shape == (2, TINY.max_tokens)
@@ -249,6 +287,7 @@ def test_the_same_seed_draws_the_same_and_what_is_known_is_kept(tiny_weights: Pa
     torch.testing.assert_close(again, first)
     assert (other[1] != first[1]).any()
     assert (drawn(1, Known(), 0.0)[1] != first[1]).any()
+    assert (drawn(1, Known(), rounds=1)[1] != first[1]).any()
     kept = random_tokens(9)[0, : TINY.scale_ends()[1]]
     symbols, tokens = drawn(3, Known(torch.tensor([1, 2, 3, 4]), kept))
     assert symbols.tolist() == [[1, 2, 3, 4]] * 2

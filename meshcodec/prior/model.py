@@ -1,16 +1,19 @@
-"""The next-scale transformer: all tokens of a scale at once, from the scales before (VAR, Tian et al. 2024).
+"""The next-scale transformer: the tokens of a scale from the scales before (VAR, Tian et al. 2024).
 
 ::
 
     words ─ table ─ MLP ──────┐
     picture ─ convolutions ───┤                                  ┌─> symbols of the box, one after the other
     start, symbols of the box ┼─(cat)─ blocks, causal by block ──┤
-    latent of the scales ─────┘                                  └─> tokens of each scale, 256 logits each
-    before, at this one's side
+    latent of the scales      │                                  └─> tokens of each scale, 256 logits each
+    before, at this one's side│
+    tokens of it that are known
 
 A block of the sequence (the conditions; each symbol of the box; each scale) sees itself and those before it.
-The input of a scale is not its own tokens but what the scales before add up to, so that all of its tokens can
-be predicted together, and drawn together.
+The input of a scale is what the scales before add up to, so that all of its tokens can be predicted together.
+Drawn together they would not know of each other: of a shape that may be thick or thin, one cell would be the
+one and its neighbour the other. So a scale may also be given some of its own tokens (MaskGIT, Chang et al.
+2022), and is drawn a few at a time.
 """
 
 from __future__ import annotations
@@ -63,6 +66,9 @@ Past = list[tuple[Tensor, Tensor]]
 
 Groups = list[tuple[int, Tensor | None]]
 """Of tokens that follow each other: how many, and what each of them sees of its group; None: all of it."""
+
+UNKNOWN = 256
+"""Stands for a token that is to be predicted."""
 
 _SMALL = 64
 
@@ -137,9 +143,11 @@ class NextScaleTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.frame_out = nn.Linear(width, VALUES)
         self.out = nn.ModuleList(nn.Linear(width, 256) for _ in range(config.scales))
+        self.tokens = nn.Embedding(257, width)
+        nn.init.zeros_(self.tokens.weight)
 
     def forward(
-        self, conditions: Conditions, symbols: Tensor, contexts: list[Tensor]
+        self, conditions: Conditions, symbols: Tensor, contexts: list[Tensor], known: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits of whole shapes, for training.
 
@@ -147,20 +155,22 @@ class NextScaleTransformer(nn.Module):
         ----------
         symbols : (B, 4) of the boxes
         contexts : of each scale, see `scale_contexts`
+        known : of each scale, (B, 3 n²) its tokens, or `UNKNOWN`
 
         Returns
         -------
         (B, 4, 16) logits of the symbols, and of each scale (B, 3 n², 256) logits of its tokens
         """
         parts = [self.conditions(conditions), self.frame(symbols)]
-        parts += [self.scale(number, context) for number, context in enumerate(contexts)]
+        scales = zip(contexts, known, strict=True)
+        parts += [self.scale(number, context, tokens) for number, (context, tokens) in enumerate(scales)]
         x = torch.cat(parts, dim=1)
         lengths = [parts[0].shape[1], *([1] * parts[1].shape[1]), *(part.shape[1] for part in parts[2:])]
         groups = _groups(lengths, x.device)
         for block in self._blocks():
             x, _ = block.extend(x, None, groups)
-        _, frame, *scales = x.split([part.shape[1] for part in parts], dim=1)
-        return self.frame_logits(frame[:, :-1]), [self.token_logits(k, part) for k, part in enumerate(scales)]
+        _, frame, *out = x.split([part.shape[1] for part in parts], dim=1)
+        return self.frame_logits(frame[:, :-1]), [self.token_logits(k, part) for k, part in enumerate(out)]
 
     def extend(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         """Go on with sequences by a block: (B, T, width) -> what comes out of it, and their whole past."""
@@ -192,10 +202,10 @@ class NextScaleTransformer(nn.Module):
         place = self.config.condition_tokens + first
         return inputs[:, first:] + self.position[place : place + count + 1 - first]
 
-    def scale(self, number: int, context: Tensor) -> Tensor:
-        """(B, 3, n, n, C) of a scale -> its inputs, (B, 3 n², width)."""
+    def scale(self, number: int, context: Tensor, known: Tensor) -> Tensor:
+        """(B, 3, n, n, C) of a scale and (B, 3 n²) tokens or `UNKNOWN` -> its inputs, (B, 3 n², width)."""
         first = self.config.condition_tokens + SYMBOLS + 1 + sum(self.counts[:number])
-        inputs: Tensor = self.latent[number](context.flatten(1, 3))
+        inputs: Tensor = self.latent[number](context.flatten(1, 3)) + self.tokens(known)
         return inputs + self.position[first : first + self.counts[number]]
 
     def frame_logits(self, x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from meshcodec.model.quantizer import MultiScaleQuantizer
 from meshcodec.prior.frames import SYMBOLS
-from meshcodec.prior.model import Conditions, NextScaleTransformer, scale_contexts
+from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
 
 _MIRRORS = 8
 """Values of the first symbol of a box."""
@@ -28,12 +29,15 @@ class Sampling:
     guidance : how much farther than the conditions say, away from what is drawn without them
         (classifier-free guidance, Ho & Salimans 2022); grows from 0 at the first scale to this at the last,
         as in VAR
+    rounds : in which the tokens of a scale are drawn at most, in random order, the fewer the less is known of
+        it (the cosine of MaskGIT, Chang et al. 2022); 1: all at once, as VAR does
     """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 0.9
     guidance: float = 2.0
+    rounds: int = 8
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,11 @@ def sample(
     sequences = [conditions, Conditions.none(B, prior.config, device)] if guided else [conditions]
     _, past = prior.extend(torch.cat([prior.conditions(one) for one in sequences]), None)
 
-    def logits_of(inputs: Tensor, head: int | None, strength: float) -> Tensor:
-        """Logits of the next block, the guidance applied."""
+    def logits_of(inputs: Tensor, head: int | None, strength: float, keep: bool = True) -> Tensor:
+        """Logits of the next block, the guidance applied; it is kept as past, or not."""
         nonlocal past
-        x, past = prior.extend(inputs.repeat(len(sequences), 1, 1), past)
+        x, longer = prior.extend(inputs.repeat(len(sequences), 1, 1), past)
+        past = longer if keep else past
         logits = prior.frame_logits(x) if head is None else prior.token_logits(head, x)
         if not guided:
             return logits
@@ -102,14 +107,27 @@ def sample(
     for scale, count in enumerate(prior.counts):
         context = scale_contexts(quantizer, tokens, scale + 1)[-1]
         strength = sampling.guidance * scale / max(len(prior.counts) - 1, 1)
-        logits = logits_of(prior.scale(scale, context), scale, strength)
         start = tokens.shape[1]
+        drawn = torch.full((B, count), UNKNOWN, device=device)
         if known.tokens is not None and start + count <= given:
-            drawn = known.tokens[start : start + count].expand(B, -1).to(device)
-        else:
-            drawn = draw(logits, sampling, generator)
+            drawn[:] = known.tokens[start : start + count].to(drawn)
+        order = torch.rand(B, count, generator=generator).argsort(1).argsort(1).to(device)
+        for end in round_ends(count, sampling.rounds):
+            if (drawn < UNKNOWN).all():
+                break
+            logits = logits_of(prior.scale(scale, context, drawn), scale, strength, keep=False)
+            next_ones = (drawn == UNKNOWN) & (order < end)
+            drawn = torch.where(next_ones, draw(logits, sampling, generator), drawn)
+        logits_of(prior.scale(scale, context, drawn), scale, strength)
         tokens = torch.cat([tokens, drawn.to(torch.uint8)], dim=1)
     return symbols, tokens
+
+
+def round_ends(count: int, rounds: int) -> list[int]:
+    """How many of `count` tokens are drawn after each round; at least one more in each."""
+    rounds = min(rounds, count)
+    ends = [count - round(count * math.cos(math.pi / 2 * k / rounds)) for k in range(1, rounds + 1)]
+    return [max(end, k) for k, end in enumerate(ends, 1)]
 
 
 def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:

@@ -44,7 +44,7 @@ from meshcodec.geometry.sample import sample_surface
 from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.model import VariationalTokenizer
 from meshcodec.prior.frames import frame_symbols
-from meshcodec.prior.model import Conditions, NextScaleTransformer, scale_contexts
+from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
 from meshcodec.prior.views import shaded_view, silhouette
 from meshcodec.prior.words import word_ids, words_of
 from meshcodec.rates import RateNetwork
@@ -55,6 +55,8 @@ DRAWS = 2
 VIEWS = 4
 _BLOCK = 256
 _ELEVATIONS = (0.0, 45.0)
+_KNOWN_SHARE = 0.7
+"""Of the scales, those of which some tokens are known."""
 _WORD_SHARE = 0.6
 """Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
 
@@ -245,7 +247,10 @@ def token_bits(
 def held_out_nats(
     prior: NextScaleTransformer, tokenizer: VariationalTokenizer, shapes: Shapes, recipe: PriorRecipe
 ) -> list[float]:
-    """Mean cross-entropy of a token of each scale, in nats, without conditions, over the first draws."""
+    """Mean cross-entropy of a token of each scale, in nats, over the first draws.
+
+    Without conditions, and without any token of the scale itself: as if all of it were drawn at once.
+    """
     prior.eval()
     totals = np.zeros(recipe.model.scales)
     for start in range(0, len(shapes), recipe.batch):
@@ -259,18 +264,31 @@ def held_out_nats(
 
 
 def _losses(
-    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, batch: Batch
+    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, batch: Batch, known: Tensor | None = None
 ) -> tuple[Tensor, list[Tensor]]:
-    """Nats of the symbols, (B, 4), and of the tokens of each scale, (B, 3 n²)."""
+    """Nats of the symbols, (B, 4), and of the tokens of each scale, (B, 3 n²), of which some may be known."""
     contexts = scale_contexts(tokenizer.quantizer, batch.tokens, prior.config.scales)
+    if known is None:
+        known = torch.zeros_like(batch.tokens, dtype=torch.bool)
+    counts = list(prior.counts)
+    given = torch.where(known, batch.tokens.long(), UNKNOWN).split(counts, dim=1)
     with torch.autocast(batch.tokens.device.type, torch.bfloat16):
-        frame, scales = prior(batch.conditions, batch.symbols, contexts)
-    wanted = batch.tokens.long().split(list(prior.counts), dim=1)
+        frame, scales = prior(batch.conditions, batch.symbols, contexts, list(given))
+    wanted = batch.tokens.long().split(counts, dim=1)
     nats = [
         F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
         for logits, tokens in zip([frame, *scales], [batch.symbols, *wanted], strict=True)
     ]
     return nats[0], nats[1:]
+
+
+def _some_known(tokens: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """(B, T) bool: of each scale of each shape a random share, of some none."""
+    parts = []
+    for count in counts:
+        share = torch.rand(len(tokens), 1) * (torch.rand(len(tokens), 1) < _KNOWN_SHARE)
+        parts.append(torch.rand(len(tokens), count) < share)
+    return torch.cat(parts, dim=1).to(tokens.device)
 
 
 class PriorTrainer:
@@ -334,10 +352,15 @@ class PriorTrainer:
         rate = recipe.learning_rate * min(1.0, (self.step + 1) / recipe.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
-        frame, scales = _losses(self.model, self.tokenizer, batch)
+        known = _some_known(batch.tokens, self.model.counts)
+        frame, scales = _losses(self.model, self.tokenizer, batch, known)
         # The scales weigh as the roots of their tokens: few coarse ones decide what many fine ones can be.
         weights = [math.sqrt(part.shape[1]) for part in scales]
-        tokens = sum(w * part.mean() for w, part in zip(weights, scales, strict=True)) / sum(weights)
+        hidden = (~known).float().split(list(self.model.counts), dim=1)
+        means = [
+            (part * some).sum() / some.sum().clamp(min=1) for part, some in zip(scales, hidden, strict=True)
+        ]
+        tokens = sum(w * mean for w, mean in zip(weights, means, strict=True)) / sum(weights)
         loss = tokens + recipe.frame_weight * frame.sum(1).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
