@@ -9,7 +9,7 @@ A run's folder holds all of it, so that a run goes on where it was stopped:
 ``checkpoint.pt``    weights, averaged weights, optimizer, step
 ``log.jsonl``        losses; held out, nats a token of each scale
 ``report.json``      held out, bits a token of each scale: uniform, by one table for each digit, by the
-                     networks of `meshcodec.entropy`, and by the prior
+                     networks of `meshcodec.entropy`, and by the prior, alone, with words, with a picture
 ===================  =====================================================================================
 
 Nothing is known of which way is up, so two of the views of a mesh have y up and two have z up.
@@ -225,10 +225,13 @@ def train_prior(
     """
     prepare_shapes(items, model, folder, recipe, jobs)
     trainer = PriorTrainer(recipe, model, folder)
-    nats = trainer.run()
+    cases = {"prior": {}, "with words": {"words": True}, "with a picture": {"picture": True}}
+    trainer.run()
     report = token_bits(trainer.train, trainer.validation, coder, model.config, recipe.model.scales)
-    for row, value in zip(report, nats, strict=True):
-        row["prior"] = value / math.log(2)
+    for name, shown in cases.items():
+        nats = held_out_nats(trainer.averaged, model, trainer.validation, recipe, **shown)
+        for row, value in zip(report, nats, strict=True):
+            row[name] = value / math.log(2)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     return trainer.averaged
 
@@ -245,19 +248,28 @@ def token_bits(
 
 @torch.no_grad()
 def held_out_nats(
-    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, shapes: Shapes, recipe: PriorRecipe
+    prior: NextScaleTransformer,
+    tokenizer: VariationalTokenizer,
+    shapes: Shapes,
+    recipe: PriorRecipe,
+    words: bool = False,
+    picture: bool = False,
 ) -> list[float]:
     """Mean cross-entropy of a token of each scale, in nats, over the first draws.
 
-    Without conditions, and without any token of the scale itself: as if all of it were drawn at once.
+    Without any token of the scale itself, as if all of it were drawn at once, and without conditions, or with
+    all words of the caption, or with the first view.
     """
     prior.eval()
     totals = np.zeros(recipe.model.scales)
     for start in range(0, len(shapes), recipe.batch):
         tokens = torch.from_numpy(shapes.tokens[start : start + recipe.batch, 0])
         symbols = torch.from_numpy(shapes.symbols[start : start + recipe.batch]).long()
-        none = Conditions.none(len(tokens), recipe.model, tokens.device)
-        for scale, part in enumerate(_losses(prior, tokenizer, Batch(none, symbols, tokens))[1]):
+        captions = shapes.captions[start : start + recipe.batch]
+        texts = [str(caption).split() if words else [] for caption in captions]
+        views = shapes.views[start : start + recipe.batch, 0].astype(np.float32) / np.float32(255)
+        shown = conditions_of(texts, views, np.full(len(tokens), picture), recipe)
+        for scale, part in enumerate(_losses(prior, tokenizer, Batch(shown, symbols, tokens))[1]):
             totals[scale] += float(part.mean()) * len(tokens) / len(shapes)
     prior.train()
     return totals.tolist()
