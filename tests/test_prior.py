@@ -584,3 +584,10 @@ def test_the_benchmark_compares_sets(
     # Long boxes are more like long boxes than like balls, which is what these weights decode everything to.
     assert sets["training meshes"]["mmd"] < sets["random tokens"]["mmd"]
     assert "training meshes" in capsys.readouterr().out
+
+
+def test_the_shipped_prior_draws_closed_shapes_in_small_files() -> None:
+    (shape,) = Generator(Codec("cpu")).generate(1, seed=3, text="car")
+    assert shape.mesh.is_watertight
+    assert VatFile.from_bytes(shape.data).count == 471
+    assert len(shape.data) < 471
