@@ -142,7 +142,8 @@ def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
     monkeypatch.setattr(codec, "kernel", "reference")
     wanted = codec.decode(path.read_bytes(), 96)
     monkeypatch.setattr(codec, "kernel", "tables")
-    for fast, most in ((False, 1e-5), (True, 1e-3)):
+    # Where the field is flat, the order of float32 sums, which differs between processors, moves vertices.
+    for fast, most in ((False, 1e-4), (True, 1e-3)):
         monkeypatch.setattr("meshcodec.kernels.bfloat16_is_fast", lambda device, fast=fast: fast)
         got = codec.decode(path.read_bytes(), 96)
         assert len(got.faces) == pytest.approx(len(wanted.faces), rel=1e-3)
