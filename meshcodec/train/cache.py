@@ -17,10 +17,10 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ HALVED_SHARE = 0.2
 BLOCK = 128
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -128,14 +130,25 @@ def prepare(
     global _blocks  # read by forked workers: items hold closures, which do not pickle
     _blocks = blocks
     failed = 0
-    with (
-        multiprocessing.get_context("fork").Pool(jobs) as pool,
-        tqdm(total=len(blocks), unit="block", disable=None) as bar,
-    ):
-        for left_out in pool.imap_unordered(_write_planned, range(len(blocks))):
+    with tqdm(total=len(blocks), unit="block", disable=None) as bar:
+        for left_out in in_forks(_write_planned, len(blocks), jobs):
             failed += left_out
             bar.update()
     return failed
+
+
+def in_forks(
+    work: Callable[[int], Result], count: int, jobs: int, begin: Callable[[], None] | None = None
+) -> Iterator[Result]:
+    """``work(0)`` to ``work(count - 1)``, in any order, by forked processes that each `begin` with something.
+
+    One job needs no other process: forks of a process with threads may wait for ever.
+    """
+    if jobs == 1:
+        yield from map(work, range(count))
+        return
+    with multiprocessing.get_context("fork").Pool(jobs, begin) as pool:
+        yield from pool.imap_unordered(work, range(count))
 
 
 def plan_blocks(

@@ -22,7 +22,6 @@ import io
 import json
 import logging
 import math
-import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, sca
 from meshcodec.prior.views import shaded_view, silhouette
 from meshcodec.prior.words import word_ids, words_of
 from meshcodec.rates import RateNetwork
+from meshcodec.train.cache import in_forks
 from meshcodec.train.coder import held_out_bits
 from meshcodec.train.corpus import CorpusItem, is_validation
 
@@ -102,9 +102,8 @@ def prepare_shapes(
                 blocks.append((path, chosen[start : start + _BLOCK]))
     global _shared
     _shared = (model, blocks, recipe)
-    with multiprocessing.get_context("fork").Pool(jobs, _one_thread) as pool:
-        for done, _ in enumerate(pool.imap_unordered(_write_block, range(len(blocks))), 1):
-            log.info("%d of %d blocks of meshes", done, len(blocks))
+    for done, _ in enumerate(in_forks(_write_block, len(blocks), jobs, _one_thread), 1):
+        log.info("%d of %d blocks of meshes", done, len(blocks))
 
 
 _shared: tuple[Any, ...] = ()
