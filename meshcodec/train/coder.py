@@ -21,7 +21,6 @@ import io
 import json
 import logging
 import math
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ from meshcodec.geometry.io import write_atomic
 from meshcodec.model import VariationalTokenizer
 from meshcodec.rates import RateNetwork, TokenRates
 from meshcodec.refine import RateControl, refine
-from meshcodec.train.cache import POINTS, QUERIES, SampleCache
+from meshcodec.train.cache import POINTS, QUERIES, SampleCache, in_forks
 from meshcodec.train.data import Arrays, cube_symmetries, thin, turn
 
 HIDDEN = 48
@@ -186,23 +185,24 @@ def _refined(
     """The refined tokens of a round's meshes, those of a run before included."""
     global _shared
     folder.mkdir(exist_ok=True)
-    _shared = (model, coder, SampleCache(cache, "train"), folder, config.steps)
     first = (number - 1) * config.meshes
     wanted = range(first, first + config.meshes)
     missing = [k for k in wanted if not (folder / f"{k:06d}.npy").exists()]
-    with multiprocessing.get_context("fork").Pool(jobs, _one_thread) as pool:
-        for done, _ in enumerate(pool.imap_unordered(_refine_one, missing), 1):
-            if done % 50 == 0 or done == len(missing):
-                log.info("round %d: %d of %d meshes refined", number, done, len(missing))
+    _shared = (model, coder, SampleCache(cache, "train"), folder, config.steps, missing)
+    for done, _ in enumerate(in_forks(_refine_one, len(missing), jobs, one_thread), 1):
+        if done % 50 == 0 or done == len(missing):
+            log.info("round %d: %d of %d meshes refined", number, done, len(missing))
     return [np.load(path) for path in sorted(folder.glob("*.npy"))]
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """What a forked worker begins with: its processes share the cores."""
     torch.set_num_threads(1)
 
 
-def _refine_one(number: int) -> None:
-    model, coder, samples, folder, steps = _shared
+def _refine_one(place: int) -> None:
+    model, coder, samples, folder, steps, missing = _shared
+    number = missing[place]
     rng = np.random.default_rng([number, 7])
     points, normals, queries, distances = _turned(samples, number % len(samples), rng)
     room = payload_room(_LADDER[number % len(_LADDER)], level=True)

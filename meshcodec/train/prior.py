@@ -48,7 +48,7 @@ from meshcodec.prior.views import shaded_view, silhouette
 from meshcodec.prior.words import word_ids, words_of
 from meshcodec.rates import RateNetwork
 from meshcodec.train.cache import in_forks
-from meshcodec.train.coder import held_out_bits
+from meshcodec.train.coder import held_out_bits, one_thread
 from meshcodec.train.corpus import CorpusItem, is_validation
 
 DRAWS = 2
@@ -102,16 +102,12 @@ def prepare_shapes(
                 blocks.append((path, chosen[start : start + _BLOCK]))
     global _shared
     _shared = (model, blocks, recipe)
-    for done, _ in enumerate(in_forks(_write_block, len(blocks), jobs, _one_thread), 1):
+    for done, _ in enumerate(in_forks(_write_block, len(blocks), jobs, one_thread), 1):
         log.info("%d of %d blocks of meshes", done, len(blocks))
 
 
 _shared: tuple[Any, ...] = ()
 """What forked workers need."""
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _write_block(number: int) -> None:
