@@ -404,10 +404,7 @@ class Trainer:
     def _log(self, record: dict[str, Any]) -> None:
         if self.rank:
             return
-        rounded = json.loads(json.dumps(record), parse_float=lambda x: round(float(x), 4))
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **rounded}) + "\n")
-        log.info("%s", "  ".join(f"{k} {v}" for k, v in rounded.items()))
+        write_log(self.out, record)
 
     def _save(self) -> None:
         if self.rank:
@@ -443,6 +440,14 @@ class Trainer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop = True
+
+
+def write_log(folder: Path, record: dict[str, Any]) -> None:
+    """Say what a run has come to, and add it to its ``log.jsonl``; numbers with four decimals."""
+    rounded = json.loads(json.dumps(record), parse_float=lambda x: round(float(x), 4))
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **rounded}) + "\n")
+    log.info("%s", "  ".join(f"{k} {v}" for k, v in rounded.items()))
 
 
 def prefetch(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:

@@ -50,6 +50,7 @@ from meshcodec.rates import RateNetwork
 from meshcodec.train.cache import in_forks
 from meshcodec.train.coder import held_out_bits, one_thread
 from meshcodec.train.corpus import CorpusItem, is_validation
+from meshcodec.train.loop import write_log
 
 DRAWS = 2
 VIEWS = 4
@@ -347,7 +348,10 @@ class PriorTrainer:
             if self.step % recipe.validate_every == 0 or done:
                 nats = held_out_nats(self.averaged, self.tokenizer, self.validation, recipe)
                 rate = (self.step - first) * recipe.batch / (time.monotonic() - began)
-                self._log({"step": self.step, "loss": mean, "held out": nats, "samples_per_second": rate})
+                write_log(
+                    self.folder,
+                    {"step": self.step, "loss": mean, "held out": nats, "samples_per_second": rate},
+                )
             if time.monotonic() - saved > recipe.checkpoint_seconds or done:
                 self._save()
                 saved = time.monotonic()
@@ -388,9 +392,3 @@ class PriorTrainer:
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._checkpoint)
-
-    def _log(self, record: dict[str, Any]) -> None:
-        rounded = json.loads(json.dumps(record), parse_float=lambda x: round(float(x), 4))
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **rounded}) + "\n")
-        log.info("%s", "  ".join(f"{k} {v}" for k, v in rounded.items()))
