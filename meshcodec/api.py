@@ -40,10 +40,10 @@ from meshcodec.geometry.symmetry import coding_placement_of
 from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import TAUS, Reference, Scores
 from meshcodec.model import VariationalTokenizer
-from meshcodec.model.quantizer import MultiScaleQuantizer
+from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.packing import BYTES, CODED, PACKINGS, pack
 from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine, token_masks
+from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ _MAX_LEVEL = 20
 """Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
 _SPECK = 0.066
 """Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
-one texel along one axis only, are errors of the field."""
+one texel along one axis only, or of less volume than a cube of two texels, are errors of the field."""
 _SLACK = 0.75
 """Learned distances are a little short of true ones, and no part that the planes can hold hides between
 corners this near (`extract` follows every surface that it meets, so only a part of its own could be lost)."""
@@ -288,7 +288,7 @@ class _Filling:
             return tokens
         # Some more of them are worth it, where for their bits the dearest digits of all give way.
         count = min(int(_SQUEEZE * len(tokens)), self.goal)
-        masks = token_masks(count, quantizer.config, digits[0].device)
+        masks = token_masks(torch.tensor([count], device=digits[0].device), quantizer.config)
         levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
         return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
 

@@ -212,6 +212,14 @@ class TrainConfig:
     """Batches that stay for their later visits at the same time."""
     digit_rate: float = 0.05
     """Adam's learning rate for the digits at later visits."""
+    digit_decay: float = 1.0
+    """Share of it that is left at the last visit, along a cosine, as when a mesh is encoded."""
+    fresh_share: float = 0.0
+    """Share of the steps, while there is no room, that take a new batch for one visit: what the encoder gives
+    is not forgotten over what fits better."""
+    freeze_tokens: bool = False
+    """Train the decoder and the field alone: the tokens of a mesh stay what they are, and with them what was
+    trained on tokens, the coder and the prior."""
     query_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
     """Shares of the queries near the surface, around it and anywhere. The last tell of surfaces that are not
     there, which cost precision as missing ones cost recall."""

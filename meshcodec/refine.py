@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.config import TRUNCATION, ModelConfig
+from meshcodec.config import TRUNCATION
 from meshcodec.device import bfloat16_is_fast
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
-from meshcodec.model.quantizer import bound
+from meshcodec.model.quantizer import bound, token_masks
 from meshcodec.rates import TokenRates, bits_at
 
 
@@ -73,17 +73,6 @@ Progress = Callable[[int, int, float], None]
 
 Stop = Callable[[], bool]
 """Asked before each step; True ends the refinement with what it has found so far."""
-
-
-def token_masks(tokens: int, config: ModelConfig, device: torch.device) -> list[Tensor]:
-    """For each scale begun, (1, 3, n, n, 1): one where the prefix of `tokens` has a token, else zero."""
-    masks = []
-    for number in range(config.scales_begun(tokens)):
-        side, count = config.scale_sides[number], config.scale_tokens[number]
-        first = config.scale_ends()[number] - count
-        mask = (torch.arange(count, device=device) < tokens - first).float()
-        masks.append(mask.view(1, 3, side, side, 1))
-    return masks
 
 
 class RateControl:
@@ -170,7 +159,7 @@ def refine(
     Unbounded digits of the scales begun by the prefix.
     """
     device = digits[0].device
-    masks = token_masks(tokens, model.config, device)
+    masks = token_masks(torch.tensor([tokens], device=device), model.config)
     unbounded = [d.detach().clone().requires_grad_() for d in digits[: len(masks)]]
     optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
     rng = np.random.default_rng(seed)

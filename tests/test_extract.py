@@ -282,6 +282,19 @@ def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
     assert without_specks(with_plate, 0.2) is with_plate
 
 
+def test_a_part_that_encloses_next_to_nothing_is_a_speck() -> None:
+    """Sheets of one grid point, a part and a cavity, as wide as what counts as one."""
+    sheet, hollow = (boxes(((at, at, at), (0.12, 0.09, 0.008))) for at in (-0.5, 0.3))
+    large = sphere(0.4, (0.3, 0.3, 0.3))
+    alone = dense(large, 128)
+    both = dense(lambda p: torch.maximum(torch.minimum(sheet(p), large(p)), -hollow(p)), 128)
+    thin, whole, cavity = mesh_of(both).split(only_watertight=False)
+    assert 0 < thin.volume < -cavity.volume < (0.2 / 2) ** 3
+    assert min(thin.extents.max(), cavity.extents.max()) > 0.2
+    assert len(without_specks(both, 0.2).faces) == len(alone.faces) == len(whole.faces)
+    assert without_specks(both, 0.05) is both
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("gain", [1.0, 1.4])
 @pytest.mark.parametrize("shift", range(8))

@@ -24,8 +24,9 @@ from meshcodec.config import ModelConfig
 from meshcodec.container import VatFile
 from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
+from meshcodec.model.quantizer import token_masks
 from meshcodec.rates import RateNetwork, TokenRates, bits_at
-from meshcodec.refine import RateControl, refine, token_masks
+from meshcodec.refine import RateControl, refine
 from meshcodec.tokens import TokenDataset
 from meshcodec.weights import Registry, load_coder, load_model, save_coder
 
@@ -73,7 +74,7 @@ def test_rates_are_what_the_coder_takes(count: int) -> None:
         digits = torch.from_numpy(part[:, None] // np.array([1, 4, 16, 64]) % 4 - 1.5).float()
         levels.append(digits.view(1, 3, side, side, 4))
         start += len(part)
-    masks = token_masks(count, SHAPE, CPU)
+    masks = token_masks(torch.tensor([count]), SHAPE)
     begun = levels[: len(masks)]
     tables = TokenRates(CODER, CPU).tables(begun, masks)
     bits = sum(float(bits_at(table, level).sum()) for table, level in zip(tables, begun, strict=True))
@@ -115,7 +116,7 @@ def test_rate_control_keeps_tokens_within_their_room(tiny_weights: Path) -> None
 
 def test_a_held_weight_may_only_fall() -> None:
     """While it is not known how many tokens there will be, too many of them are no reason to change them."""
-    rates, masks = TokenRates(tiny_coder(), CPU), token_masks(TINY.max_tokens, TINY, CPU)
+    rates, masks = TokenRates(tiny_coder(), CPU), token_masks(torch.tensor([TINY.max_tokens]), TINY)
     digits = first_guess()
     levels = [torch.full_like(d, 1.5) for d in digits]
     for held, bits, change in ((True, 1, 0), (False, 1, 1), (True, 10**6, -1), (False, 10**6, -1)):
@@ -129,7 +130,7 @@ def test_a_held_weight_may_only_fall() -> None:
 def test_a_round_may_have_fewer_tokens_than_the_one_before() -> None:
     rate = RateControl(TokenRates(tiny_coder(), CPU), 100)
     for count in (TINY.max_tokens, 15):
-        masks = token_masks(count, TINY, CPU)
+        masks = token_masks(torch.tensor([count]), TINY)
         digits = first_guess()[: len(masks)]
         rate.begin()
         assert float(rate.penalty(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0

@@ -23,7 +23,8 @@ from meshcodec.container import LEVEL_UNIT, NO_AXES, VatFile
 from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
-from meshcodec.refine import EFFORTS, refine, token_masks
+from meshcodec.model.quantizer import token_masks
+from meshcodec.refine import EFFORTS, refine
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
@@ -164,7 +165,7 @@ def test_the_file_has_the_level_that_was_measured(
 
 def test_masks_end_within_a_scale() -> None:
     assert TINY.scale_ends() == (3, 15, 63)
-    masks = token_masks(20, TINY, CPU)
+    masks = token_masks(torch.tensor([20]), TINY)
     assert [m.shape for m in masks] == [(1, 3, side, side, 1) for side in (1, 2, 4)]
     assert [int(m.sum()) for m in masks] == [3, 12, 5]
     assert masks[2].flatten()[:6].tolist() == [1, 1, 1, 1, 1, 0]
@@ -175,7 +176,7 @@ def test_digits_of_a_prefix_are_those_of_the_whole_under_its_masks(model: Variat
     made = torch.Generator().manual_seed(0)
     whole = torch.randint(256, (1, TINY.max_tokens), generator=made).to(torch.uint8)
     for tokens in range(1, TINY.max_tokens + 1):
-        masks = token_masks(tokens, TINY, CPU)
+        masks = token_masks(torch.tensor([tokens]), TINY)
         assert len(masks) == TINY.scales_begun(tokens)
         assert sum(int(m.sum()) for m in masks) == tokens
         prefix = model.quantizer.to_digits(whole[:, :tokens])
@@ -301,7 +302,7 @@ def test_digits_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> Non
     digits, tokens = first_guess(), 20
     refined = refine(model, digits, *pool(0.9), tokens, [], 3)
     moved = [(a != b).any(-1, keepdim=True) for a, b in zip(digits, refined, strict=False)]
-    for mask, change in zip(token_masks(tokens, TINY, CPU), moved, strict=True):
+    for mask, change in zip(token_masks(torch.tensor([tokens]), TINY), moved, strict=True):
         assert torch.equal(change, mask.bool())
 
 

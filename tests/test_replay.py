@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import math
 
+import pytest
 import torch
 from conftest import TINY
 from torch import Tensor
@@ -59,6 +61,33 @@ def test_one_visit_is_training_without_replay() -> None:
     assert schedule(1, 4, seed=0, steps=5) == [0, 1, 2, 3, 4]
 
 
+def test_new_batches_may_come_while_there_is_no_room() -> None:
+    replay, kinds = Replay(3, 2, 0.1, seed=0, fresh=0.5), collections.Counter[str]()
+    for number in range(400):
+        guest, before = replay.next(), list(replay._guests)
+        if guest is None:
+            replay.admit(batch(number), digits())
+            kinds["stay" if replay._guests != before else "pass"] += 1
+        else:
+            replay.visited(guest)
+            kinds["again"] += 1
+    # A batch that stays has two later visits; while there is no room, half of the steps are passers-by.
+    assert 2 * (kinds["stay"] - 2) <= kinds["again"] <= 2 * kinds["stay"]
+    assert 0.8 < kinds["pass"] / kinds["again"] < 1.2
+
+
+def test_the_rate_of_the_digits_falls_to_its_share() -> None:
+    replay, rates = Replay(5, 1, 0.1, seed=0, decay=0.2), []
+    replay.admit(batch(0), digits())
+    while guest := replay.next():
+        for d in guest.digits:
+            d.grad = torch.ones_like(d)
+        replay.visited(guest)
+        rates.append(guest.optimizer.param_groups[0]["lr"])
+    expected = [0.1 * (0.2 + 0.8 * 0.5 * (1 + math.cos(math.pi * visit / 5))) for visit in range(1, 5)]
+    assert rates == pytest.approx(expected)
+
+
 def test_a_visit_moves_the_digits_of_that_batch_only() -> None:
     torch.manual_seed(0)
     objective, replay = Objective(CONFIG), Replay(3, 2, 0.05, seed=0)
@@ -89,4 +118,32 @@ def test_digits_compose_to_what_the_quantizer_gives() -> None:
     quantizer = Objective(CONFIG).model.quantizer
     z = torch.randn(2, 3, TINY.latent_side, TINY.latent_side, TINY.latent_channels)
     keep = torch.tensor([1, len(TINY.scale_sides)])
-    torch.testing.assert_close(quantizer.compose(quantizer.project(z), keep), quantizer(z, keep))
+    tokens = torch.tensor(TINY.scale_ends())[keep - 1]
+    torch.testing.assert_close(quantizer.compose(quantizer.project(z), tokens), quantizer(z, keep))
+
+
+def test_a_prefix_that_ends_within_a_scale() -> None:
+    """As when a mesh is encoded: absent tokens of a scale that has begun are digits of zero."""
+    torch.manual_seed(0)
+    quantizer = Objective(CONFIG).model.quantizer
+    tokens = torch.randint(0, 256, (2, TINY.max_tokens), dtype=torch.uint8)
+    lengths = [TINY.scale_ends()[1] - 2, TINY.scale_ends()[0]]
+    free = [3 * d / quantizer.levels.max() for d in quantizer.to_digits(tokens)]
+    whole = [quantizer.quantize(d) for d in free]
+    rounded = quantizer.to_tokens(whole)
+    together = quantizer.compose(free, torch.tensor(lengths))
+    for row, length in enumerate(lengths):
+        alone = quantizer.dequantize(quantizer.to_digits(rounded[row : row + 1, :length]))
+        torch.testing.assert_close(together[row : row + 1], alone)
+
+
+def test_prefixes_of_training_are_those_of_files() -> None:
+    torch.manual_seed(0)
+    objective = Objective(CONFIG)
+    drawn = objective._draw_tokens(torch.zeros(2000))
+    ends = set(TINY.scale_ends())
+    least = min(TINY.scale_ends()[count - 1] for count in objective.ladder)
+    assert int(drawn.max()) == TINY.max_tokens
+    assert all(int(n) in ends or least <= int(n) <= TINY.max_tokens for n in drawn)
+    within = float(torch.tensor([int(n) not in ends for n in drawn]).float().mean())
+    assert 0.2 < within < 0.5 or len(objective.ladder) == 1

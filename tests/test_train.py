@@ -248,6 +248,22 @@ def test_tiny_recipe_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_
     assert found[130][tokens] < 0.98 * found[50][tokens]
 
 
+def test_tokens_may_be_frozen(cache: Path, tmp_path: Path) -> None:
+    """What was trained on them, a coder or a prior, serves the new weights too."""
+    config = dataclasses.replace(
+        recipe("tiny"), steps=6, quantize_from=-1, visits=3, replay_batches=1, fresh_share=0.3
+    )
+    config = dataclasses.replace(config, freeze_tokens=True)
+    trainer = Trainer(config, cache, tmp_path, CPU)
+    before = {name: value.clone() for name, value in trainer.objective.model.state_dict().items()}
+    trainer.run()
+    for state in (trainer.objective.model.state_dict(), trainer.averaged):
+        changed = {
+            name.split(".")[0] for name, value in state.items() if not torch.equal(value, before[name])
+        }
+        assert changed == {"decoder", "field"}
+
+
 def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:
     small = recipe("tiny")
     model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)

@@ -227,7 +227,9 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     """Leave out connected parts that are specks, unless all are such.
 
     A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
-    A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it.
+    A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it;
+    or it encloses less than a cube of half of `least`, as thin slivers do, which the search for the
+    surface may or may not meet.
     """
     vertices, faces = extraction.vertices, extraction.faces
     if len(faces) == 0:
@@ -239,7 +241,10 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     low = torch.full((count, 3), torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amin")
     high = torch.full((count, 3), -torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amax")
     sides = (high - low).sort(dim=1).values
-    large = (sides[:, 2] > least) & (sides[:, 1] > least / 4)
+    a, b, c = (points[torch.from_numpy(faces[:, corner])] for corner in range(3))
+    volumes = torch.zeros(count, dtype=points.dtype)
+    volumes.index_add_(0, part[torch.from_numpy(faces[:, 0])], (a * b.cross(c, dim=1)).sum(dim=1) / 6)
+    large = (sides[:, 2] > least) & (sides[:, 1] > least / 4) & (volumes.abs() >= (least / 2) ** 3)
     if large.all() or not large.any():
         return extraction
     kept = large[part].numpy()

@@ -26,6 +26,18 @@ def round_to_level(x: Tensor, levels: Tensor) -> Tensor:
     return x + (nearest - x).detach()
 
 
+def token_masks(tokens: Tensor, config: ModelConfig) -> list[Tensor]:
+    """(B,) lengths of prefixes -> of each scale begun by any, (B, 3, n, n, 1): one where there is a token."""
+    masks, first = [], 0
+    for side, count in zip(config.scale_sides, config.scale_tokens, strict=True):
+        if first >= int(tokens.max()):
+            break
+        mask = torch.arange(first, first + count, device=tokens.device) < tokens[:, None]
+        masks.append(mask.float().view(-1, PLANES, side, side, 1))
+        first += count
+    return masks
+
+
 class ScaleCodec(nn.Module):
     """One scale: cells of the residual to digits, and digits to what they add to the latent.
 
@@ -95,14 +107,13 @@ class MultiScaleQuantizer(nn.Module):
             total = total + torch.where(kept, codec.expand(digits), 0.0)
         return total
 
-    def compose(self, digits: list[Tensor], keep: Tensor) -> Tensor:
-        """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) scales kept -> (B, 3, S, S, C)."""
+    def compose(self, digits: list[Tensor], tokens: Tensor) -> Tensor:
+        """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) tokens kept -> (B, 3, S, S, C)."""
         parts = []
-        for number, (codec, unbounded) in enumerate(zip(self.codecs(), digits, strict=True)):
-            kept = (keep > number).view(-1, 1, 1, 1, 1)
-            if not bool(kept.any()):
-                break
-            parts.append(torch.where(kept, codec.expand(self.quantize(unbounded)), 0.0))
+        masks = token_masks(tokens, self.config)
+        for codec, unbounded, mask in zip(self.codecs(), digits, masks, strict=False):
+            begun = mask.flatten(1).any(1).view(-1, 1, 1, 1, 1)
+            parts.append(torch.where(begun, codec.expand(self.quantize(unbounded) * mask), 0.0))
         return torch.stack(parts).sum(0)
 
     def quantize(self, unbounded: Tensor) -> Tensor:

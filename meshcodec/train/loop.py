@@ -74,6 +74,9 @@ class Objective(nn.Module):
         self.config = config
         self.model = VariationalTokenizer(config.model)
         self.ladder = ladder_scales(config)
+        if config.freeze_tokens:
+            self.model.encoder.requires_grad_(False)
+            self.model.quantizer.requires_grad_(False)
 
     def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Loss of a batch, the mean of its posterior, and parts. Draws from torch's random stream."""
@@ -81,26 +84,35 @@ class Objective(nn.Module):
             mu, log_variance = self.model.encoder(batch.points, batch.normals)
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
-        latent = self.model.quantizer(z, self._draw_prefixes(z)) if quantized else self._low_pass(z)
+        if not quantized:
+            latent = self._low_pass(z)
+        elif self.config.freeze_tokens:
+            latent = self.model.quantizer.compose(self.model.quantizer.project(mu), self._draw_tokens(z))
+        else:
+            latent = self.model.quantizer(z, self._draw_scales(z))
         loss, parts = self._decoded(latent, batch)
         return loss + self.config.kl_weight * kl, mu.detach(), {**parts, "kl": kl.detach()}
 
     def revisit(self, guest: Guest) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch decoded from its own digits, and parts."""
-        keep = self._draw_prefixes(guest.batch.points)
-        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, keep), guest.batch)
+        tokens = self._draw_tokens(guest.batch.points)
+        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, tokens), guest.batch)
         return loss, {f"revisited {name}": value for name, value in parts.items()}
 
     def decoding_parameters(self) -> list[nn.Parameter]:
         """What takes part in a later visit: all but the encoder and the way into the quantizer."""
         named = self.model.named_parameters()
         inwards = re.compile(r"encoder\.|quantizer\.scales\.\d+\.down\.")
-        return [parameter for name, parameter in named if not inwards.match(name)]
+        return [p for name, p in named if p.requires_grad and not inwards.match(name)]
 
     def large_matrices(self) -> list[Tensor]:
         """The matrices that turn vectors of at least 64 channels into such."""
-        linear = (m for m in self.model.modules() if isinstance(m, nn.Linear))
-        return [m.weight for m in linear if min(m.weight.shape) >= 64]
+        linear = [m.weight for m in self.model.modules() if isinstance(m, nn.Linear)]
+        return [weight for weight in linear if weight.requires_grad and min(weight.shape) >= 64]
+
+    def trained(self) -> list[nn.Parameter]:
+        """All parameters but those that the recipe freezes."""
+        return [p for p in self.parameters() if p.requires_grad]
 
     def _decoded(self, latent: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         queries, distances = batch.queries, batch.distances
@@ -113,7 +125,7 @@ class Objective(nn.Module):
         # Tensors, because turning them into numbers would make every step wait for the device.
         return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
 
-    def _draw_prefixes(self, like: Tensor) -> Tensor:
+    def _draw_scales(self, like: Tensor) -> Tensor:
         """(B,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
         count = len(like)
         ladder = torch.tensor(self.ladder)
@@ -123,6 +135,18 @@ class Objective(nn.Module):
         any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
         keep = torch.where(torch.rand(count) < 0.9, rungs, any_number)
         return keep.to(like.device, non_blocking=True)
+
+    def _draw_tokens(self, like: Tensor) -> Tensor:
+        """(B,) tokens kept of each mesh: half of the time whole scales, else any number from one rung of the
+        ladder to the next, as files of entropy-coded tokens have."""
+        ends = torch.tensor(self.config.model.scale_ends())
+        rungs = ends[torch.tensor(self.ladder) - 1]
+        number = torch.randint(len(rungs), (len(like),))
+        lower, upper = rungs[number], torch.cat([rungs[1:], ends[-1:]])[number]
+        between = lower + ((upper - lower) * torch.rand(len(like))).long()
+        whole = ends[self._draw_scales(like).cpu() - 1]
+        tokens = torch.where(torch.rand(len(like)) < 0.5, whole, between)
+        return tokens.to(like.device, non_blocking=True)
 
     def _low_pass(self, z: Tensor) -> Tensor:
         """First phase: half of the time what a prefix of the scales could hold at best."""
@@ -267,7 +291,7 @@ class Trainer:
         """Muon (Jordan et al. 2024) for the large matrices, AdamW for the rest."""
         config, large = self.config, self.objective.large_matrices()
         chosen = {id(p) for p in large}
-        rest = [p for p in self.objective.parameters() if id(p) not in chosen]
+        rest = [p for p in self.objective.trained() if id(p) not in chosen]
         groups = [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
@@ -318,7 +342,14 @@ class Trainer:
             batches = prefetch(batches)
         saved, began, first = time.monotonic(), time.monotonic(), self.step
         spent = self.elapsed
-        replay = Replay(config.visits, config.replay_batches, config.digit_rate, seed=self.step)
+        replay = Replay(
+            config.visits,
+            config.replay_batches,
+            config.digit_rate,
+            seed=self.step,
+            decay=config.digit_decay,
+            fresh=config.fresh_share,
+        )
         recent: dict[str, Tensor] = {}
         losses: dict[str, float] = {}
         done = self.finished
@@ -355,7 +386,7 @@ class Trainer:
         if guest is None:
             batch = next(batches).to(self.device)
             loss, mu, parts = self.objective(batch, self.calibrated)
-            used = list(self.objective.parameters())
+            used = self.objective.trained()
             if self.calibrated:
                 replay.admit(batch, self.objective.model.quantizer.project(mu))
         else:

@@ -9,6 +9,7 @@ weights. Later visits are also cheaper, since they leave the encoder out.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -45,20 +46,27 @@ class Replay:
     room : batches that stay at the same time
     rate : Adam's learning rate for the digits
     seed : of the order; processes with the same seed go on in step
+    decay : share of the rate that is left at the last visit, along a cosine
+    fresh : share of the steps, while there is no room, that take a new batch all the same, for one visit
     """
 
-    def __init__(self, visits: int, room: int, rate: float, seed: int) -> None:
-        self._visits, self._room, self._rate = visits, room, rate
+    def __init__(
+        self, visits: int, room: int, rate: float, seed: int, decay: float = 1.0, fresh: float = 0.0
+    ) -> None:
+        self._visits, self._room, self._rate, self._decay = visits, room, rate, decay
+        self._fresh = fresh
         self._random = random.Random(seed)
         self._guests: list[Guest] = []
 
     def next(self) -> Guest | None:
-        """One of those that stay, or None when there is room for a new batch."""
-        return self._random.choice(self._guests) if len(self._guests) >= self._room else None
+        """One of those that stay, or None when it is a new batch's turn."""
+        if len(self._guests) < self._room or (self._fresh and self._random.random() < self._fresh):
+            return None
+        return self._random.choice(self._guests)
 
     def admit(self, batch: Batch, digits: list[Tensor]) -> None:
-        """Keep a batch that has just had its first visit, with the encoder's digits."""
-        if self._visits < 2:
+        """Keep a batch that has just had its first visit, with the encoder's digits, if there is room."""
+        if self._visits < 2 or len(self._guests) >= self._room:
             return
         free = [d.detach().clone().requires_grad_() for d in digits]
         optimizer = torch.optim.Adam(free, lr=self._rate, betas=(0.9, 0.95))
@@ -66,6 +74,8 @@ class Replay:
 
     def visited(self, guest: Guest) -> None:
         """Step the digits by the gradients of a visit, and say goodbye after the last."""
+        fall = 0.5 * (1 + math.cos(math.pi * guest.visits / self._visits))
+        guest.optimizer.param_groups[0]["lr"] = self._rate * (self._decay + (1 - self._decay) * fall)
         guest.optimizer.step()
         guest.optimizer.zero_grad(set_to_none=True)
         guest.visits += 1
