@@ -302,9 +302,10 @@ def subject() -> trimesh.Trimesh:
 
 def report(devices: list[str], repeats: int, dense: bool) -> dict[str, Any]:
     """Check, measure, and say where."""
-    small, large = (next(GOLDEN.glob(f"{name}.vat")) for name in ("spot-073588fe-512", "burger-073588fe-4k"))
-    golden = sorted(GOLDEN.glob("*-073588fe-*.vat"))
     codecs = [Codec(device) for device in devices]
+    model = codecs[0].model_id
+    small, large = (GOLDEN / f"{name}.vat" for name in (f"spot-{model}-512", f"burger-{model}-4k"))
+    golden = sorted(GOLDEN.glob(f"*-{model}-*.vat"))
     for codec in codecs:
         check(codec, golden)
     table = Table(repeats)

@@ -264,10 +264,30 @@ def _save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: di
     return file
 
 
+def _parts_by_tokens(
+    folder: Path, models: dict[str, dict[str, Any]], state: dict[str, torch.Tensor]
+) -> dict[str, Any]:
+    """Coder and prior, as the registry has them, of a model that makes the same tokens; none: of no model."""
+    import safetensors.torch
+    import torch
+
+    for other in models.values():
+        parts: dict[str, Any] = {part: other[part] for part in ("coder", "prior") if part in other}
+        theirs = safetensors.torch.load_file(folder / other["file"]) if parts else {}
+        if all(
+            name in theirs and torch.equal(theirs[name], value)
+            for name, value in state.items()
+            if name.startswith(("encoder.", "quantizer."))
+        ):
+            return parts
+    return {}
+
+
 def save_model(model: VariationalTokenizer, folder: Path, name: str, make_default: bool = True) -> str:
     """Write a model's weights as float16 with the hash in the file name and enter it in the registry.
 
-    Returns the model id in hex. Quantizer weights stay float32: tokens hang on them.
+    Returns the model id in hex. Quantizer weights stay float32: tokens hang on them. Where a model of the
+    folder gives the same tokens, by the same encoder and quantizer, its coder and prior serve the new one.
     """
     import safetensors.torch
     import torch
@@ -287,7 +307,8 @@ def save_model(model: VariationalTokenizer, folder: Path, name: str, make_defaul
     registry: dict[str, Any] = {"default": model_id, "models": {}}
     if path.exists():
         registry = json.loads(path.read_text())
-    registry["models"][model_id] = {"name": name, "file": file, "sha256": digest, "config": config}
+    parts = _parts_by_tokens(folder, registry["models"], state)
+    registry["models"][model_id] = {"name": name, "file": file, "sha256": digest, "config": config} | parts
     if make_default:
         registry["default"] = model_id
     path.write_text(json.dumps(registry, indent=1) + "\n")

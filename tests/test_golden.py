@@ -1,7 +1,7 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
-``python tests/test_golden.py`` writes coded golden files of the default weights from ``examples/`` where
-there are none, beside those of older weights and those whose tokens are bytes. With
+``python tests/test_golden.py`` writes golden files of the default weights from ``examples/`` where there are
+none, beside those of older weights. With
 MESHCODEC_GOLDEN=geometry in the environment it only records anew what the files give; with
 MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what is said of them. None of this ever
 runs by itself.
@@ -258,10 +258,12 @@ def regenerate() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     codec = Codec("cpu")
     for source in SOURCES:
-        for size in CODED_SIZES:
-            path = GOLDEN / f"{source}-{codec.model_id}-{size}-coded.vat"
-            if not path.exists():  # what has been written stays
-                path.write_bytes(codec.encode(ROOT / "examples" / f"{source}.obj", SIZES[size], EFFORT))
+        for packing, sizes, ending in (("bytes", tuple(SIZES), ""), ("coded", CODED_SIZES, "-coded")):
+            for size in sizes:
+                path = GOLDEN / f"{source}-{codec.model_id}-{size}{ending}.vat"
+                if not path.exists():  # what has been written stays
+                    mesh = ROOT / "examples" / f"{source}.obj"
+                    path.write_bytes(codec.encode(mesh, SIZES[size], EFFORT, packing=packing))
     record_geometry()
 
 

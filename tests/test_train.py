@@ -31,7 +31,7 @@ from meshcodec.train.coder import CoderConfig, train_coder
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
 from meshcodec.train.data import Arrays, cube_symmetries, random_rotation, turn
 from meshcodec.train.loop import Trainer
-from meshcodec.weights import Registry, load_model
+from meshcodec.weights import Registry, load_model, save_model
 
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
 CPU = torch.device("cpu")
@@ -366,3 +366,10 @@ def test_a_model_gets_one_coder(cache: Path, tiny_weights: Path, tmp_path: Path)
     refused = CliRunner().invoke(cli, words)
     assert refused.exit_code == 2
     assert "files hang on it" in refused.stderr
+    model = load_model(entry)
+    model.decoder.out.weight += 0.1
+    assert save_model(model, folder, "other-decoder") != entry.model_id.hex()
+    assert Registry(folder).default().coder_path == entry.coder_path  # it makes the same tokens
+    next(model.encoder.parameters()).add_(0.1)
+    save_model(model, folder, "other-encoder")
+    assert Registry(folder).default().coder_path is None
