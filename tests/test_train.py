@@ -76,6 +76,14 @@ def test_recipes_fit_the_model(name: str) -> None:
     assert config.points <= cache_module.POINTS
 
 
+def test_the_decoder_is_trained_on_from_what_the_base_recipe_gives() -> None:
+    base, decoder = recipe("base"), recipe("decoder")
+    assert decoder.model == base.model
+    assert decoder.validation_sources == base.validation_sources
+    assert decoder.freeze_tokens
+    assert decoder.quantize_from < 0
+
+
 def test_the_wheel_holds_every_package_and_the_recipes() -> None:
     tomllib = pytest.importorskip("tomllib")
     root = Path(meshcodec.__file__).parents[1]
