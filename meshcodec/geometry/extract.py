@@ -241,9 +241,10 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     low = torch.full((count, 3), torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amin")
     high = torch.full((count, 3), -torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amax")
     sides = (high - low).sort(dim=1).values
-    a, b, c = (points[torch.from_numpy(faces[:, corner])] for corner in range(3))
     volumes = torch.zeros(count, dtype=points.dtype)
-    volumes.index_add_(0, part[torch.from_numpy(faces[:, 0])], (a * b.cross(c, dim=1)).sum(dim=1) / 6)
+    for some in torch.from_numpy(faces).split(_CHUNK // 4):
+        a, b, c = (points[corner] for corner in some.unbind(dim=1))
+        volumes.index_add_(0, part[some[:, 0]], (a * b.cross(c, dim=1)).sum(dim=1) / 6)
     large = (sides[:, 2] > least) & (sides[:, 1] > least / 4) & (volumes.abs() >= (least / 2) ** 3)
     if large.all() or not large.any():
         return extraction
