@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import math
 
 import pytest
@@ -92,8 +93,8 @@ def test_a_visit_moves_the_digits_of_that_batch_only() -> None:
     torch.manual_seed(0)
     objective, replay = Objective(CONFIG), Replay(3, 2, 0.05, seed=0)
     for number in range(2):
-        _, mu, _ = objective(batch(number), quantized=True)
-        replay.admit(batch(number), objective.model.quantizer.project(mu))
+        _, free, _ = objective(batch(number), quantized=True)
+        replay.admit(batch(number), free)
     guest = replay.next()
     assert guest is not None
     (other,) = (g for g in replay._guests if g is not guest)
@@ -138,12 +139,17 @@ def test_a_prefix_that_ends_within_a_scale() -> None:
 
 
 def test_prefixes_of_training_are_those_of_files() -> None:
+    """Whole scales, and whatever number of coded tokens fills a file, from one size to the next."""
     torch.manual_seed(0)
-    objective = Objective(CONFIG)
-    drawn = objective._draw_tokens(torch.zeros(2000))
-    ends = set(TINY.scale_ends())
-    least = min(TINY.scale_ends()[count - 1] for count in objective.ladder)
-    assert int(drawn.max()) == TINY.max_tokens
-    assert all(int(n) in ends or least <= int(n) <= TINY.max_tokens for n in drawn)
-    within = float(torch.tensor([int(n) not in ends for n in drawn]).float().mean())
-    assert 0.2 < within < 0.5 or len(objective.ladder) == 1
+    objective = Objective(TrainConfig())
+    ends = objective.config.model.scale_ends()
+    rungs = [ends[count - 1] for count in objective.ladder]
+    assert len(rungs) > 2
+    drawn = objective._draw_tokens(torch.zeros(4000)).tolist()
+    within = [tokens for tokens in drawn if tokens not in ends]
+    assert min(within) > rungs[0]
+    share = 0.5 * (len(rungs) - 1) / len(rungs)  # from the last rung there is nothing to go on to
+    assert abs(len(within) / len(drawn) - share) < 0.05
+    for lower, upper in itertools.pairwise(rungs):
+        assert abs(sum(lower < n < upper for n in within) / len(within) - 1 / (len(rungs) - 1)) < 0.05
+    assert set(ends) <= set(drawn)

@@ -41,7 +41,7 @@ _CHUNK = 1 << 20  # points handled at once where temporary arrays would otherwis
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
 _EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
 _SPREAD = (1, 3, 1)  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
-_ENDS = 1e-3  # share of a grid edge kept free at its ends, so that no triangle degenerates
+_ENDS = 4e-4  # share of a grid edge kept free at its ends, so that no triangle degenerates
 _TINY = float(np.finfo(np.float32).tiny)
 
 # Corner c of a cell lies at (c & 1, c >> 1 & 1, c >> 2); an edge is its lower corner and its axis.
@@ -228,8 +228,8 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
 
     A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
     A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it;
-    or it encloses less than a cube of half of `least`, as thin slivers do, which the search for the
-    surface may or may not meet.
+    or it is nowhere longer than three times that and encloses less than a cube of half of it, as slivers do,
+    which the search for the surface may or may not meet.
     """
     vertices, faces = extraction.vertices, extraction.faces
     if len(faces) == 0:
@@ -241,11 +241,14 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     low = torch.full((count, 3), torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amin")
     high = torch.full((count, 3), -torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amax")
     sides = (high - low).sort(dim=1).values
-    volumes = torch.zeros(count, dtype=points.dtype)
-    for some in torch.from_numpy(faces).split(_CHUNK // 4):
+    large = (sides[:, 2] > least) & (sides[:, 1] > least / 4)
+    short = large & (sides[:, 2] <= 3 * least)
+    if short.any():
+        some = torch.from_numpy(faces.compress(short[part].numpy().take(faces[:, 0]), axis=0))
         a, b, c = (points[corner] for corner in some.unbind(dim=1))
+        volumes = torch.zeros(count, dtype=points.dtype)
         volumes.index_add_(0, part[some[:, 0]], (a * b.cross(c, dim=1)).sum(dim=1) / 6)
-    large = (sides[:, 2] > least) & (sides[:, 1] > least / 4) & (volumes.abs() >= (least / 2) ** 3)
+        large &= ~short | (volumes.abs() >= (least / 2) ** 3)
     if large.all() or not large.any():
         return extraction
     kept = large[part].numpy()

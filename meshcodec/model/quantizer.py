@@ -28,13 +28,11 @@ def round_to_level(x: Tensor, levels: Tensor) -> Tensor:
 
 def token_masks(tokens: Tensor, config: ModelConfig) -> list[Tensor]:
     """(B,) lengths of prefixes -> of each scale begun by any, (B, 3, n, n, 1): one where there is a token."""
-    masks, first = [], 0
-    for side, count in zip(config.scale_sides, config.scale_tokens, strict=True):
-        if first >= int(tokens.max()):
-            break
-        mask = torch.arange(first, first + count, device=tokens.device) < tokens[:, None]
+    masks = []
+    for number in range(config.scales_begun(int(tokens.max()))):
+        side, end = config.scale_sides[number], config.scale_ends()[number]
+        mask = torch.arange(end - PLANES * side * side, end, device=tokens.device) < tokens[:, None]
         masks.append(mask.float().view(-1, PLANES, side, side, 1))
-        first += count
     return masks
 
 

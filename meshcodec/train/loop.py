@@ -78,20 +78,24 @@ class Objective(nn.Module):
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
 
-    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Loss of a batch, the mean of its posterior, and parts. Draws from torch's random stream."""
+    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Loss of a batch, its unbounded digits (none where it is not quantized), and parts of the loss.
+
+        Draws from torch's random stream.
+        """
         with torch.autocast(batch.points.device.type, torch.bfloat16):
             mu, log_variance = self.model.encoder(batch.points, batch.normals)
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
+        digits = self.model.quantizer.project(mu) if quantized else []
         if not quantized:
             latent = self._low_pass(z)
         elif self.config.freeze_tokens:
-            latent = self.model.quantizer.compose(self.model.quantizer.project(mu), self._draw_tokens(z))
+            latent = self.model.quantizer.compose(digits, self._draw_tokens(z))
         else:
             latent = self.model.quantizer(z, self._draw_scales(z))
         loss, parts = self._decoded(latent, batch)
-        return loss + self.config.kl_weight * kl, mu.detach(), {**parts, "kl": kl.detach()}
+        return loss + self.config.kl_weight * kl, digits, {**parts, "kl": kl.detach()}
 
     def revisit(self, guest: Guest) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch decoded from its own digits, and parts."""
@@ -385,10 +389,10 @@ class Trainer:
         guest = replay.next()
         if guest is None:
             batch = next(batches).to(self.device)
-            loss, mu, parts = self.objective(batch, self.calibrated)
+            loss, digits, parts = self.objective(batch, self.calibrated)
             used = self.objective.trained()
             if self.calibrated:
-                replay.admit(batch, self.objective.model.quantizer.project(mu))
+                replay.admit(batch, digits)
         else:
             loss, parts = self.objective.revisit(guest)
             used = self.objective.decoding_parameters()
