@@ -189,10 +189,38 @@ def _load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
 
     data = _read(path, sha256)
     try:
-        state = {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
-        module.load_state_dict(state)
+        module.load_state_dict(_from_rows(safetensors.torch.load(data)))
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not fit its configuration", REMEDY) from error
+
+
+_ROW_SCALE = ":row_scale"
+"""Ends the names of the tensors by which rows of int8 are multiplied."""
+
+
+def _as_rows(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Matrices and kernels as int8, with a float32 factor for each row (largest |value| / 127); others float16."""
+    import torch
+
+    stored: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        if value.ndim < 2:
+            stored[name] = value.to(torch.float16)
+            continue
+        factors = (value.flatten(1).abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        stored[name] = (value.flatten(1) / factors[:, None]).round().to(torch.int8).view(value.shape)
+        stored[name + _ROW_SCALE] = factors
+    return {name: value.contiguous() for name, value in stored.items()}
+
+
+def _from_rows(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """float32 tensors of a file, with or without factors of rows."""
+    state = {name: value.float() for name, value in stored.items() if not name.endswith(_ROW_SCALE)}
+    for name, value in stored.items():
+        if name.endswith(_ROW_SCALE):
+            matrix = state[name.removesuffix(_ROW_SCALE)]
+            matrix *= value.view(-1, *[1] * (matrix.ndim - 1))
+    return state
 
 
 _NETWORK_ARRAYS = ("weights", "bias", "own", "out", "out_bias")
@@ -234,9 +262,9 @@ def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
 
 
 def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path:
-    """Write the prior of a model as float16 and enter it in its registry; returns the file.
+    """Write the prior of a model, matrices as int8, and enter it in its registry; returns the file.
 
-    One that is there already is replaced: no file hangs on it.
+    One that is there already is replaced, for all models that share it: no ``.vat`` file hangs on it.
 
     Raises
     ------
@@ -244,13 +272,11 @@ def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path
         The model is not in the folder.
     """
     import safetensors.torch
-    import torch
 
     path = folder / "registry.json"
     entry = Registry(folder).find(bytes.fromhex(model_id))
-    state = {name: value.to(torch.float16).contiguous() for name, value in prior.state_dict().items()}
     shape = {"config": prior.config.to_dict()}
-    return _save_part(entry, path, "prior", safetensors.torch.save(state), shape)
+    return _save_part(entry, path, "prior", safetensors.torch.save(_as_rows(prior.state_dict())), shape)
 
 
 def _save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:
@@ -260,6 +286,9 @@ def _save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: di
     registry: dict[str, Any] = json.loads(path.read_text())
     hashed = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest()}
     registry["models"][entry.model_id.hex()][part] = hashed | more
+    for model in registry["models"].values():
+        if model.get(part, {}).get("file") == file.name:
+            model[part] = hashed | more
     path.write_text(json.dumps(registry, indent=1) + "\n")
     return file
 

@@ -498,6 +498,30 @@ def test_what_cannot_be_generated_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_prior_is_stored_in_bytes_for_all_models_that_share_it(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "registry.json"
+    content = json.loads(path.read_text())
+    first = content["default"]
+    content["models"]["00000000"] = content["models"][first]
+    path.write_text(json.dumps(content))
+    prior = load_prior(Registry(tmp_path).default())
+    assert prior is not None
+    with torch.no_grad():
+        prior.out[0].weight[0] = 0  # a row without a largest value
+        prior.out[0].weight[1] *= 3
+    file = save_prior(prior, tmp_path, first)
+    matrices = sum(p.numel() for p in prior.parameters() if p.ndim > 1)
+    assert file.stat().st_size < 1.3 * matrices
+    for entry in Registry(tmp_path).entries.values():
+        loaded = load_prior(entry)
+        assert loaded is not None
+        for (name, one), other in zip(prior.state_dict().items(), loaded.parameters(), strict=True):
+            step = one.flatten(1).abs().amax(1) / 127 if one.ndim > 1 else one.abs() / 1024
+            error = (one - other).abs().flatten(1).amax(1) if one.ndim > 1 else (one - other).abs()
+            assert bool((error <= 0.501 * step + 1e-7).all()), name
+
+
 def test_a_model_without_a_prior_says_so(tiny_weights: Path, tmp_path: Path) -> None:
     result = run("generate", "-o", tmp_path / "out", "--weights", tiny_weights)
     assert result.exit_code == 5
