@@ -199,7 +199,7 @@ _ROW_SCALE = ":row_scale"
 
 
 def _as_rows(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Matrices and kernels as int8, with a float32 factor for each row (largest |value| / 127); others float16."""
+    """Matrices and kernels as int8, each row with a factor (its largest |value| / 127); others as float16."""
     import torch
 
     stored: dict[str, torch.Tensor] = {}
