@@ -239,6 +239,8 @@ class TrainConfig:
     """Weight of the Kullback-Leibler term of the posterior."""
     sign_weight: float = 0.1
     """Weight of the cross-entropy on inside/outside next to the distance loss."""
+    near_surface: bool = False
+    """Whether the distance part of the loss is the one of refinement, that of distances near the surface."""
     rotate_share: float = 0.3
     """Share of the meshes turned by a free rotation; the others get one of the 48 symmetries of the cube."""
     seed: int = 0

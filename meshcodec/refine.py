@@ -193,8 +193,12 @@ def _loss(
     latent = model.quantizer.dequantize(levels)
     with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
         logits = model.field(model.decode_latent(latent), queries)
+    return surface_error(units * to_distance(logits), units * distances.clamp(-TRUNCATION, TRUNCATION))
+
+
+def surface_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """What refinement minimizes of distances, (..., Q) each; a scalar in units of `REFINE_TRUNCATION`."""
     bound = REFINE_TRUNCATION
-    found, wanted = units * to_distance(logits), units * distances.clamp(-TRUNCATION, TRUNCATION)
     error = found.clamp(-bound, bound) - wanted.clamp(-bound, bound)
     # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive.
     far = found - wanted

@@ -30,7 +30,7 @@ from meshcodec.train.cache import QUERIES, SampleCache, prepare
 from meshcodec.train.coder import CoderConfig, train_coder
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
 from meshcodec.train.data import Arrays, cube_symmetries, random_rotation, turn
-from meshcodec.train.loop import Trainer
+from meshcodec.train.loop import Trainer, field_loss
 from meshcodec.weights import Registry, load_model, save_model
 
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
@@ -270,6 +270,16 @@ def test_tokens_may_be_frozen(cache: Path, tmp_path: Path) -> None:
             name.split(".")[0] for name, value in state.items() if not torch.equal(value, before[name])
         }
         assert changed == {"decoder", "field"}
+
+
+def test_the_loss_counts_what_it_says() -> None:
+    # Distances of 0.02 and 0.08 where 0.01 and -0.03 are wanted; 0.1 is the largest, 0.05 is near.
+    logits, wanted = torch.atanh(torch.tensor([[0.2, 0.8]])), torch.tensor([[0.01, -0.03]])
+    loss, distance = field_loss(logits, wanted, 0.0)
+    assert float(loss) == pytest.approx((0.01 + 0.11) / 2 / 0.1, rel=1e-5)
+    near, reported = field_loss(logits, wanted, 0.0, near_surface=True)
+    assert float(near) == pytest.approx(((0.01 + 0.08) / 2 + 0.2 * (0.01 + 0.11) / 2) / 0.05, rel=1e-5)
+    assert reported == distance == loss
 
 
 def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from meshcodec.errors import UsageError
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import resize
+from meshcodec.refine import surface_error
 from meshcodec.train.cache import SampleCache
 from meshcodec.train.data import Batch, training_batches, validation_batches
 from meshcodec.train.replay import Guest, Replay
@@ -46,24 +47,29 @@ def ladder_scales(config: TrainConfig) -> list[int]:
     return sorted({count for count in counts if count})
 
 
-def field_loss(logits: Tensor, distances: Tensor, sign_weight: float) -> tuple[Tensor, Tensor]:
+def field_loss(
+    logits: Tensor, distances: Tensor, sign_weight: float, near_surface: bool = False
+) -> tuple[Tensor, Tensor]:
     """Training loss and its distance part.
 
     Parameters
     ----------
     logits, distances : (B, Q) of the field head, and signed distances
+    near_surface : take `surface_error` as the distance part of the loss
 
     Returns
     -------
     loss, distance_loss : scalars; the second is mean |error| of truncated distances, in truncations
     """
     target = distances.clamp(-TRUNCATION, TRUNCATION)
-    distance_loss = (to_distance(logits) - target).abs().mean() / TRUNCATION
+    found = to_distance(logits)
+    distance_loss = (found - target).abs().mean() / TRUNCATION
     # Near the surface the slope of the logit is 1 / TRUNCATION, so this is distance / SIGN_SHARPNESS.
     sign_loss = F.binary_cross_entropy_with_logits(
         -logits * (TRUNCATION / SIGN_SHARPNESS), torch.sigmoid(-distances / (0.5 * SIGN_SHARPNESS))
     )
-    return distance_loss + sign_weight * sign_loss, distance_loss
+    fit = surface_error(found, target) if near_surface else distance_loss
+    return fit + sign_weight * sign_loss, distance_loss
 
 
 class Objective(nn.Module):
@@ -125,7 +131,7 @@ class Objective(nn.Module):
             queries, distances = queries[:, chosen], distances[:, chosen]
         with torch.autocast(latent.device.type, torch.bfloat16):
             logits = self.model.field(self.model.decode_latent(latent), queries)
-        loss, distance_loss = field_loss(logits, distances, self.config.sign_weight)
+        loss, distance_loss = field_loss(logits, distances, self.config.sign_weight, self.config.near_surface)
         # Tensors, because turning them into numbers would make every step wait for the device.
         return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
 
