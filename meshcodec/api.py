@@ -43,7 +43,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.packing import BYTES, CODED, PACKINGS, pack
 from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import EFFORTS, Progress, RateControl, Stop, refine
+from meshcodec.refine import EASY, EFFORTS, Progress, RateControl, Stop, refine
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
@@ -481,8 +481,8 @@ class Codec:
             rate = filling.rate_control(self.device)
             chosen, level = filling.first_tokens(model.quantizer, first, rate), 0
         refined = interrupted = False
-        rounds, pool = EFFORTS[effort].rounds, EFFORTS[effort].queries
-        if rounds:
+        spent = EFFORTS[effort]
+        if spent.rounds:
             rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
@@ -490,14 +490,18 @@ class Codec:
                 best = self._measure(field, chosen, level, reference, subject.placement)
                 exact = _Exact(self, model, subject)
             last, digits = best, first
-            for number, steps in enumerate(rounds):
+            for number, steps in enumerate(spent.rounds + spent.hard_rounds):
+                if number >= len(spent.rounds) and best.fscores[0] >= EASY:
+                    break
+                rounds = spent.schedule(number)
+                leading = number == 0 and len(rounds) > 1
                 tokens = filling.goal
                 if rate is not None:
                     # At first more tokens than fit, to see how many do; then these, at the bits there are.
-                    rate.held = number == 0 and len(rounds) > 1
+                    rate.held = leading
                     tokens = filling.goal if rate.held else len(last.tokens)
                 with clock("targets"):
-                    queries, distances, units = self._targets(subject, last.surface, pool, rng)
+                    queries, distances, units = self._targets(subject, last.surface, spent.queries, rng)
                 with clock("refine"):
                     digits = refine(
                         model,
@@ -517,7 +521,8 @@ class Codec:
                     found = filling.fill(_rounded(model.quantizer, digits)[:tokens])
                     field = _Remembered(self._field(model, found))
                     last = self._measure(field, found, level, reference, subject.placement)
-                    if last.quality > best.quality or number == 0:
+                    # The level comes after the steps, but must have been looked for once.
+                    if not leading and (last.quality > best.quality or number < 2):
                         last = self._leveled(field, last, reference, subject.placement)
                     improved = exact.improves(last, best)
                 if improved:

@@ -137,7 +137,7 @@ _effort = click.option(
     type=click.IntRange(0, 9),
     default=4,
     show_default=True,
-    help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 1200 or 2400 steps.",
+    help="Refinement for this mesh: 0, 20, 50, 75, 100 (if hard 200), 200, 350, 600, 1200 or 2400 steps.",
 )
 
 
@@ -1383,6 +1383,7 @@ def _progress(quiet: bool) -> Iterator[Progress | None]:
         def show(step: int, steps: int, loss: float) -> None:
             if not bars:  # effort 0 has no steps and gets no bar
                 bars.append(stack.enter_context(tqdm(desc="refining", total=steps, unit="step", leave=False)))
+            bars[0].total = steps  # a mesh may turn out to be hard
             bars[0].set_postfix(loss=f"{loss:.4f}", refresh=False)
             bars[0].update(step - bars[0].n)
 

@@ -507,9 +507,11 @@ def test_a_prior_is_stored_in_bytes_for_all_models_that_share_it(trained: Path, 
     path.write_text(json.dumps(content))
     prior = load_prior(Registry(tmp_path).default())
     assert prior is not None
+    head = prior.out[0]
+    assert isinstance(head, torch.nn.Linear)
     with torch.no_grad():
-        prior.out[0].weight[0] = 0  # a row without a largest value
-        prior.out[0].weight[1] *= 3
+        head.weight[0] = 0  # a row without a largest value
+        head.weight[1] *= 3
     file = save_prior(prior, tmp_path, first)
     matrices = sum(p.numel() for p in prior.parameters() if p.ndim > 1)
     assert file.stat().st_size < 1.3 * matrices

@@ -24,7 +24,7 @@ from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import token_masks
-from meshcodec.refine import EFFORTS, refine
+from meshcodec.refine import EFFORTS, Effort, refine
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
@@ -228,8 +228,23 @@ def test_efforts_grow() -> None:
         assert lower.queries <= higher.queries
     # Whoever asks for more gets at least what the default gives.
     for lower, higher in itertools.pairwise(EFFORTS[4:]):
-        assert higher.rounds[: len(lower.rounds)] == lower.rounds
+        most = lower.rounds + lower.hard_rounds
+        assert higher.rounds[: len(most)] == most
         assert higher.queries == lower.queries
+
+
+@pytest.mark.parametrize(("easy", "steps"), [(0.0, [5, 7]), (1.1, [5, 7, 3])])
+def test_hard_meshes_get_more_rounds(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, easy: float, steps: list[int]
+) -> None:
+    monkeypatch.setattr("meshcodec.api.EASY", easy)
+    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3,)),))
+    told: list[tuple[int, int]] = []
+    Codec("cpu", tiny_weights).encode_detailed(
+        trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, _: told.append((done, total))
+    )
+    totals = [sum(steps[:2])] * sum(steps[:2]) + [sum(steps)] * sum(steps[2:])
+    assert told == list(zip(range(1, sum(steps) + 1), totals, strict=True))
 
 
 @pytest.mark.parametrize(("tokens", "scales"), [(TINY.max_tokens, 3), (20, 3), (15, 2), (2, 1)])
