@@ -172,12 +172,12 @@ class Timed:
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._timed(self.field, points)
 
-    def on_grid(self, ticks: torch.Tensor) -> Field:
+    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
         start = time.perf_counter()
-        ask = by_keys(self.field, ticks)
+        ask, ask_again = by_keys(self.field, ticks)
         _wait()
         self.tables += time.perf_counter() - start
-        return lambda keys: self._timed(ask, keys)
+        return partial(self._timed, ask), partial(self._timed, ask_again)
 
     def _timed(self, ask: Field, where: torch.Tensor) -> torch.Tensor:
         start = time.perf_counter()

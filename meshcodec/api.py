@@ -860,9 +860,9 @@ class _Leveled:
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._truncated(self._field(points))
 
-    def on_grid(self, ticks: torch.Tensor) -> Field:
-        ask = by_keys(self._field, ticks)
-        return lambda keys: self._truncated(ask(keys))
+    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
+        ask, ask_again = by_keys(self._field, ticks)
+        return lambda keys: self._truncated(ask(keys)), lambda keys: self._truncated(ask_again(keys))
 
     def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
         return (distances - self._level).clamp(-TRUNCATION, TRUNCATION)
@@ -872,19 +872,19 @@ class _Remembered:
     """A field that is asked again and again at the points of one grid, and evaluated once at each."""
 
     def __init__(self, field: Field) -> None:
-        self._field, self._ask = field, field
+        self._field, self._ask, self._ask_again = field, field, field
         self.error = field.error if isinstance(field, GridField) else 0.0
         self._values = torch.empty(0)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._field(points)
 
-    def on_grid(self, ticks: torch.Tensor) -> Field:
+    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
         """The grid must be the same each time."""
         if len(self._values) != len(ticks) ** 3:
             self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
-            self._ask = by_keys(self._field, ticks)
-        return self._at
+            self._ask, self._ask_again = by_keys(self._field, ticks)
+        return self._at, self._ask_again
 
     def _at(self, keys: torch.Tensor) -> torch.Tensor:
         new = keys[self._values[keys].isnan()]

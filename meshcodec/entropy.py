@@ -188,14 +188,19 @@ class TokenModel:
         CorruptFileError
             It is not what `encode` makes of any tokens.
         """
-        coder = RangeDecoder(message)
+        coder, again = RangeDecoder(message), RangeEncoder()
 
         def code(starts: Integers, _: Integers) -> Integers:
-            return np.array([coder.decode(row) for row in starts.tolist()], dtype=np.int64)
+            symbols = []
+            for row in starts.tolist():
+                symbol = coder.decode(row)
+                again.encode(row[symbol], row[symbol + 1] - row[symbol])
+                symbols.append(symbol)
+            return np.array(symbols, dtype=np.int64)
 
         tokens = self._walk(np.zeros(count, np.uint8), code).tobytes()
         # One way to write tokens: no two files say the same, and none carries bytes that nothing reads.
-        if self.encode(tokens) != message:
+        if again.finish() != message:
             raise CorruptFileError("its coded tokens are damaged", "fetch the file again")
         return tokens
 

@@ -105,5 +105,6 @@ class _TableField(_PointField):
         in_threads(evaluate, [(start,) for start in range(0, len(points), CHUNK)])
         return found
 
-    def on_grid(self, ticks: Tensor) -> Field:
-        return GridTables(self._head, self._planes, ticks, self._dtype)
+    def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
+        tables = GridTables(self._head, self._planes, ticks, self._dtype)
+        return tables, tables.exact
