@@ -72,7 +72,7 @@ _MAX_LEVEL = 20
 """Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
 _SPECK = 0.066
 """Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
-one texel along one axis only, or within twelve and of less volume than a cube of two, are errors of the
+one texel along one axis only, or within sixteen and of less volume than a cube of two, are errors of the
 field."""
 _SLACK = 0.75
 """Learned distances are a little short of true ones, and no part that the planes can hold hides between

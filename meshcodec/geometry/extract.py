@@ -228,7 +228,7 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
 
     A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
     A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it;
-    or it is nowhere longer than three times that and encloses less than a cube of half of it, as slivers do,
+    or it is nowhere longer than four times that and encloses less than a cube of half of it, as slivers do,
     which the search for the surface may or may not meet.
     """
     vertices, faces = extraction.vertices, extraction.faces
@@ -242,7 +242,7 @@ def without_specks(extraction: Extraction, least: float) -> Extraction:
     high = torch.full((count, 3), -torch.inf, dtype=points.dtype).scatter_reduce_(0, each, points, "amax")
     sides = (high - low).sort(dim=1).values
     large = (sides[:, 2] > least) & (sides[:, 1] > least / 4)
-    short = large & (sides[:, 2] <= 3 * least)
+    short = large & (sides[:, 2] <= 4 * least)
     if short.any():
         some = torch.from_numpy(faces.compress(short[part].numpy().take(faces[:, 0]), axis=0))
         a, b, c = (points[corner] for corner in some.unbind(dim=1))
