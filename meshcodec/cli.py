@@ -1019,7 +1019,7 @@ def run(
         entry = Registry(from_weights).default()
         if not config.model.grows_from(entry.config):
             fault = f"{recipe}: its model is not that of {entry.path}"
-            raise UsageError(fault, "use that model's shape; it may have more blocks")
+            raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
         start_from = load_model(entry).state_dict()
     trainer = Trainer(config, cache, output, chosen, start_from)
     _log_to_stderr()

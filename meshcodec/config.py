@@ -86,11 +86,19 @@ class ModelConfig:
         return sum(end - count < tokens for end, count in ends)
 
     def grows_from(self, smaller: ModelConfig) -> bool:
-        """Whether a model of this shape can start from one of another: the same, or with fewer blocks."""
-        fewer = smaller.encoder_blocks <= self.encoder_blocks
-        fewer &= smaller.decoder_blocks <= self.decoder_blocks
+        """Whether a model of this shape can start from one of another: the same, or with fewer transformer
+        blocks, channels of the planes or hidden units of the field."""
+        counts = (
+            (shape.encoder_blocks, shape.decoder_blocks, shape.field_width, *shape.plane_channels)
+            for shape in (smaller, self)
+        )
+        fewer = all(a <= b for a, b in zip(*counts, strict=True))
         alike = dataclasses.replace(
-            smaller, encoder_blocks=self.encoder_blocks, decoder_blocks=self.decoder_blocks
+            smaller,
+            encoder_blocks=self.encoder_blocks,
+            decoder_blocks=self.decoder_blocks,
+            plane_channels=self.plane_channels,
+            field_width=self.field_width,
         )
         return fewer and alike == self
 

@@ -145,7 +145,7 @@ def test_prefixes_of_training_are_those_of_files() -> None:
     ends = objective.config.model.scale_ends()
     rungs = [ends[count - 1] for count in objective.ladder]
     assert len(rungs) > 2
-    drawn = objective._draw_tokens(torch.zeros(4000)).tolist()
+    drawn = objective._draw_tokens(4000).tolist()
     within = [tokens for tokens in drawn if tokens not in ends]
     assert min(within) > rungs[0]
     share = 0.5 * (len(rungs) - 1) / len(rungs)  # from the last rung there is nothing to go on to

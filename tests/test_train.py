@@ -25,11 +25,13 @@ import meshcodec
 from meshcodec.cli import cli
 from meshcodec.config import EXTENT, TrainConfig
 from meshcodec.errors import UsageError
+from meshcodec.model import VariationalTokenizer
 from meshcodec.train import cache as cache_module
 from meshcodec.train.cache import QUERIES, SampleCache, prepare
 from meshcodec.train.coder import CoderConfig, train_coder
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
 from meshcodec.train.data import Arrays, cube_symmetries, random_rotation, turn
+from meshcodec.train.grow import grow
 from meshcodec.train.loop import Trainer, field_loss
 from meshcodec.weights import Registry, load_model, save_model
 
@@ -280,6 +282,34 @@ def test_the_loss_counts_what_it_says() -> None:
     near, reported = field_loss(logits, wanted, 0.0, near_surface=True)
     assert float(near) == pytest.approx(((0.01 + 0.08) / 2 + 0.2 * (0.01 + 0.11) / 2) / 0.05, rel=1e-5)
     assert reported == distance == loss
+
+
+def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
+    small = recipe("tiny").model
+    a, b, c = small.plane_channels
+    wide = 2 * a + 1, 2 * b, c + 3
+    large = dataclasses.replace(small, plane_channels=wide, field_width=small.field_width + 8)
+    assert large.grows_from(small)
+    assert not small.grows_from(large)
+    torch.manual_seed(0)
+    before, after = VariationalTokenizer(small), VariationalTokenizer(large)
+    for parameter in before.parameters():  # as training would leave it: nothing is zero
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    grow(after, before.state_dict())
+    tokens = torch.randint(0, 256, (1, small.max_tokens), dtype=torch.uint8)
+    points = 2 * torch.rand(1, 200, 3) - 1
+    planes, wider = before.planes(tokens), after.planes(tokens)
+    torch.testing.assert_close(wider[:, :, : planes.shape[2]], planes, rtol=1e-4, atol=1e-4)
+    assert wider[:, :, planes.shape[2] :].std() > 0
+    torch.testing.assert_close(after.field(wider, points), before.field(planes, points), rtol=1e-4, atol=1e-4)
+    # And what is new does learn.
+    after.field(after.planes(tokens), points).square().mean().backward()
+    first = after.field.mlp[0].weight
+    assert isinstance(first, torch.Tensor)
+    assert first.grad is not None
+    assert first.grad[:, c : wide[-1]].abs().max() > 0
+    with pytest.raises(UsageError, match="another shape"):
+        grow(VariationalTokenizer(small), after.state_dict())
 
 
 def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:

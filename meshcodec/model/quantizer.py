@@ -26,10 +26,16 @@ def round_to_level(x: Tensor, levels: Tensor) -> Tensor:
     return x + (nearest - x).detach()
 
 
-def token_masks(tokens: Tensor, config: ModelConfig) -> list[Tensor]:
-    """(B,) lengths of prefixes -> of each scale begun by any, (B, 3, n, n, 1): one where there is a token."""
+def token_masks(tokens: Tensor, config: ModelConfig, device: torch.device | None = None) -> list[Tensor]:
+    """(B,) lengths of prefixes -> of each scale begun by any, (B, 3, n, n, 1): one where there is a token.
+
+    The masks are on `device`, by default that of the lengths. Lengths on the CPU spare a GPU the wait for how
+    many scales there are.
+    """
+    begun = config.scales_begun(int(tokens.max()))
+    tokens = tokens.to(device or tokens.device, non_blocking=True)
     masks = []
-    for number in range(config.scales_begun(int(tokens.max()))):
+    for number in range(begun):
         side, end = config.scale_sides[number], config.scale_ends()[number]
         mask = torch.arange(end - PLANES * side * side, end, device=tokens.device) < tokens[:, None]
         masks.append(mask.float().view(-1, PLANES, side, side, 1))
@@ -108,7 +114,7 @@ class MultiScaleQuantizer(nn.Module):
     def compose(self, digits: list[Tensor], tokens: Tensor) -> Tensor:
         """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) tokens kept -> (B, 3, S, S, C)."""
         parts = []
-        masks = token_masks(tokens, self.config)
+        masks = token_masks(tokens, self.config, digits[0].device)
         for codec, unbounded, mask in zip(self.codecs(), digits, masks, strict=False):
             begun = mask.flatten(1).any(1).view(-1, 1, 1, 1, 1)
             parts.append(torch.where(begun, codec.expand(self.quantize(unbounded) * mask), 0.0))

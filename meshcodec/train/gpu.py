@@ -21,11 +21,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
+import multiprocessing
 import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ from meshcodec.train import cache
 from meshcodec.train.cache import MAX_DISTANCE, SampleCache, plan_blocks, write_block
 from meshcodec.train.data import Batch, cube_symmetries, query_counts, validation_batches
 from meshcodec.train.loop import Trainer
-from meshcodec.train.pack import PackedCorpus, unpack
+from meshcodec.train.pack import unpack
 from meshcodec.train.torch_targets import Geometry
 from meshcodec.weights import Registry, load_model, save_model
 
@@ -168,25 +170,56 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def fill_cache(
-    corpus: PackedCorpus, folder: Path, device: torch.device, workers: int = 1, until: float = float("inf")
+    packed: Path, folder: Path, device: torch.device, workers: int = 1, until: float = math.inf
 ) -> bool:
     """Sample a packed corpus into a cache folder, on the device; goes on where it was stopped.
 
-    Returns whether the cache is whole: no block is begun after `until`, on the clock of `time.monotonic`.
+    Returns whether the cache is whole: no block is begun after `until`, on the clock of `time.time`.
     """
-    geometry = Geometry(device)
-    held_out = {name for name, held in zip(corpus.ids, corpus.held_out, strict=True) if held}
-    blocks = plan_blocks(corpus.items(), folder, lambda item: item.id in held_out)
+    if workers == 1:
+        filler = _Filler(packed, folder, device)
+        return all(filler(stem, until) for stem in filler.blocks)
+    # Processes, since half of the work is numpy's; spawned, since a fork cannot use the parent's device.
+    begin = (packed, folder, device)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, begin) as pool:
+        stems = [stem for stem, _, _ in _planned(packed, folder)]
+        return all(pool.map(_fill, stems, [until] * len(stems)))
 
-    def fill(block: cache.Block) -> bool:
-        if time.monotonic() > until:
+
+def _planned(packed: Path, folder: Path) -> list[cache.Block]:
+    """The blocks that a cache of the corpus lacks, in the same order wherever it is asked."""
+    corpus = unpack(packed)
+    held_out = {name for name, held in zip(corpus.ids, corpus.held_out, strict=True) if held}
+    return plan_blocks(corpus.items(), folder, lambda item: item.id in held_out)
+
+
+class _Filler:
+    """Samples blocks of a packed corpus, each named by its stem."""
+
+    def __init__(self, packed: Path, folder: Path, device: torch.device) -> None:
+        self._sampler = Geometry(device).make_sample
+        self.blocks = {block[0]: block for block in _planned(packed, folder)}
+
+    def __call__(self, stem: Path, until: float) -> bool:
+        """Write a block, unless it is too late: then False."""
+        if time.time() > until:
             return False
-        write_block(block, geometry.make_sample)
+        if stem in self.blocks:  # another process may have written it before this one began
+            write_block(self.blocks[stem], self._sampler)
         return True
 
-    # Threads, because the device does the work: while one waits for it, another draws points.
-    with ThreadPoolExecutor(workers) as pool:
-        return all(pool.map(fill, blocks))
+
+_filler: _Filler
+
+
+def _begin(packed: Path, folder: Path, device: torch.device) -> None:
+    global _filler
+    torch.set_num_threads(1)
+    _filler = _Filler(packed, folder, device)
+
+
+def _fill(stem: Path, until: float) -> bool:
+    return _filler(stem, until)
 
 
 def split_file(path: Path, folder: Path, limit: int = PIECE_BYTES) -> list[Path]:
@@ -222,10 +255,11 @@ def join_file(folder: Path, path: Path) -> bool:
 
 
 def start_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
-    """State of the default model of a weights folder. Raises UsageError where it has another shape."""
+    """State of a folder's default model. Raises UsageError where the recipe's model cannot grow from it."""
     entry = Registry(folder).default()
-    if entry.config != config.model:
-        raise UsageError(f"{entry.path}: has another shape than the recipe's model", "use that model's shape")
+    if not config.model.grows_from(entry.config):
+        fault = f"{entry.path}: has another shape than the recipe's model"
+        raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
     return load_model(entry).state_dict()
 
 
@@ -259,7 +293,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda; default %(default)s")
     parser.add_argument(
-        "--workers", type=int, default=6, help="threads that prepare samples; default %(default)s"
+        "--workers", type=int, default=1, help="processes that prepare samples; default %(default)s"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile the decoder; needs a C compiler"
     )
     parser.add_argument("--name", default="vat", help="of the model; default %(default)s")
     chosen = parser.parse_args(arguments)
@@ -276,21 +313,21 @@ def _train(chosen: argparse.Namespace, until: float) -> int:
     config = TrainConfig.from_dict(json.loads(chosen.recipe.read_text(encoding="utf-8")))
     device, reason = choose_device(chosen.device)
     log.info("on %s (%s)", device, reason)
+    torch.backends.cudnn.benchmark = True  # the shapes are always the same
     scratch: Path = chosen.scratch or chosen.out / "scratch"
     run = scratch / "run"
     for folder in (chosen.out, run):
         folder.mkdir(parents=True, exist_ok=True)
     start_from = start_weights(chosen.weights, config) if chosen.weights else None
-    corpus = unpack(chosen.packed)
-    log.info("%d meshes of %d faces on average", len(corpus), len(corpus.faces) // max(1, len(corpus)))
-    if not fill_cache(corpus, scratch / "cache", device, chosen.workers, until):
+    late = time.time() + until - time.monotonic()
+    if not fill_cache(chosen.packed, scratch / "cache", device, chosen.workers, late):
         log.info("no time left for training; the same command goes on from here")
         return 0
     batches = DeviceBatches(scratch / "cache", config, device)
     log.info("%d training meshes prepared", len(batches))
     if not (run / "checkpoint.pt").exists() and join_file(chosen.resume or chosen.out, run / "checkpoint.pt"):
         log.info("going on from the pieces of a checkpoint")
-    trainer = Trainer(config, batches, run, device, start_from)
+    trainer = Trainer(config, batches, run, device, start_from, chosen.compile)
     trainer.run(until)
     deliver(trainer, chosen.out, chosen.name)
     log.info("%s at step %d", "finished" if trainer.finished else "stopped", trainer.step)

@@ -32,6 +32,7 @@ from meshcodec.model.quantizer import resize
 from meshcodec.refine import surface_error
 from meshcodec.train.cache import SampleCache
 from meshcodec.train.data import Batch, training_batches, validation_batches
+from meshcodec.train.grow import grow
 from meshcodec.train.replay import Guest, Replay
 
 log = logging.getLogger(__name__)
@@ -97,15 +98,15 @@ class Objective(nn.Module):
         if not quantized:
             latent = self._low_pass(z)
         elif self.config.freeze_tokens:
-            latent = self.model.quantizer.compose(digits, self._draw_tokens(z))
+            latent = self.model.quantizer.compose(digits, self._draw_tokens(len(z)))
         else:
-            latent = self.model.quantizer(z, self._draw_scales(z))
+            latent = self.model.quantizer(z, self._draw_scales(len(z)).to(z.device))
         loss, parts = self._decoded(latent, batch)
         return loss + self.config.kl_weight * kl, digits, {**parts, "kl": kl.detach()}
 
     def revisit(self, guest: Guest) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch decoded from its own digits, and parts."""
-        tokens = self._draw_tokens(guest.batch.points)
+        tokens = self._draw_tokens(len(guest.batch.points))
         loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, tokens), guest.batch)
         return loss, {f"revisited {name}": value for name, value in parts.items()}
 
@@ -135,28 +136,25 @@ class Objective(nn.Module):
         # Tensors, because turning them into numbers would make every step wait for the device.
         return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
 
-    def _draw_scales(self, like: Tensor) -> Tensor:
-        """(B,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
-        count = len(like)
+    def _draw_scales(self, count: int) -> Tensor:
+        """(count,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
         ladder = torch.tensor(self.ladder)
         # The smallest files are the hardest and the ones that matter most.
         weights = torch.linspace(1.5, 1.0, len(ladder))
         rungs = ladder[torch.multinomial(weights, count, replacement=True)]
         any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
-        keep = torch.where(torch.rand(count) < 0.9, rungs, any_number)
-        return keep.to(like.device, non_blocking=True)
+        return torch.where(torch.rand(count) < 0.9, rungs, any_number)
 
-    def _draw_tokens(self, like: Tensor) -> Tensor:
-        """(B,) tokens kept of each mesh: half of the time whole scales, else any number from one rung of the
-        ladder to the next, as files of entropy-coded tokens have."""
+    def _draw_tokens(self, count: int) -> Tensor:
+        """(count,) tokens kept of each mesh: half of the time whole scales, else any number from one rung of
+        the ladder to the next, as files of entropy-coded tokens have."""
         ends = torch.tensor(self.config.model.scale_ends())
         rungs = ends[torch.tensor(self.ladder) - 1]
-        number = torch.randint(len(rungs), (len(like),))
+        number = torch.randint(len(rungs), (count,))
         lower, upper = rungs[number], torch.cat([rungs[1:], ends[-1:]])[number]
-        between = lower + ((upper - lower) * torch.rand(len(like))).long()
-        whole = ends[self._draw_scales(like).cpu() - 1]
-        tokens = torch.where(torch.rand(len(like)) < 0.5, whole, between)
-        return tokens.to(like.device, non_blocking=True)
+        between = lower + ((upper - lower) * torch.rand(count)).long()
+        whole = ends[self._draw_scales(count) - 1]
+        return torch.where(torch.rand(count) < 0.5, whole, between)
 
     def _low_pass(self, z: Tensor) -> Tensor:
         """First phase: half of the time what a prefix of the scales could hold at best."""
@@ -251,8 +249,9 @@ class Trainer:
     config : recipe
     cache : folder of `meshcodec.train.cache`, or another source of batches
     out : folder of the run, where ``checkpoint.pt`` and ``log.jsonl`` go; an existing checkpoint is resumed
-    start_from : state of a model to start from when there is no checkpoint. Where the recipe's model has more
-        transformer blocks, these begin as the identity, so that it starts with what the smaller one can do
+    start_from : state of a model to start from when there is no checkpoint, of the recipe's shape or one that
+        it grows from (`meshcodec.train.grow`)
+    compiled : have `torch.compile` fuse the decoder's and the field's operations: a minute or so at the start
     """
 
     def __init__(
@@ -262,6 +261,7 @@ class Trainer:
         out: Path,
         device: torch.device,
         start_from: dict[str, Tensor] | None = None,
+        compiled: bool = False,
     ) -> None:
         self.config, self.out, self.device = config, out, device
         self.rank, self.world = _start_distributed(device)
@@ -276,7 +276,11 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(config).to(device)
         if start_from is not None:
-            self._start_from(start_from)
+            grow(self.objective.model, start_from)
+        self._compiled = compiled
+        if compiled:
+            self.objective.model.decoder.compile(dynamic=False)
+            self.objective.model.field.mlp.compile(dynamic=False)
         self.averaged = {k: v.detach().clone() for k, v in self.objective.model.state_dict().items()}
         self.step = 0
         self.elapsed = 0.0
@@ -287,15 +291,6 @@ class Trainer:
             self._resume()
         torch.manual_seed(config.seed + 1000 * self.step + self.rank)
         self._stop = False
-
-    def _start_from(self, state: dict[str, Tensor]) -> None:
-        """Load a model's state; blocks that it has not keep their start, which is the identity."""
-        missing, unexpected = self.objective.model.load_state_dict(state, strict=False)
-        wrong = [name for name in missing if ".blocks." not in name] + unexpected
-        if wrong:
-            raise UsageError(
-                f"weights of another shape ({wrong[0]})", "start from a model of the recipe's shape"
-            )
 
     def _make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon (Jordan et al. 2024) for the large matrices, AdamW for the rest."""
@@ -350,6 +345,8 @@ class Trainer:
         batches = self.source.training(seed)
         if isinstance(self.source, CachedBatches):
             batches = prefetch(batches)
+        if self._compiled:  # before the clock is started that a budget of seconds is measured by
+            self._compile(next(batches).to(self.device))
         saved, began, first = time.monotonic(), time.monotonic(), self.step
         spent = self.elapsed
         replay = Replay(
@@ -384,6 +381,18 @@ class Trainer:
                 saved = time.monotonic()
         self._save()
         return losses
+
+    def _compile(self, batch: Batch) -> None:
+        """Have what is compiled at its first use compiled, for both kinds of steps."""
+        loss, digits, _ = self.objective(batch, self.calibrated)
+        loss.backward()
+        if self.calibrated:
+            room = Replay(2, 1, self.config.digit_rate, seed=0)
+            room.admit(batch, digits)
+            guest = room.next()
+            assert guest is not None
+            self.objective.revisit(guest)[0].backward()
+        self.objective.zero_grad(set_to_none=True)
 
     def _train_step(self, batches: Iterator[Batch], replay: Replay) -> dict[str, Tensor]:
         for optimizer in self.optimizers:

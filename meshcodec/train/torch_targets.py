@@ -66,18 +66,7 @@ def unsigned_distance(points: Tensor, corners: Tensor, pairs: int | None = None)
     -------
     (n,) : distances, at least 0
     """
-    # Once for each triangle, so in double precision: slivers need it.
-    exact = corners.double()
-    ends = exact.roll(-1, dims=1)
-    edges = ends - exact
-    normal = torch.linalg.cross(edges[:, 0], edges[:, 1])
-    doubled = normal.norm(dim=1, keepdim=True)
-    normal = normal / doubled
-    # Comparisons with NaN are false: triangles without an area have no face region.
-    normal = torch.where(doubled > _NO_AREA, normal, math.nan)
-    inward = torch.linalg.cross(normal[:, None].expand_as(edges), edges)
-    per_square = 1 / edges.square().sum(-1).clamp(min=1e-30)
-
+    exact, edges, inward, per_square, normal = _frames(corners)
     dtype = points.dtype
     start, edge, side = (
         [_components(table[:, k].to(dtype)) for k in range(3)] for table in (exact, edges, inward)
@@ -104,20 +93,52 @@ def unsigned_distance(points: Tensor, corners: Tensor, pairs: int | None = None)
     return torch.cat(parts)
 
 
+def _frames(corners: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of triangles (F, 3, 3): corners, edges from them, directions from those inwards, (F, 3, 3) each, one
+    by the edges' squares, (F, 3), and normals, (F, 3), NaN where there is no area."""
+    # Once for each triangle, so in double precision: slivers need it.
+    exact = corners.double()
+    ends = exact.roll(-1, dims=1)
+    edges = ends - exact
+    normal = torch.linalg.cross(edges[:, 0], edges[:, 1])
+    doubled = normal.norm(dim=1, keepdim=True)
+    normal = normal / doubled
+    # Comparisons with NaN are false: triangles without an area have no face region.
+    normal = torch.where(doubled > _NO_AREA, normal, math.nan)
+    inward = torch.linalg.cross(normal[:, None].expand_as(edges), edges)
+    per_square = 1 / edges.square().sum(-1).clamp(min=1e-30)
+    return exact, edges, inward, per_square, normal
+
+
+def triangle_table(corners: Tensor) -> Tensor:
+    """(F, 3, 3) triangles -> (33, F) float32, as `triton_targets.unsigned_distance` takes it."""
+    exact, edges, inward, per_square, normal = _frames(corners)
+    sides = torch.cat([exact, edges, inward, per_square[:, :, None]], dim=2).flatten(1)
+    return torch.cat([sides, normal], dim=1).T.float().contiguous()
+
+
 class Geometry:
     """`winding_number` and `unsigned_distance` of `meshcodec.geometry.inside`, answered on a device.
 
-    Takes and returns numpy arrays, as they do.
+    Takes and returns numpy arrays, as they do. On CUDA the sums over triangles are in Triton kernels
+    (`meshcodec.train.triton_targets`).
     """
 
     def __init__(self, device: torch.device, pairs: int | None = None) -> None:
         self._device, self._pairs = device, pairs
+        self._kernels = device.type == "cuda"
 
     def winding_number(
         self, vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """(n,) generalized winding number of the faces about each of the (n, 3) points."""
-        winding = winding_number(self._put(points), self._put(vertices[faces]), self._pairs)
+        asked, corners = self._put(points), self._put(vertices[faces])
+        if self._kernels:
+            from meshcodec.train import triton_targets  # here, because a CPU does without Triton
+
+            winding = triton_targets.winding_number(asked, corners)
+        else:
+            winding = winding_number(asked, corners, self._pairs)
         found: NDArray[np.float32] = winding.cpu().numpy()
         return found
 
@@ -125,7 +146,13 @@ class Geometry:
         self, points: NDArray[np.float32], vertices: NDArray[np.float32], faces: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """(n,) distance of each of the (n, 3) points to the nearest of the faces."""
-        distances = unsigned_distance(self._put(points), self._put(vertices[faces]), self._pairs)
+        asked, corners = self._put(points), self._put(vertices[faces])
+        if self._kernels:
+            from meshcodec.train import triton_targets
+
+            distances = triton_targets.unsigned_distance(asked, triangle_table(corners))
+        else:
+            distances = unsigned_distance(asked, corners, self._pairs)
         found: NDArray[np.float32] = distances.cpu().numpy()
         return found
 

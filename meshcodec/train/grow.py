@@ -1,0 +1,51 @@
+"""A larger model that starts with what a smaller one can do (Net2Net, Chen et al. 2016).
+
+New transformer blocks begin as the identity. New channels begin as any new model's, but nothing of the old
+one listens to them: the weights from them to it are zeros, from which gradients take them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from meshcodec.config import PLANES, ModelConfig
+from meshcodec.errors import UsageError
+from meshcodec.model import VariationalTokenizer
+
+
+@torch.no_grad()
+def grow(model: VariationalTokenizer, state: dict[str, Tensor]) -> None:
+    """Load the state of a model of the same shape or a smaller one (`ModelConfig.grows_from`) into a new one.
+
+    Raises
+    ------
+    UsageError
+        The state is of a model that the other one cannot grow from; the model is then of no use.
+    """
+    own = model.state_dict()
+    missing = [name for name in own if name not in state and ".blocks." not in name]
+    wrong = missing + [name for name in state if name not in own]
+    for name in own.keys() & state.keys():
+        old, new = (_parts(name, tensor, model.config) for tensor in (state[name], own[name]))
+        for (before, _), (after, outputs) in zip(old, new, strict=True):
+            if any(a < b for a, b in zip(after.shape, before.shape, strict=True)):
+                wrong.append(name)
+                continue
+            after.narrow(outputs, 0, before.shape[outputs]).zero_()
+            after[tuple(slice(0, length) for length in before.shape)] = before
+    if wrong:
+        raise UsageError(
+            f"weights of another shape ({wrong[0]})", "start from a model of the recipe's shape or smaller"
+        )
+
+
+def _parts(name: str, tensor: Tensor, config: ModelConfig) -> list[tuple[Tensor, int]]:
+    """Views of a tensor of which each axis grows at its end, and the axis of each that counts outputs."""
+    if name.startswith("decoder.out."):  # the channels of one cell after those of another
+        return [(tensor.unflatten(0, (config.patch**2, -1)), 1)]
+    if name == "field.mlp.0.weight":  # the channels of one plane after those of another, then the position
+        position = 3 * (1 + 2 * config.field_frequencies)
+        planes = tensor.shape[1] - position
+        return [(tensor[:, :planes].unflatten(1, (PLANES, -1)), 0), (tensor[:, planes:], 0)]
+    return [(tensor, 0)]
