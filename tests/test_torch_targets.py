@@ -33,6 +33,7 @@ from meshcodec.train.torch_targets import Geometry, unsigned_distance, winding_n
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
+WEIGHTS = Path(meshcodec.__file__).parents[1] / "weights"
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
 
 
@@ -237,8 +238,8 @@ def test_a_budget_takes_the_schedule_from_the_clock(cache: Path, tmp_path: Path)
 
 def test_the_gpu_recipe_fits_the_model() -> None:
     config = TrainConfig.from_dict(json.loads((RECIPES / "gpu.json").read_text()))
-    assert config.model == TrainConfig().model
-    assert 0 < config.warmup < config.quantize_from < config.steps * (1 - config.decay_share) < config.steps
+    assert config.model == Registry(WEIGHTS).default().config
+    assert 0 < config.warmup < config.steps * (1 - config.decay_share) < config.steps
     assert 0 < config.budget_seconds <= 30 * 60
     base = json.loads((RECIPES / "base.json").read_text())
     assert list(config.validation_sources) == base["validation_sources"]

@@ -12,8 +12,9 @@ and leaves in DIR what the next call and the user need, in files small enough to
 Samples and the whole checkpoint lie in the scratch folder; a call that finds them does not make them again.
 Needs numpy, torch and safetensors, and none of the geometry libraries.
 
-The recipe ``gpu.json`` is for one H200. It budgets 24 minutes, and its `steps` rest on an assumed 16 steps a
-second, which nobody measured: they only divide the time between warm-up, the two phases and the decay.
+The recipe ``gpu.json`` is for one H200 with ``--compile``: in its six minutes it took 6155 steps of 128
+meshes, after half a minute of sampling by 14 workers. It trains the decoder alone, from weights that it grows
+from.
 """
 
 from __future__ import annotations
