@@ -39,13 +39,20 @@ def _angle(y, x):
 
 
 @triton.jit
-def winding_kernel(points, corners, found, count, faces, BLOCK: tl.constexpr, TILE: tl.constexpr):
-    """Sum of solid angles over (9, faces) `corners`, as parts of a whole sphere, into (count,) `found`."""
+def _own_points(points, count, BLOCK: tl.constexpr):
+    """Numbers of a program's points, which of them there are, and their coordinates as columns."""
     number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = number < count
     px = tl.load(points + 3 * number, mask=there, other=0.0)[:, None]
     py = tl.load(points + 3 * number + 1, mask=there, other=0.0)[:, None]
     pz = tl.load(points + 3 * number + 2, mask=there, other=0.0)[:, None]
+    return number, there, px, py, pz
+
+
+@triton.jit
+def winding_kernel(points, corners, found, count, faces, BLOCK: tl.constexpr, TILE: tl.constexpr):
+    """Sum of solid angles over (9, faces) `corners`, as parts of a whole sphere, into (count,) `found`."""
+    number, there, px, py, pz = _own_points(points, count, BLOCK)
     total = tl.zeros((BLOCK, TILE), tl.float32)
     for begin in range(0, faces, TILE):
         face = begin + tl.arange(0, TILE)
@@ -73,11 +80,7 @@ def winding_kernel(points, corners, found, count, faces, BLOCK: tl.constexpr, TI
 @triton.jit
 def distance_kernel(points, table, found, count, faces, BLOCK: tl.constexpr, TILE: tl.constexpr):
     """Distance to the nearest of (33, faces) triangles, see `triangle_table`, into (count,) `found`."""
-    number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = number < count
-    px = tl.load(points + 3 * number, mask=there, other=0.0)[:, None]
-    py = tl.load(points + 3 * number + 1, mask=there, other=0.0)[:, None]
-    pz = tl.load(points + 3 * number + 2, mask=there, other=0.0)[:, None]
+    number, there, px, py, pz = _own_points(points, count, BLOCK)
     nearest = tl.full((BLOCK, TILE), float("inf"), tl.float32)
     for begin in range(0, faces, TILE):
         face = begin + tl.arange(0, TILE)
