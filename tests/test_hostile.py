@@ -33,6 +33,8 @@ from meshcodec.metrics import fscore
 RESOLUTION = 64
 # What has no volume is carried as a sheet, which falls between the points of a smaller grid than the default.
 SHEET_RESOLUTION = DEFAULT_RESOLUTION
+REFINED = ("fifteen hundred triangles at random",)
+"""Rows of noise, of which the encoder alone says next to nothing: they take effort 1."""
 SHEETS = ("one triangle", "a plane", "a wire of slivers", "an open half")
 Make = Callable[[Path], Path]
 
@@ -493,7 +495,7 @@ TABLE: dict[str, tuple[Make, str | float]] = {
     "faces of no area, faces three times": (mesh(with_dirt, "ply"), 0.3),
     "an open half": (mesh(half_ball, "obj"), 0.3),
     "a thousand parts": (mesh(thousand_parts, "stl"), 0.05),
-    "fifteen hundred triangles at random": (mesh(random_soup, "stl"), 0.03),
+    "fifteen hundred triangles at random": (mesh(random_soup, "stl"), 0.3),
 }
 
 
@@ -513,7 +515,7 @@ def test_hostile_and_broken_meshes(row: str, tmp_path: Path, codec: Codec) -> No
     path = make(tmp_path)
     out = tmp_path / "out.vat"
     before = sorted(tmp_path.rglob("*"))
-    result = call("encode", path, "-o", out, "--effort", 0, "--device", "cpu")
+    result = call("encode", path, "-o", out, "--effort", int(row in REFINED), "--device", "cpu")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     (line,) = result.stderr.splitlines()
     assert result.stdout_bytes == b""
