@@ -289,7 +289,7 @@ class _Filling:
             return tokens
         # Some more of them are worth it, where for their bits the dearest digits of all give way.
         count = min(int(_SQUEEZE * len(tokens)), self.goal)
-        masks = token_masks(torch.tensor([count], device=digits[0].device), quantizer.config)
+        masks = token_masks(torch.tensor([count]), quantizer.config, digits[0].device)
         levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
         return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
 

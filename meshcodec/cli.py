@@ -1007,21 +1007,15 @@ def run(
     import torch
 
     from meshcodec.device import choose_device
+    from meshcodec.train.grow import start_weights
     from meshcodec.train.loop import Trainer
-    from meshcodec.weights import load_model
 
     if threads is not None:
         torch.set_num_threads(threads)
     chosen, reason = choose_device(device)
     if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
-    start_from = None
-    if from_weights is not None:
-        entry = Registry(from_weights).default()
-        if not config.model.grows_from(entry.config):
-            fault = f"{recipe}: its model is not that of {entry.path}"
-            raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
-        start_from = load_model(entry).state_dict()
+    start_from = start_weights(from_weights, config.model) if from_weights is not None else None
     trainer = Trainer(config, cache, output, chosen, start_from)
     _log_to_stderr()
     _say(f"training on {chosen} ({reason})")

@@ -168,7 +168,7 @@ def refine(
     Unbounded digits of the scales begun by the prefix.
     """
     device = digits[0].device
-    masks = token_masks(torch.tensor([tokens], device=device), model.config)
+    masks = token_masks(torch.tensor([tokens]), model.config, device)
     unbounded = [d.detach().clone().requires_grad_() for d in digits[: len(masks)]]
     optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
     rng = np.random.default_rng(seed)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from meshcodec.model.quantizer import MultiScaleQuantizer, bound, resize, round_to_level
+from meshcodec.config import ModelConfig
+from meshcodec.model.quantizer import MultiScaleQuantizer, bound, grown, resize, round_to_level
 
 LEVELS = [-1.5, -0.5, 0.5, 1.5]
 
@@ -159,3 +160,9 @@ def test_calibrated_tokens_use_all_levels() -> None:
         levels = made.quantize(digits).flatten(0, -2)
         shares = torch.stack([(levels == level).float().mean(0) for level in LEVELS])
         assert shares.min() > 0.1  # of 0.25
+
+
+@pytest.mark.parametrize("side", ModelConfig().scale_sides)
+def test_products_grow_cells_as_interpolation_does(side: int) -> None:
+    cells = torch.randn(2, 3, side, side, 8, generator=torch.Generator().manual_seed(side))
+    torch.testing.assert_close(grown(cells, 32), resize(cells, 32), rtol=0, atol=2e-6)

@@ -261,6 +261,18 @@ def test_a_checkpoint_survives_being_cut(tmp_path: Path) -> None:
         gpu.join_file(tmp_path, joined)
 
 
+def test_processes_sample_the_same(tmp_path: Path) -> None:
+    packed = tmp_path / "corpus.mcpk"
+    pack(procedural_items(3), packed, max_bytes=7000)
+    assert not gpu.fill_cache(packed, tmp_path / "late", CPU, until=0)
+    folders = [tmp_path / "alone", tmp_path / "together"]
+    for folder, workers in zip(folders, (1, 2), strict=True):
+        assert gpu.fill_cache(packed, folder, CPU, workers)
+    alone, together = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert alone == together
+    assert len(alone) >= 5
+
+
 BLOCKED = (
     "trimesh",
     "igl",

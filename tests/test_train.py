@@ -258,13 +258,22 @@ def test_tiny_recipe_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_
     assert found[130][tokens] < 0.98 * found[50][tokens]
 
 
-def test_tokens_may_be_frozen(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_tokens_may_be_frozen(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
     """What was trained on them, a coder or a prior, serves the new weights too."""
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(  # traced as for the real backend, which takes most of a minute
+        torch.nn.Module,
+        "compile",
+        lambda module, **options: compile_module(module, backend="eager", **options),
+    )
     config = dataclasses.replace(
         recipe("tiny"), steps=6, quantize_from=-1, visits=3, replay_batches=1, fresh_share=0.3
     )
     config = dataclasses.replace(config, freeze_tokens=True)
-    trainer = Trainer(config, cache, tmp_path, CPU)
+    trainer = Trainer(config, cache, tmp_path, CPU, compiled=compiled)
     before = {name: value.clone() for name, value in trainer.objective.model.state_dict().items()}
     trainer.run()
     for state in (trainer.objective.model.state_dict(), trainer.averaged):

@@ -197,9 +197,7 @@ def resize(cells: Tensor, side: int) -> Tensor:
     if side == old:
         return cells
     if side > old and cells.is_cuda:  # where the kernel for it has no more threads than the result cells
-        weights = _linear(old, side, cells.device)
-        rows = torch.einsum("ai,bpijc->bpajc", weights, cells)
-        return torch.einsum("dj,bpajc->bpadc", weights, rows)
+        return grown(cells, side)
     flat = cells.flatten(0, 1).permute(0, 3, 1, 2)
     if side < old:
         if old % side == 0:
@@ -209,6 +207,13 @@ def resize(cells: Tensor, side: int) -> Tensor:
     else:
         flat = F.interpolate(flat, size=(side, side), mode="bilinear", align_corners=False)
     return flat.permute(0, 2, 3, 1).reshape(B, planes, side, side, C)
+
+
+def grown(cells: Tensor, side: int) -> Tensor:
+    """`resize` to a larger side, by products with the weights along each axis."""
+    weights = _linear(cells.shape[2], side, cells.device)
+    rows = torch.einsum("ai,bpijc->bpajc", weights, cells)
+    return torch.einsum("dj,bpajc->bpadc", weights, rows)
 
 
 @cache

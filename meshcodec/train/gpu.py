@@ -42,10 +42,11 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.train import cache
 from meshcodec.train.cache import MAX_DISTANCE, SampleCache, plan_blocks, write_block
 from meshcodec.train.data import Batch, cube_symmetries, query_counts, validation_batches
+from meshcodec.train.grow import start_weights
 from meshcodec.train.loop import Trainer
 from meshcodec.train.pack import unpack
 from meshcodec.train.torch_targets import Geometry
-from meshcodec.weights import Registry, load_model, save_model
+from meshcodec.weights import save_model
 
 PIECE_BYTES = 15 * 2**20
 """Largest piece of a checkpoint."""
@@ -180,7 +181,7 @@ def fill_cache(
     if workers == 1:
         filler = _Filler(packed, folder, device)
         return all(filler(stem, until) for stem in filler.blocks)
-    # Processes, since half of the work is numpy's; spawned, since a fork cannot use the parent's device.
+    # Processes, since numpy's part of the work holds the interpreter; spawned, since forks lose the device.
     begin = (packed, folder, device)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, begin) as pool:
         stems = [stem for stem, _, _ in _planned(packed, folder)]
@@ -255,15 +256,6 @@ def join_file(folder: Path, path: Path) -> bool:
     return True
 
 
-def start_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
-    """State of a folder's default model. Raises UsageError where the recipe's model cannot grow from it."""
-    entry = Registry(folder).default()
-    if not config.model.grows_from(entry.config):
-        fault = f"{entry.path}: has another shape than the recipe's model"
-        raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
-    return load_model(entry).state_dict()
-
-
 def deliver(trainer: Trainer, out: Path, name: str) -> None:
     """Write what is to be carried away: weights, pieces of the checkpoint, log."""
     model = VariationalTokenizer(trainer.config.model)
@@ -319,7 +311,7 @@ def _train(chosen: argparse.Namespace, until: float) -> int:
     run = scratch / "run"
     for folder in (chosen.out, run):
         folder.mkdir(parents=True, exist_ok=True)
-    start_from = start_weights(chosen.weights, config) if chosen.weights else None
+    start_from = start_weights(chosen.weights, config.model) if chosen.weights else None
     late = time.time() + until - time.monotonic()
     if not fill_cache(chosen.packed, scratch / "cache", device, chosen.workers, late):
         log.info("no time left for training; the same command goes on from here")

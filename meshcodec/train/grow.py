@@ -6,12 +6,24 @@ one listens to them: the weights from them to it are zeros, from which gradients
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from meshcodec.config import PLANES, ModelConfig
 from meshcodec.errors import UsageError
 from meshcodec.model import VariationalTokenizer
+from meshcodec.weights import Registry, load_model
+
+
+def start_weights(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
+    """State of a folder's default model. Raises UsageError where one of this shape cannot grow from it."""
+    entry = Registry(folder).default()
+    if not config.grows_from(entry.config):
+        fault = f"{entry.path}: the recipe's model has another shape"
+        raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
+    return load_model(entry).state_dict()
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ where plain torch writes some eighty arrays of a number for each pair.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import triton
@@ -128,9 +129,9 @@ def unsigned_distance(points: Tensor, table: Tensor) -> Tensor:
     return _answer(distance_kernel, points, table.contiguous(), table.shape[1])
 
 
-def _answer(kernel: object, points: Tensor, table: Tensor, faces: int) -> Tensor:
+def _answer(kernel: Any, points: Tensor, table: Tensor, faces: int) -> Tensor:
     found = torch.empty(len(points), device=points.device)
     if len(points):
         grid = (math.ceil(len(points) / BLOCK),)
-        kernel[grid](points.float().contiguous(), table, found, len(points), faces, BLOCK=BLOCK, TILE=TILE)  # type: ignore[index]
+        kernel[grid](points.float().contiguous(), table, found, len(points), faces, BLOCK=BLOCK, TILE=TILE)
     return found
