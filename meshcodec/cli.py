@@ -1015,7 +1015,7 @@ def run(
     chosen, reason = choose_device(device)
     if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
-    start_from = start_weights(from_weights, config.model) if from_weights is not None else None
+    start_from = start_weights(from_weights, config.model, recipe) if from_weights is not None else None
     trainer = Trainer(config, cache, output, chosen, start_from)
     _log_to_stderr()
     _say(f"training on {chosen} ({reason})")

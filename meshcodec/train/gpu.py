@@ -311,7 +311,7 @@ def _train(chosen: argparse.Namespace, until: float) -> int:
     run = scratch / "run"
     for folder in (chosen.out, run):
         folder.mkdir(parents=True, exist_ok=True)
-    start_from = start_weights(chosen.weights, config.model) if chosen.weights else None
+    start_from = start_weights(chosen.weights, config.model, chosen.recipe) if chosen.weights else None
     late = time.time() + until - time.monotonic()
     if not fill_cache(chosen.packed, scratch / "cache", device, chosen.workers, late):
         log.info("no time left for training; the same command goes on from here")

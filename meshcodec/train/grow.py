@@ -17,11 +17,11 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.weights import Registry, load_model
 
 
-def start_weights(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
-    """State of a folder's default model. Raises UsageError where one of this shape cannot grow from it."""
+def start_weights(folder: Path, config: ModelConfig, recipe: Path) -> dict[str, Tensor]:
+    """State of a folder's default model. Raises UsageError where the recipe's model cannot grow from it."""
     entry = Registry(folder).default()
     if not config.grows_from(entry.config):
-        fault = f"{entry.path}: the recipe's model has another shape"
+        fault = f"{recipe}: its model is not that of {entry.path}"
         raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
     return load_model(entry).state_dict()
 
