@@ -43,7 +43,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.packing import BYTES, CODED, PACKINGS, pack
 from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import EASY, EFFORTS, Progress, RateControl, Stop, refine
+from meshcodec.refine import EFFORTS, FIRST_RATE, LATER_RATE, Progress, RateControl, Stop, easy, refine
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
@@ -489,9 +489,9 @@ class Codec:
                 field = self._field(model, chosen)
                 best = self._measure(field, chosen, level, reference, subject.placement)
                 exact = _Exact(self, model, subject)
-            last, digits = best, first
+            last, surface, digits = chosen, best.surface, first
             for number, steps in enumerate(spent.rounds + spent.hard_rounds):
-                if number >= len(spent.rounds) and best.fscores[0] >= EASY:
+                if number >= len(spent.rounds) and best.fscores[0] >= easy(filling.size, number):
                     break
                 rounds = spent.schedule(number)
                 leading = number == 0 and len(rounds) > 1
@@ -499,9 +499,9 @@ class Codec:
                 if rate is not None:
                     # At first more tokens than fit, to see how many do; then these, at the bits there are.
                     rate.held = leading
-                    tokens = filling.goal if rate.held else len(last.tokens)
+                    tokens = filling.goal if rate.held else len(last)
                 with clock("targets"):
-                    queries, distances, units = self._targets(subject, last.surface, spent.queries, rng)
+                    queries, distances, units = self._targets(subject, surface, spent.queries, rng)
                 with clock("refine"):
                     digits = refine(
                         model,
@@ -514,21 +514,25 @@ class Codec:
                         steps,
                         subject.seed + number,
                         rate,
+                        LATER_RATE if number else FIRST_RATE,
                         progress=_after(progress, sum(rounds[:number]), sum(rounds)),
                         stop=stop,
                     )
+                interrupted = stop is not None and stop()
                 with clock("measure"):
-                    found = filling.fill(_rounded(model.quantizer, digits)[:tokens])
-                    field = _Remembered(self._field(model, found))
-                    last = self._measure(field, found, level, reference, subject.placement)
+                    last = filling.fill(_rounded(model.quantizer, digits)[:tokens])
+                    field = _Remembered(self._field(model, last))
+                    if leading and not interrupted:  # of what the next round begins with no score is needed
+                        _, surface = self._coarse(field, level, subject.placement)
+                        continue
+                    new = self._measure(field, last, level, reference, subject.placement)
+                    surface = new.surface
                     # The level comes after the steps, but must have been looked for once.
-                    if not leading and (last.quality > best.quality or number < 2):
-                        last = self._leveled(field, last, reference, subject.placement)
-                    improved = exact.improves(last, best)
-                if improved:
-                    best, chosen, level, refined = last, last.tokens, last.level, True
-                if stop is not None and stop():
-                    interrupted = True
+                    if new.quality > best.quality or not refined:
+                        new = self._leveled(field, new, reference, subject.placement)
+                    if exact.improves(new, best):
+                        best, chosen, level, refined = new, new.tokens, new.level, True
+                if interrupted:
                     break
         placement = subject.placement
         center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
@@ -811,10 +815,16 @@ class Codec:
         self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
     ) -> _Candidate:
         """Measure what tokens decode to, coarsely; `field` is theirs."""
-        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
+        extraction, surface = self._coarse(field, level, placement)
         decoded = placement.to_world(extraction.vertices), extraction.faces
-        in_cube = (extraction.vertices > -EXTENT).all(axis=1)  # the images in mirrors are not
-        return _Candidate(tokens, level, reference.fscore(decoded, _JUDGED), extraction.vertices[in_cube])
+        return _Candidate(tokens, level, reference.fscore(decoded, _JUDGED), surface)
+
+    def _coarse(
+        self, field: Field, level: int, placement: Placement
+    ) -> tuple[Extraction, NDArray[np.float64]]:
+        """The surface of a field on a coarse grid, and its (V, 3) points in the cube, not in mirrors."""
+        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
+        return extraction, extraction.vertices[(extraction.vertices > -EXTENT).all(axis=1)]
 
     def _leveled(
         self, field: Field, candidate: _Candidate, reference: Reference, placement: Placement

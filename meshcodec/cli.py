@@ -138,7 +138,7 @@ _effort = click.option(
     default=4,
     show_default=True,
     help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 1200 or 2400 steps;"
-    " at 4 and 5 up to 350 if it is hard.",
+    " at 4 to 6 up to 350 if it is hard, for 2 KB and more up to 600.",
 )
 
 

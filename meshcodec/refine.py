@@ -22,7 +22,7 @@ from meshcodec.config import TRUNCATION
 from meshcodec.device import bfloat16_is_fast
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
-from meshcodec.model.quantizer import bound, token_masks
+from meshcodec.model.quantizer import bound, round_to_level, token_masks, unbound
 from meshcodec.rates import TokenRates, bits_at
 
 
@@ -34,7 +34,7 @@ class Effort:
     ----------
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
     queries : query points in the pool of a round, of which each step draws `STEP_QUERIES`
-    hard_rounds : further rounds, for as long as the best F-score at 0.02 is below `EASY`
+    hard_rounds : further rounds, for as long as the best F-score at 0.02 is below what is `easy`
     """
 
     rounds: tuple[int, ...]
@@ -56,20 +56,34 @@ EFFORTS = (
     Effort((20,), 40_000),
     Effort((50,), 40_000),
     Effort((75,), 40_000),
-    Effort((60, 40), 40_000, hard_rounds=(100, 150)),
-    Effort((60, 40, 100), 40_000, hard_rounds=(150,)),
-    Effort((60, 40, 100, 150), 40_000),
+    Effort((60, 40), 40_000, hard_rounds=(100, 150, 250)),
+    Effort((60, 40, 100), 40_000, hard_rounds=(150, 250)),
+    Effort((60, 40, 100, 150), 40_000, hard_rounds=(250,)),
     Effort((60, 40, 100, 150, 250), 40_000),
     Effort((60, 40, 100, 150, 250, 600), 40_000),
     Effort((60, 40, 100, 150, 250, 600, 600), 40_000),
 )
 """Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
 
-EASY = 0.9
-"""An F-score at 0.02 with which the default effort is content; at 512 B two meshes in three reach it."""
+_EASY, _EASY_LARGE = (0.9, 0.9, 0.0), (0.98, 0.98, 0.95)
+"""F-scores with which no third, fourth and fifth round is needed; the latter for files of `_LARGE` and more."""
+_LARGE = 2048
+
+
+def easy(size: int, number: int) -> float:
+    """The F-score at 0.02 with which a file of `size` bytes is content before its hard round `number`, from 2."""
+    return (_EASY_LARGE if size >= _LARGE else _EASY)[number - 2]
+
 
 STEP_QUERIES = 6000
-LEARNING_RATE = 0.1
+FIRST_RATE, LATER_RATE = 0.3, 0.2
+"""Of Adam at the first step of the first and of each later round, in levels of a digit; a cosine takes it to
+zero."""
+_MOMENTA = (0.8, 0.95)
+_OVERSHOOT = 0.1
+"""Levels that a digit may go beyond its last one: a short way back when its gradient turns."""
+_SHORTER_SHARE = 0.1
+"""Of the steps that a shorter prefix of the ladder gets, of all of them together."""
 _FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.07, 0.001, 10.0
 """Of the bits in the loss, as a share of those that a file has room for."""
 _WEIGHT_RATE = 0.2
@@ -111,16 +125,15 @@ class RateControl:
         """A round begins, perhaps with another number of tokens."""
         self._asked = 0
 
-    def penalty(self, unbounded: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
-        """What to add to the loss for digits of the scales begun; `levels` are theirs, rounded."""
+    def penalty(self, digits: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """What to add to the loss for bounded digits of the scales begun; `levels` are theirs, rounded."""
         # Bits of neighbours change little from step to step, and the tables take a tenth of a step's time.
         if self._asked % _TABLE_STEPS == 0:
             self._tables = self.rates.tables(levels, masks)
         self._asked += 1
-        bounded = [bound(u, self.rates.levels) for u in unbounded]
         bits = sum(
-            (bits_at(table, digits).sum() for table, digits in zip(self._tables, bounded, strict=True)),
-            start=torch.zeros((), device=bounded[0].device),
+            (bits_at(table, digit).sum() for table, digit in zip(self._tables, digits, strict=True)),
+            start=torch.zeros((), device=digits[0].device),
         )
         rounded = sum(
             float(bits_at(table, level.detach()).sum())
@@ -143,7 +156,7 @@ def refine(
     steps: int,
     seed: int = 0,
     rate: RateControl | None = None,
-    learning_rate: float = LEARNING_RATE,
+    learning_rate: float = FIRST_RATE,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> list[Tensor]:
@@ -160,6 +173,7 @@ def refine(
     steps : gradient steps; 0 returns the digits as they are
     seed : of the draws of queries and prefixes
     rate : where tokens are entropy-coded, keeps their bits down
+    learning_rate : at the first step, in levels of a digit
     progress : told about each step; an exception that it raises passes through
     stop : asked before each step
 
@@ -169,8 +183,13 @@ def refine(
     """
     device = digits[0].device
     masks = token_masks(torch.tensor([tokens]), model.config, device)
-    unbounded = [d.detach().clone().requires_grad_() for d in digits[: len(masks)]]
-    optimizer = torch.optim.Adam(unbounded, lr=learning_rate, betas=(0.9, 0.95))
+    # What is stepped are digits in levels: at the encoder's unbounded ones a step moves a digit the less the
+    # farther out it is.
+    levels = model.quantizer.levels
+    farthest = (levels - 1) / 2 + _OVERSHOOT
+    first = [bound(d.detach(), levels).clamp(-farthest, farthest) for d in digits[: len(masks)]]
+    bounded = [b.clone().requires_grad_() for b in first]
+    optimizer = torch.optim.Adam(bounded, lr=learning_rate, betas=_MOMENTA)
     rng = np.random.default_rng(seed)
     pool = [torch.from_numpy(a).to(device) for a in (queries, distances, units)]
     if rate is not None:
@@ -178,22 +197,28 @@ def refine(
     for step in range(steps):
         if stop is not None and stop():
             break
-        # A cosine from the full rate to a tenth: large moves first, then settling.
-        optimizer.param_groups[0]["lr"] = learning_rate * (0.1 + 0.45 * (1 + np.cos(np.pi * step / steps)))
-        shorter = bool(lower_rungs) and rng.random() < 0.3
+        # Large moves first, then settling.
+        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        shorter = bool(lower_rungs) and rng.random() < _SHORTER_SHARE
         scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
         chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
-        rounded = [model.quantizer.quantize(u) for u in unbounded]
-        levels = [level * mask for level, mask in zip(rounded[:scales], masks, strict=False)]
-        loss = _loss(model, levels, *(a[:, chosen] for a in pool))
+        rounded = [round_to_level(b, levels) for b in bounded]
+        kept = [level * mask for level, mask in zip(rounded[:scales], masks, strict=False)]
+        loss = _loss(model, kept, *(a[:, chosen] for a in pool))
         if rate is not None:
-            loss = loss + rate.penalty(unbounded, rounded, masks)
+            loss = loss + rate.penalty(bounded, rounded, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        with torch.no_grad():
+            for b in bounded:
+                b.clamp_(-farthest, farthest)
         if progress is not None:
             progress(step + 1, steps, float(loss.detach()))
-    return [u.detach() for u in unbounded]
+    return [
+        torch.where(b == start, before, unbound(b.detach(), levels))
+        for b, start, before in zip(bounded, first, digits, strict=False)
+    ]
 
 
 def _loss(

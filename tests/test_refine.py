@@ -24,7 +24,7 @@ from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import token_masks
-from meshcodec.refine import EFFORTS, Effort, refine
+from meshcodec.refine import EFFORTS, Effort, easy, refine
 from meshcodec.weights import Registry, load_model
 
 CPU = torch.device("cpu")
@@ -236,17 +236,28 @@ def test_efforts_grow() -> None:
         assert higher.queries == lower.queries
 
 
-@pytest.mark.parametrize(("easy", "steps"), [(0.0, [5, 7]), (1.1, [5, 7, 3])])
+def test_large_files_are_content_with_more() -> None:
+    assert [easy(size, 2) for size in (512, 2047, 2048, 4096)] == [0.9, 0.9, 0.98, 0.98]
+    most = len(EFFORTS[4].rounds + EFFORTS[4].hard_rounds)
+    for size in (512, 4096):
+        wanted = [easy(size, number) for number in range(2, most)]
+        assert wanted == sorted(wanted, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("enough", "steps"), [((0.0, 1.1), [5, 7]), ((1.1, 0.0), [5, 7, 3]), ((1.1, 1.1), [5, 7, 3, 4])]
+)
 def test_hard_meshes_get_more_rounds(
-    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, easy: float, steps: list[int]
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, enough: tuple[float, float], steps: list[int]
 ) -> None:
-    monkeypatch.setattr("meshcodec.api.EASY", easy)
-    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3,)),))
+    monkeypatch.setattr("meshcodec.refine._EASY", enough)
+    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     told: list[tuple[int, int]] = []
     Codec("cpu", tiny_weights).encode_detailed(
         trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, _: told.append((done, total))
     )
-    totals = [sum(steps[:2])] * sum(steps[:2]) + [sum(steps)] * sum(steps[2:])
+    known = [sum(steps[: max(2, number + 1)]) for number in range(len(steps))]
+    totals = [total for total, count in zip(known, steps, strict=True) for _ in range(count)]
     assert told == list(zip(range(1, sum(steps) + 1), totals, strict=True))
 
 

@@ -17,6 +17,11 @@ def bound(u: Tensor, levels: Tensor) -> Tensor:
     return torch.tanh(u) * (levels / 2 - 1e-3)
 
 
+def unbound(x: Tensor, levels: Tensor) -> Tensor:
+    """The reverse of `bound`, of (..., D) numbers in its range."""
+    return torch.atanh(x / (levels / 2 - 1e-3))
+
+
 def round_to_level(x: Tensor, levels: Tensor) -> Tensor:
     """Nearest level, with the gradient of the identity (straight-through).
 
