@@ -66,12 +66,12 @@ EFFORTS = (
 """Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
 
 _EASY, _EASY_LARGE = (0.9, 0.9, 0.0), (0.98, 0.98, 0.95)
-"""F-scores with which no third, fourth and fifth round is needed; the latter for files of `_LARGE` and more."""
+"""F-scores with which no third, fourth and fifth round is needed; the latter for files of `_LARGE` bytes up."""
 _LARGE = 2048
 
 
 def easy(size: int, number: int) -> float:
-    """The F-score at 0.02 with which a file of `size` bytes is content before its hard round `number`, from 2."""
+    """The F-score at 0.02 with which a file of `size` bytes needs no hard round `number`, counted from 2."""
     return (_EASY_LARGE if size >= _LARGE else _EASY)[number - 2]
 
 
