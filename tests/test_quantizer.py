@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from conftest import TINY
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from meshcodec.config import ModelConfig
-from meshcodec.model.quantizer import MultiScaleQuantizer, bound, grown, resize, round_to_level
+from meshcodec.model.quantizer import MultiScaleQuantizer, bound, grown, resize, round_to_level, unbound
 
 LEVELS = [-1.5, -0.5, 0.5, 1.5]
 
@@ -56,6 +58,15 @@ def test_rounding_goes_to_the_nearest_level() -> None:
     candidates = torch.tensor(LEVELS)
     nearest = candidates[(x[..., None] - candidates).abs().argmin(-1)]
     assert torch.equal(round_to_level(x, QUANTIZER.levels), nearest)
+
+
+def test_unbound_is_the_way_back() -> None:
+    u = torch.linspace(-2, 2, 101)[:, None].expand(-1, len(QUANTIZER.levels))
+    assert torch.allclose(unbound(bound(u, QUANTIZER.levels), QUANTIZER.levels), u, atol=1e-4)
+    # Half way to the end of the range of four levels: atanh(1/2).
+    assert float(
+        unbound(bound(torch.tensor(9.0), QUANTIZER.levels)[0] / 2, QUANTIZER.levels)[0]
+    ) == pytest.approx(math.log(3) / 2, abs=1e-3)
 
 
 def test_rounding_has_the_gradient_of_the_identity() -> None:

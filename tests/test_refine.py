@@ -23,7 +23,7 @@ from meshcodec.container import LEVEL_UNIT, NO_AXES, VatFile
 from meshcodec.errors import UsageError
 from meshcodec.metrics import TAUS, Reference, fscore
 from meshcodec.model import VariationalTokenizer
-from meshcodec.model.quantizer import token_masks
+from meshcodec.model.quantizer import bound, token_masks
 from meshcodec.refine import EFFORTS, Effort, easy, refine
 from meshcodec.weights import Registry, load_model
 
@@ -333,6 +333,17 @@ def test_digits_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> Non
     moved = [(a != b).any(-1, keepdim=True) for a, b in zip(digits, refined, strict=False)]
     for mask, change in zip(token_masks(torch.tensor([tokens]), TINY), moved, strict=True):
         assert torch.equal(change, mask.bool())
+
+
+def test_digits_stay_near_their_levels(model: VariationalTokenizer) -> None:
+    """However far out the encoder put them, a few steps take them back."""
+    levels = model.quantizer.levels
+    far = [torch.full_like(d, 9.0) for d in first_guess()]
+    refined = refine(model, far, *pool(0.9), TINY.max_tokens, [], 12)
+    moved = torch.cat([bound(d, levels)[d != 9.0] for d in refined])
+    assert len(moved) > 100
+    assert moved.abs().max() <= (levels[0] - 1) / 2 + 0.1 + 1e-5
+    assert (moved < (levels[0] - 2) / 2).any()  # another level than the last
 
 
 def test_a_stop_keeps_the_steps_so_far(model: VariationalTokenizer) -> None:
