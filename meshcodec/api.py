@@ -501,7 +501,7 @@ class Codec:
                     rate.held = leading
                     tokens = filling.goal if rate.held else len(last)
                 with clock("targets"):
-                    queries, distances, units = self._targets(subject, surface, spent.queries, rng)
+                    queries, distances, units = self._targets(subject, surface, spent.pool_size(steps), rng)
                 with clock("refine"):
                     digits = refine(
                         model,

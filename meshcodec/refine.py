@@ -33,7 +33,7 @@ class Effort:
     Attributes
     ----------
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
-    queries : query points in the pool of a round, of which each step draws `STEP_QUERIES`
+    queries : query points in the pool of a short round, see `pool_size`
     hard_rounds : further rounds, for as long as the best F-score at 0.02 is below what is `easy`
     """
 
@@ -45,6 +45,10 @@ class Effort:
     def steps(self) -> int:
         """Gradient steps for a mesh that is not hard."""
         return sum(self.rounds)
+
+    def pool_size(self, steps: int) -> int:
+        """Query points for a round of so many steps, each of which draws `STEP_QUERIES` of them."""
+        return max(self.queries, _POOL_STEP * steps)
 
     def schedule(self, number: int) -> tuple[int, ...]:
         """The rounds that are certain when round `number` begins."""
@@ -76,6 +80,8 @@ def easy(size: int, number: int) -> float:
 
 
 STEP_QUERIES = 6000
+_POOL_STEP = 600
+"""Query points that a pool has at least for each step: the digits learn by heart what they see often."""
 FIRST_RATE, LATER_RATE = 0.3, 0.2
 """Of Adam at the first step of the first and of each later round, in levels of a digit; a cosine takes it to
 zero."""

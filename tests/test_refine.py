@@ -226,6 +226,7 @@ def test_efforts_grow() -> None:
     for lower, higher in itertools.pairwise(EFFORTS):
         assert lower.steps < higher.steps
         assert lower.queries <= higher.queries
+    assert [EFFORTS[4].pool_size(steps) for steps in (40, 60, 100, 250)] == [40_000, 40_000, 60_000, 150_000]
     # Whoever asks for more gets at least what the default gives.
     for lower, higher in itertools.pairwise(EFFORTS[4:]):
         for least, most in (
