@@ -60,17 +60,17 @@ EFFORTS = (
     Effort((20,), 40_000),
     Effort((50,), 40_000),
     Effort((75,), 40_000),
-    Effort((60, 40), 40_000, hard_rounds=(100, 150, 250)),
-    Effort((60, 40, 100), 40_000, hard_rounds=(150, 250)),
-    Effort((60, 40, 100, 150), 40_000, hard_rounds=(250,)),
-    Effort((60, 40, 100, 150, 250), 40_000),
+    Effort((60, 40), 40_000, hard_rounds=(100, 150, 250, 300)),
+    Effort((60, 40, 100), 40_000, hard_rounds=(150, 250, 300)),
+    Effort((60, 40, 100, 150), 40_000, hard_rounds=(250, 300)),
+    Effort((60, 40, 100, 150, 250), 40_000, hard_rounds=(300,)),
     Effort((60, 40, 100, 150, 250, 300), 40_000),
     Effort((60, 40, 100, 150, 250, 300, 300), 40_000),
 )
 """Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
 
-_EASY, _EASY_LARGE = (0.9, 0.9, 0.0), (0.98, 0.98, 0.95)
-"""F-scores with which no third, fourth and fifth round is needed; the latter from `_LARGE` bytes on."""
+_EASY, _EASY_LARGE = (0.9, 0.9, 0.0, 0.0), (0.98, 0.98, 0.95, 0.95)
+"""F-scores with which no third to sixth round is needed; the latter from `_LARGE` bytes on."""
 _LARGE = 2048
 
 
