@@ -480,7 +480,7 @@ class Codec:
         with clock("code"):
             rate = filling.rate_control(self.device)
             chosen, level = filling.first_tokens(model.quantizer, first, rate), 0
-        refined = interrupted = False
+        refined = refused = interrupted = False
         spent = EFFORTS[effort]
         if spent.rounds:
             rng = np.random.default_rng([subject.seed, 1])
@@ -491,7 +491,8 @@ class Codec:
                 exact = _Exact(self, model, subject)
             last, surface, digits = chosen, best.surface, first
             for number, steps in enumerate(spent.rounds + spent.hard_rounds):
-                if number >= len(spent.rounds) and best.fscores[0] >= easy(filling.size, number):
+                hard = number >= len(spent.rounds)
+                if hard and not refused and best.fscores[0] >= easy(filling.size, number):
                     break
                 rounds = spent.schedule(number)
                 leading = number == 0 and len(rounds) > 1
@@ -530,8 +531,11 @@ class Codec:
                     # The level comes after the steps, but must have been looked for once.
                     if new.quality > best.quality or not refined:
                         new = self._leveled(field, new, reference, subject.placement)
+                    higher = new.quality > best.quality
                     if exact.improves(new, best):
                         best, chosen, level, refined = new, new.tokens, new.level, True
+                    # Better than the encoder's in the whole, but for one F-score: more may lift that, too.
+                    refused = higher and not refined
                 if interrupted:
                     break
         placement = subject.placement

@@ -262,6 +262,34 @@ def test_hard_meshes_get_more_rounds(
     assert told == list(zip(range(1, sum(steps) + 1), totals, strict=True))
 
 
+@pytest.mark.parametrize(("taken", "rounds"), [(1, 2), (2, 3), (9, 4)])
+def test_what_was_refused_for_one_fscore_gets_more_rounds(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, taken: int, rounds: int
+) -> None:
+    """The first score is that of the encoder's tokens, the `taken`-th after it the first to be taken."""
+    codec = Codec("cpu", tiny_weights)
+    judged: list[_Candidate] = []
+    begun: list[int] = []
+
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+        return _Candidate(tokens, level, (0.95 + 0.01 * len(begun),), np.zeros((0, 3)))
+
+    def improves(self: object, new: _Candidate, old: _Candidate) -> bool:
+        judged.append(new)
+        return len(judged) >= taken
+
+    def refined(*arguments: Any, **options: Any) -> list[Tensor]:
+        begun.append(1)
+        return refine(*arguments, **options)
+
+    monkeypatch.setattr(codec, "_measure", measured)
+    monkeypatch.setattr(_Exact, "improves", improves)
+    monkeypatch.setattr("meshcodec.api.refine", refined)
+    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
+    codec.encode(ball(), size=128, effort=0)
+    assert len(begun) == rounds
+
+
 @pytest.mark.parametrize(("tokens", "scales"), [(TINY.max_tokens, 3), (20, 3), (15, 2), (2, 1)])
 def test_no_steps_leave_the_digits_alone(model: VariationalTokenizer, tokens: int, scales: int) -> None:
     digits = first_guess()
