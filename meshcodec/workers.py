@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -50,7 +51,7 @@ def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Calla
     queue, suspects = deque(jobs), list[J]()
     with _one_thread_each():
         while queue:
-            pool = ProcessPoolExecutor(min(workers, len(queue)), multiprocessing.get_context("spawn"))
+            pool = _pool(min(workers, len(queue)))
             running: dict[Future[R], J] = {}
             try:
                 while queue or running:
@@ -66,7 +67,7 @@ def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Calla
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
         for job in suspects:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+            with _pool(1) as alone:
                 try:
                     result = alone.submit(run, job).result()
                 except BrokenProcessPool:
@@ -78,6 +79,22 @@ def one_line(error: BaseException) -> str:
     """An error as a row of a table can hold it: its message, with the class where it is none of ours."""
     text = " ".join(str(error).split())
     return text if isinstance(error, MeshcodecError) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_the_parent)
+
+
+def _end_with_the_parent() -> None:
+    """In a worker: end when the parent does. One that is killed cannot say so, and its workers would stay."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
