@@ -491,8 +491,12 @@ class Codec:
                 exact = _Exact(self, model, subject)
             last, surface, digits = chosen, best.surface, first
             for number, steps in enumerate(spent.rounds + spent.hard_rounds):
-                hard = number >= len(spent.rounds)
-                if hard and not refused and best.fscores[0] >= easy(filling.size, number):
+                hard = number - len(spent.rounds)
+                if (
+                    hard >= 0
+                    and best.fscores[0] >= easy(filling.size, number)
+                    and not (refused and hard == 0)
+                ):
                     break
                 rounds = spent.schedule(number)
                 leading = number == 0 and len(rounds) > 1
