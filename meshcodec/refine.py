@@ -34,9 +34,9 @@ class Effort:
     ----------
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
     queries : query points in the pool of a short round, see `pool_size`
-    hard_rounds : further rounds, for as long as the best F-score at 0.02 is below what is `easy`; the first of
-        them also where the encoder's tokens are kept for one F-score although the sum of the refined ones'
-        is higher
+    hard_rounds : further rounds, for as long as the best F-score at 0.02 is below what is `easy`; the first
+        of them also where the encoder's tokens are kept for one F-score although the sum of the refined
+        ones' is higher
     """
 
     rounds: tuple[int, ...]
