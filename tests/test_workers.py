@@ -31,7 +31,7 @@ PATIENCE = 60
 
 @pytest.mark.parametrize("sleep", [600, 0])
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, sleep: int) -> None:
-    """Busy ones and, of three jobs, the one that is idle while the last sleeps."""
+    """Both busy, and one idle while the last job sleeps."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(sleep=f"600 if path.endswith('last') else {sleep}"))
     paths = [tmp_path / name for name in ("one", "last")]
