@@ -54,6 +54,10 @@ _STDIN = "<stdin>"
 _VERIFY_RESOLUTION = 64
 _TAUS = (0.02, 0.01, 0.005)
 _DEFAULT_SIZE = SIZES["1k"]
+_SHORT_WAITS = {"GOMP_SPINCOUNT": "10000"}
+"""How often threads that meet after each operation of torch look for each other before they sleep. libgomp's
+own 300 000 take the core, where another process has the other one, from the very thread that is waited for;
+with 1000 they sleep where nobody else wants the core (docs/performance.md)."""
 
 _EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed, or no size reaches the quality
 asked for; 4 bad input or corrupt file; 5 weights missing or not the ones the file names; 130 interrupted.
@@ -179,9 +183,14 @@ def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int 
     if jobs == 1:
         from meshcodec.workers import ONE_THREAD
 
-        for name, value in ONE_THREAD.items():
-            os.environ.setdefault(name, value)
+        _by_default(ONE_THREAD)
     return jobs
+
+
+def _by_default(variables: dict[str, str]) -> None:
+    """What the environment says from now on, unless the user has said it otherwise."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
 
 
 def _quality(command: F) -> F:
@@ -301,6 +310,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the ``meshcodec`` command."""
+    _by_default(_SHORT_WAITS)
     cli(prog_name="meshcodec")
 
 

@@ -632,6 +632,20 @@ def test_the_package_runs_as_a_module() -> None:
     assert f'\nversion = "{meshcodec.__version__}"\n' in project
 
 
+@pytest.mark.parametrize(("said", "found"), [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_threads_do_not_wait_long_for_each_other(
+    vat: Path, tiny_weights: Path, tmp_path: Path, said: dict[str, str], found: str
+) -> None:
+    """libgomp says what it has understood when it is loaded; other libraries have no such variable."""
+    plain = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    told = plain | {"OMP_DISPLAY_ENV": "VERBOSE"}
+    library = python("-c", "import torch", env=told)
+    words = ["decode", vat, "-o", tmp_path / "out.ply", "--weights", tiny_weights]
+    ours = python("-m", "meshcodec", *words, env=told | said)
+    assert ours.returncode == 0, ours.stderr
+    assert ("GOMP_SPINCOUNT" in library.stderr) == (f"GOMP_SPINCOUNT = '{found}'" in ours.stderr)
+
+
 def test_a_reader_that_leaves_is_no_crash(vat: Path, tiny_weights: Path) -> None:
     command = [sys.executable, "-m", "meshcodec", "info", "--weights", str(tiny_weights), *[str(vat)] * 5]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY) as process:
