@@ -218,9 +218,10 @@ class TrainConfig:
     digits as free variables that are stepped together with the decoder (`meshcodec.train.replay`)."""
     replay_batches: int = 24
     """Batches that stay for their later visits at the same time."""
-    digit_rate: float = 0.3
-    """Learning rate of the digits at the first of the later visits, in levels; it falls to zero, as when a
-    mesh is encoded."""
+    digit_rate: float = 0.05
+    """Adam's learning rate for the digits at later visits."""
+    digit_decay: float = 1.0
+    """Share of it that is left at the last visit, along a cosine, as when a mesh is encoded."""
     fresh_share: float = 0.0
     """Share of the steps, while there is no room, that take a new batch for one visit: what the encoder gives
     is not forgotten over what fits better."""

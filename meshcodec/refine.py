@@ -22,9 +22,8 @@ from meshcodec.config import TRUNCATION
 from meshcodec.device import bfloat16_is_fast
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
-from meshcodec.model.quantizer import token_masks
+from meshcodec.model.quantizer import bound, round_to_level, token_masks, unbound
 from meshcodec.rates import TokenRates, bits_at
-from meshcodec.stepping import SteppedDigits, falling
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,11 @@ STEP_QUERIES = 6000
 _POOL_STEP = 600
 """Query points that a pool has at least for each step: the digits learn by heart what they see often."""
 FIRST_RATE, LATER_RATE = 0.3, 0.2
-"""Learning rates at the first step of the first and of each later round, in levels; see `falling`."""
+"""Of Adam at the first step of the first and of each later round, in levels of a digit; a cosine takes it to
+zero."""
+_MOMENTA = (0.8, 0.95)
+_OVERSHOOT = 0.1
+"""Levels that a digit may go beyond its last one: a short way back when its gradient turns."""
 _SHORTER_SHARE = 0.1
 """Of the steps that a shorter prefix of the ladder gets, of all of them together."""
 _FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.07, 0.001, 10.0
@@ -188,7 +191,13 @@ def refine(
     """
     device = digits[0].device
     masks = token_masks(torch.tensor([tokens]), model.config, device)
-    stepped = SteppedDigits(digits[: len(masks)], model.quantizer.levels)
+    # What is stepped are digits in levels: at the encoder's unbounded ones a step moves a digit the less the
+    # farther out it is.
+    levels = model.quantizer.levels
+    farthest = (levels - 1) / 2 + _OVERSHOOT
+    first = [bound(d.detach(), levels).clamp(-farthest, farthest) for d in digits[: len(masks)]]
+    bounded = [b.clone().requires_grad_() for b in first]
+    optimizer = torch.optim.Adam(bounded, lr=learning_rate, betas=_MOMENTA)
     rng = np.random.default_rng(seed)
     pool = [torch.from_numpy(a).to(device) for a in (queries, distances, units)]
     if rate is not None:
@@ -196,19 +205,28 @@ def refine(
     for step in range(steps):
         if stop is not None and stop():
             break
+        # Large moves first, then settling.
+        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         shorter = bool(lower_rungs) and rng.random() < _SHORTER_SHARE
         scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
         chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
-        rounded = stepped.rounded()
+        rounded = [round_to_level(b, levels) for b in bounded]
         kept = [level * mask for level, mask in zip(rounded[:scales], masks, strict=False)]
         loss = _loss(model, kept, *(a[:, chosen] for a in pool))
         if rate is not None:
-            loss = loss + rate.penalty(stepped.bounded, rounded, masks)
+            loss = loss + rate.penalty(bounded, rounded, masks)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        stepped.step(falling(learning_rate, step / steps))
+        optimizer.step()
+        with torch.no_grad():
+            for b in bounded:
+                b.clamp_(-farthest, farthest)
         if progress is not None:
             progress(step + 1, steps, float(loss.detach()))
-    return stepped.unbounded()
+    return [
+        torch.where(b == start, before, unbound(b.detach(), levels))
+        for b, start, before in zip(bounded, first, digits, strict=False)
+    ]
 
 
 def _loss(

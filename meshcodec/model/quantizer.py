@@ -118,12 +118,12 @@ class MultiScaleQuantizer(nn.Module):
         return total
 
     def compose(self, digits: list[Tensor], tokens: Tensor) -> Tensor:
-        """Levels of each scale, (B, 3, n, n, D), and (B,) tokens kept of them -> (B, 3, S, S, C)."""
+        """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) tokens kept -> (B, 3, S, S, C)."""
         parts = []
         masks = token_masks(tokens, self.config, digits[0].device)
-        for codec, scale, mask in zip(self.codecs(), digits, masks, strict=False):
+        for codec, unbounded, mask in zip(self.codecs(), digits, masks, strict=False):
             begun = mask.flatten(1).any(1).view(-1, 1, 1, 1, 1)
-            parts.append(torch.where(begun, codec.expand(scale * mask), 0.0))
+            parts.append(torch.where(begun, codec.expand(self.quantize(unbounded) * mask), 0.0))
         return torch.stack(parts).sum(0)
 
     def quantize(self, unbounded: Tensor) -> Tensor:

@@ -98,8 +98,7 @@ class Objective(nn.Module):
         if not quantized:
             latent = self._low_pass(z)
         elif self.config.freeze_tokens:
-            levels = [self.model.quantizer.quantize(d) for d in digits]
-            latent = self.model.quantizer.compose(levels, self._draw_tokens(len(z)))
+            latent = self.model.quantizer.compose(digits, self._draw_tokens(len(z)))
         else:
             latent = self.model.quantizer(z, self._draw_scales(len(z)).to(z.device))
         loss, parts = self._decoded(latent, batch)
@@ -108,7 +107,7 @@ class Objective(nn.Module):
     def revisit(self, guest: Guest) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch decoded from its own digits, and parts."""
         tokens = self._draw_tokens(len(guest.batch.points))
-        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits.rounded(), tokens), guest.batch)
+        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, tokens), guest.batch)
         return loss, {f"revisited {name}": value for name, value in parts.items()}
 
     def decoding_parameters(self) -> list[nn.Parameter]:
@@ -353,9 +352,9 @@ class Trainer:
         replay = Replay(
             config.visits,
             config.replay_batches,
-            self.objective.model.quantizer.levels,
             config.digit_rate,
             seed=self.step,
+            decay=config.digit_decay,
             fresh=config.fresh_share,
         )
         recent: dict[str, Tensor] = {}
@@ -388,8 +387,7 @@ class Trainer:
         loss, digits, _ = self.objective(batch, self.calibrated)
         loss.backward()
         if self.calibrated:
-            levels = self.objective.model.quantizer.levels
-            room = Replay(2, 1, levels, self.config.digit_rate, seed=0)
+            room = Replay(2, 1, self.config.digit_rate, seed=0)
             room.admit(batch, digits)
             guest = room.next()
             assert guest is not None

@@ -4,17 +4,18 @@ When a mesh is encoded at an effort above 0, its digits are stepped through the 
 decoder that only ever sees what the encoder gives learns to hedge where the encoder is vague. So a batch
 stays for some visits: at the first it goes through the encoder; at the later ones its digits are free
 variables, as in an auto-decoder (Park et al. 2019, DeepSDF), stepped by Adam together with the decoder's
-weights as in refinement. Later visits are also cheaper, since they leave the encoder out.
+weights. Later visits are also cheaper, since they leave the encoder out.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from meshcodec.stepping import SteppedDigits, falling
 from meshcodec.train.data import Batch
 
 
@@ -25,12 +26,14 @@ class Guest:
     Attributes
     ----------
     batch : its meshes
-    digits : its own
+    digits : of each scale, (B, 3, n, n, D), unbounded, with gradients
+    optimizer : of the digits
     visits : how often it has been trained on
     """
 
     batch: Batch
-    digits: SteppedDigits
+    digits: list[Tensor]
+    optimizer: torch.optim.Adam
     visits: int
 
 
@@ -41,16 +44,16 @@ class Replay:
     ----------
     visits : times that a batch is trained on, the first through the encoder included
     room : batches that stay at the same time
-    levels : (D,) levels of each digit of a token
-    rate : learning rate of the digits at the first of the later visits, in levels
+    rate : Adam's learning rate for the digits
     seed : of the order; processes with the same seed go on in step
+    decay : share of the rate that is left at the last visit, along a cosine
     fresh : share of the steps, while there is no room, that take a new batch all the same, for one visit
     """
 
     def __init__(
-        self, visits: int, room: int, levels: Tensor, rate: float, seed: int, fresh: float = 0.0
+        self, visits: int, room: int, rate: float, seed: int, decay: float = 1.0, fresh: float = 0.0
     ) -> None:
-        self._visits, self._room, self._levels, self._rate = visits, room, levels, rate
+        self._visits, self._room, self._rate, self._decay = visits, room, rate, decay
         self._fresh = fresh
         self._random = random.Random(seed)
         self._guests: list[Guest] = []
@@ -65,11 +68,16 @@ class Replay:
         """Keep a batch that has just had its first visit, with the encoder's digits, if there is room."""
         if self._visits < 2 or len(self._guests) >= self._room:
             return
-        self._guests.append(Guest(batch, SteppedDigits(digits, self._levels), visits=1))
+        free = [d.detach().clone().requires_grad_() for d in digits]
+        optimizer = torch.optim.Adam(free, lr=self._rate, betas=(0.9, 0.95))
+        self._guests.append(Guest(batch, free, optimizer, visits=1))
 
     def visited(self, guest: Guest) -> None:
         """Step the digits by the gradients of a visit, and say goodbye after the last."""
-        guest.digits.step(falling(self._rate, (guest.visits - 1) / (self._visits - 1)))
+        fall = 0.5 * (1 + math.cos(math.pi * guest.visits / self._visits))
+        guest.optimizer.param_groups[0]["lr"] = self._rate * (self._decay + (1 - self._decay) * fall)
+        guest.optimizer.step()
+        guest.optimizer.zero_grad(set_to_none=True)
         guest.visits += 1
         if guest.visits >= self._visits:
             self._guests.remove(guest)
