@@ -255,7 +255,7 @@ def encode_stages(table: Table, codec: Codec, mesh_path: Path) -> None:
     tokens = codec.config.scale_ends()[4]
 
     def refined() -> Any:
-        return refine(model, digits, queries, zeros, ones, tokens, [], steps)
+        return refine(model, digits, queries, zeros, ones, [tokens], [], steps)
 
     table.time(f"{name}: {steps} steps of refinement", refined, 3)
     for size in (512, 4096):

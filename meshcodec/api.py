@@ -6,7 +6,7 @@ import functools
 import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,16 +43,29 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.packing import BYTES, CODED, PACKINGS, pack
 from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import EFFORTS, FIRST_RATE, LATER_RATE, Progress, RateControl, Stop, easy, refine
+from meshcodec.refine import (
+    EFFORTS,
+    FIRST_RATE,
+    LATER_RATE,
+    RateControl,
+    Refined,
+    Round,
+    Stop,
+    easy,
+    refine_together,
+)
+from meshcodec.refine import Progress as RoundProgress
 from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
 
 T = TypeVar("T")
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
+Progress = Callable[[int, int, float, float], None]
+"""Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
 
 DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
-"""Meshes that `Codec.encode_many` gives to the encoder at once."""
+"""Meshes that `Codec.encode_many` encodes, and refines, at once."""
 _CODED_GAIN = 1.7
 """So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
 price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
@@ -365,7 +378,7 @@ class Codec:
         seed: int = 0,
         packing: str = PACKINGS[0],
     ) -> list[bytes]:
-        """`encode` of many meshes, `ENCODER_BATCH` of them at a time through the encoder.
+        """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
 
         Sums are taken in another order than for one mesh alone: now and then a token is its neighbour.
         The first mesh that is bad ends it; `meshcodec.batch.compress` goes on, and uses all cores.
@@ -380,7 +393,7 @@ class Codec:
         self._check(size, effort, packing)
         rest, files = iter(sources), list[bytes]()
         while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed):
-            files += [self.encode_subject(subject, size, effort, packing=packing).data for subject in batch]
+            files += [encoded.data for encoded in self.encode_subjects(batch, size, effort, packing=packing)]
         return files
 
     def decode_many(
@@ -461,19 +474,39 @@ class Codec:
         packing: str = PACKINGS[0],
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
+        (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing)
+        return encoded
+
+    def encode_subjects(
+        self,
+        subjects: Sequence[Subject],
+        size: int = 1024,
+        effort: int = DEFAULT_EFFORT,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+        packing: str = PACKINGS[0],
+    ) -> list[Encoded]:
+        """`encode_subject` of many meshes, of which each round of refinement is one batch."""
         self._check(size, effort, packing)
         coder = self._coder(self._entry) if packing == "coded" else None
         filling = _Filling(size, effort > 0, self.config, coder)
-        return self._or_on_cpu(lambda: self._encode_subject(subject, filling, effort, progress, stop))
 
-    def _encode_subject(
+        def work() -> list[Encoded]:
+            model = self._model(self._entry)
+            encodings = [self._encoding(subject, filling, effort, progress, stop) for subject in subjects]
+            return _in_step(encodings, lambda rounds: refine_together(model, rounds, stop))
+
+        return self._or_on_cpu(work)
+
+    def _encoding(
         self,
         subject: Subject,
         filling: _Filling,
         effort: int,
         progress: Progress | None,
         stop: Stop | None,
-    ) -> Encoded:
+    ) -> Generator[Round, Refined, Encoded]:
+        """The encoding of a mesh, which asks for its rounds of refinement."""
         clock = _Clock(subject.seconds)
         model = self._model(self._entry)
         first = [d.to(self.device) for d in subject.digits]
@@ -507,22 +540,21 @@ class Codec:
                     tokens = filling.goal if rate.held else len(last)
                 with clock("targets"):
                     queries, distances, units = self._targets(subject, surface, spent.pool_size(steps), rng)
-                with clock("refine"):
-                    digits = refine(
-                        model,
-                        digits,
-                        queries,
-                        distances,
-                        units,
-                        tokens,
-                        self._lower_rungs(filling.size),
-                        steps,
-                        subject.seed + number,
-                        rate,
-                        LATER_RATE if number else FIRST_RATE,
-                        progress=_after(progress, sum(rounds[:number]), sum(rounds)),
-                        stop=stop,
-                    )
+                answer = yield Round(
+                    digits,
+                    queries,
+                    distances,
+                    units,
+                    tokens,
+                    self._lower_rungs(filling.size),
+                    steps,
+                    subject.seed + number,
+                    rate,
+                    LATER_RATE if number else FIRST_RATE,
+                    _after(progress, sum(rounds[:number]), sum(rounds), best.fscores[0]),
+                )
+                digits = answer.digits
+                clock.add("refine", answer.seconds)
                 interrupted = stop is not None and stop()
                 with clock("measure"):
                     last = filling.fill(_rounded(model.quantizer, digits)[:tokens])
@@ -957,11 +989,35 @@ class _Exact:
         return Reference(self._subject.mesh)
 
 
-def _after(progress: Progress | None, done: int, total: int) -> Progress | None:
+def _in_step(
+    encodings: Sequence[Generator[Round, Refined, Encoded]],
+    refine_all: Callable[[Sequence[Round]], list[Refined]],
+) -> list[Encoded]:
+    """What encodings come to when those that ask for a round are all answered at once."""
+    asked: dict[int, Round] = {}
+    done: dict[int, Encoded] = {}
+
+    def go_on(place: int, answer: Refined | None) -> None:
+        try:
+            asked[place] = next(encodings[place]) if answer is None else encodings[place].send(answer)
+        except StopIteration as end:
+            done[place] = end.value
+
+    for place in range(len(encodings)):
+        go_on(place, None)
+    while asked:
+        answers = dict(zip(asked, refine_all(list(asked.values())), strict=True))
+        asked.clear()
+        for place, answer in answers.items():
+            go_on(place, answer)
+    return [done[place] for place in range(len(encodings))]
+
+
+def _after(progress: Progress | None, done: int, total: int, fscore: float) -> RoundProgress | None:
     """The progress of a round as that of all rounds."""
     if progress is None:
         return None
-    return lambda step, steps, loss: progress(done + step, total, loss)
+    return lambda step, steps, loss: progress(done + step, total, loss, fscore)
 
 
 class _Clock:
@@ -976,7 +1032,11 @@ class _Clock:
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Seconds that were spent elsewhere."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
 @functools.lru_cache(maxsize=2)

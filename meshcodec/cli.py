@@ -43,10 +43,10 @@ from meshcodec.weights import Registry
 if TYPE_CHECKING:
     import trimesh
 
-    from meshcodec.api import Codec, Measured
+    from meshcodec.api import Codec, Measured, Progress
     from meshcodec.batch import Summary
     from meshcodec.metrics import Scores
-    from meshcodec.refine import Progress, Stop
+    from meshcodec.refine import Stop
 
 FORMATS = ("obj", "ply", "stl", "glb", "off")
 _TEXT_FORMATS = ("obj", "off")
@@ -1385,11 +1385,11 @@ def _progress(quiet: bool) -> Iterator[Progress | None]:
     with ExitStack() as stack:
         bars: list[tqdm[Any]] = []
 
-        def show(step: int, steps: int, loss: float) -> None:
+        def show(step: int, steps: int, loss: float, fscore: float) -> None:
             if not bars:  # effort 0 has no steps and gets no bar
                 bars.append(stack.enter_context(tqdm(desc="refining", total=steps, unit="step", leave=False)))
             bars[0].total = steps  # a mesh may turn out to be hard
-            bars[0].set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bars[0].set_postfix({"loss": f"{loss:.4f}", "F@0.02": f"{fscore:.3f}"}, refresh=False)
             bars[0].update(step - bars[0].n)
 
         yield show

@@ -112,7 +112,7 @@ class TokenRates:
         Parameters
         ----------
         levels : level values of the scales begun, coarse to fine, (B, 3, n, n, D)
-        masks : (1, 3, n, n, 1), one where a token is present, else zero
+        masks : (B or 1, 3, n, n, 1), one where a token is present, else zero
 
         Returns
         -------

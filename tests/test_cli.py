@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
+from tqdm import tqdm
 
 import meshcodec
 from meshcodec import cli as cli_module
@@ -144,11 +145,13 @@ def test_the_bar_is_for_terminals(
     stderr = io.StringIO()
     monkeypatch.setattr(stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr("tqdm.tqdm", functools.partial(tqdm, mininterval=0))  # draws every step
     with cli_module._progress(quiet) as progress:
         if progress is not None:
-            progress(1, 2, 0.5)
-            progress(2, 2, 0.25)
-    assert ("refining" in stderr.getvalue()) == drawn
+            progress(1, 2, 0.5, 0.8)
+            progress(2, 2, 0.25, 0.875)
+    for words in ("refining", "loss=0.2500", "F@0.02=0.875"):
+        assert (words in stderr.getvalue()) == drawn
 
 
 def test_a_mesh_goes_through_pipes(ball: bytes, tiny_weights: Path) -> None:
@@ -201,7 +204,7 @@ def test_an_interruption_leaves_nothing_behind(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcodec.api.refine", interrupted)
+    monkeypatch.setattr("meshcodec.refine.refine", interrupted)
     result = call("encode", obj, "--weights", tiny_weights)
     assert result.exit_code == 130
     assert talk(result) == ["meshcodec: interrupted"]
@@ -213,7 +216,7 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
 ) -> None:
     seen = []
 
-    def press(step: int, steps: int, loss: float) -> None:
+    def press(step: int, steps: int, loss: float, fscore: float) -> None:
         seen.append(step)
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)

@@ -113,7 +113,7 @@ def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 MOMENTS = {
-    "while it is refined": "import meshcodec.api\nmeshcodec.api.refine = die",
+    "while it is refined": "import meshcodec.refine\nmeshcodec.refine.refine = die",
     "half written": """
 import io, pathlib
 class Half(io.FileIO):

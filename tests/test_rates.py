@@ -26,7 +26,7 @@ from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
 from meshcodec.model.quantizer import token_masks
 from meshcodec.rates import RateNetwork, TokenRates, bits_at
-from meshcodec.refine import RateControl, refine
+from meshcodec.refine import RateControl, RatePenalty, refine
 from meshcodec.tokens import TokenDataset
 from meshcodec.weights import Registry, load_coder, load_model, save_coder
 
@@ -106,7 +106,7 @@ def test_rate_control_keeps_tokens_within_their_room(tiny_weights: Path) -> None
     sizes = []
     for room in (10_000, 40, 25):
         rate = RateControl(TokenRates(coder, CPU), 8 * room)
-        digits = refine(model, first_guess(), *pool(0.8), TINY.max_tokens, [], 60, rate=rate)
+        digits = refine(model, first_guess(), *pool(0.8), [TINY.max_tokens], [], 60, rates=[rate])
         levels = [model.quantizer.quantize(d) for d in digits]
         sizes.append(len(coder.encode(model.quantizer.to_tokens(levels)[0].numpy().tobytes())))
     # What the likeliest tokens take is 19 bytes: of 63 that a random start has, most give way.
@@ -123,7 +123,7 @@ def test_a_held_weight_may_only_fall() -> None:
         rate = RateControl(rates, bits)
         rate.held = held
         before = rate._weight
-        rate.penalty(digits, levels, masks)
+        RatePenalty([rate])(digits, levels, masks)
         assert np.sign(rate._weight - before) == change
 
 
@@ -132,8 +132,7 @@ def test_a_round_may_have_fewer_tokens_than_the_one_before() -> None:
     for count in (TINY.max_tokens, 15):
         masks = token_masks(torch.tensor([count]), TINY)
         digits = first_guess()[: len(masks)]
-        rate.begin()
-        assert float(rate.penalty(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0
+        assert float(RatePenalty([rate])(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0
 
 
 def test_counting_bits_draws_no_random_numbers() -> None:

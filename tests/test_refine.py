@@ -151,10 +151,10 @@ def test_the_file_has_the_level_that_was_measured(
 
     def refined(*arguments: Any, **options: Any) -> list[Tensor]:
         calls.append(1)
-        return refine(*arguments, **{**options, "progress": None})
+        return refine(*arguments, **options)
 
     monkeypatch.setattr(codec, "_measure", measured)
-    monkeypatch.setattr("meshcodec.api.refine", refined)
+    monkeypatch.setattr("meshcodec.refine.refine", refined)
     data = codec.encode(ball(), size=128, effort=1)
     assert VatFile.from_bytes(data).level == -4
     assert len(data) <= 128
@@ -255,7 +255,7 @@ def test_hard_meshes_get_more_rounds(
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     told: list[tuple[int, int]] = []
     Codec("cpu", tiny_weights).encode_detailed(
-        trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, _: told.append((done, total))
+        trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, *_: told.append((done, total))
     )
     known = [sum(steps[: max(2, number + 1)]) for number in range(len(steps))]
     totals = [total for total, count in zip(known, steps, strict=True) for _ in range(count)]
@@ -284,7 +284,7 @@ def test_what_was_refused_for_one_fscore_gets_one_more_round(
 
     monkeypatch.setattr(codec, "_measure", measured)
     monkeypatch.setattr(_Exact, "improves", improves)
-    monkeypatch.setattr("meshcodec.api.refine", refined)
+    monkeypatch.setattr("meshcodec.refine.refine", refined)
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     codec.encode(ball(), size=128, effort=0)
     assert len(begun) == rounds
@@ -293,7 +293,7 @@ def test_what_was_refused_for_one_fscore_gets_one_more_round(
 @pytest.mark.parametrize(("tokens", "scales"), [(TINY.max_tokens, 3), (20, 3), (15, 2), (2, 1)])
 def test_no_steps_leave_the_digits_alone(model: VariationalTokenizer, tokens: int, scales: int) -> None:
     digits = first_guess()
-    refined = refine(model, digits, *pool(BALL_RADIUS), tokens, [], 0)
+    refined = refine(model, digits, *pool(BALL_RADIUS), [tokens], [], 0)
     assert len(refined) == scales
     for before, after in zip(digits, refined, strict=False):
         assert torch.equal(before, after)
@@ -308,7 +308,7 @@ def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None
         model,
         digits,
         *pool(0.95 * BALL_RADIUS),
-        TINY.max_tokens,
+        [TINY.max_tokens],
         [],
         steps,
         progress=lambda done, total, loss: losses.append((done, total, loss)),
@@ -326,9 +326,9 @@ def test_what_has_no_unit_does_not_count(model: VariationalTokenizer) -> None:
     queries, distances, units = pool(0.9)
     units[:, ::2] = 0
     wrong = np.where(units > 0, distances, 1.0).astype(np.float32)
-    right, same = (refine(model, first_guess(), queries, d, units, 30, [], 3) for d in (distances, wrong))
+    right, same = (refine(model, first_guess(), queries, d, units, [30], [], 3) for d in (distances, wrong))
     assert all(torch.equal(a, b) for a, b in zip(right, same, strict=True))
-    other = refine(model, first_guess(), queries, wrong, np.ones_like(units), 30, [], 3)
+    other = refine(model, first_guess(), queries, wrong, np.ones_like(units), [30], [], 3)
     assert not all(torch.equal(a, b) for a, b in zip(right, other, strict=True))
 
 
@@ -349,7 +349,7 @@ def test_the_unit_of_a_distance_is_its_length_in_the_mesh(
 
 def test_the_seed_decides(model: VariationalTokenizer) -> None:
     def run(seed: int) -> list[Tensor]:
-        return refine(model, first_guess(), *pool(0.9), 30, [1, 2], 6, seed)
+        return refine(model, first_guess(), *pool(0.9), [30], [1, 2], 6, seed)
 
     first, again, other = run(1), run(1), run(2)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -358,7 +358,7 @@ def test_the_seed_decides(model: VariationalTokenizer) -> None:
 
 def test_digits_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> None:
     digits, tokens = first_guess(), 20
-    refined = refine(model, digits, *pool(0.9), tokens, [], 3)
+    refined = refine(model, digits, *pool(0.9), [tokens], [], 3)
     moved = [(a != b).any(-1, keepdim=True) for a, b in zip(digits, refined, strict=False)]
     for mask, change in zip(token_masks(torch.tensor([tokens]), TINY), moved, strict=True):
         assert torch.equal(change, mask.bool())
@@ -368,7 +368,7 @@ def test_digits_stay_near_their_levels(model: VariationalTokenizer) -> None:
     """However far out the encoder put them, a few steps take them back."""
     levels = model.quantizer.levels
     far = [torch.full_like(d, 9.0) for d in first_guess()]
-    refined = refine(model, far, *pool(0.9), TINY.max_tokens, [], 12)
+    refined = refine(model, far, *pool(0.9), [TINY.max_tokens], [], 12)
     moved = torch.cat([bound(d, levels)[d != 9.0] for d in refined])
     assert len(moved) > 100
     assert moved.abs().max() <= (levels[0] - 1) / 2 + 0.1 + 1e-5
@@ -384,7 +384,7 @@ def test_a_stop_keeps_the_steps_so_far(model: VariationalTokenizer) -> None:
             model,
             first_guess(),
             *pool(0.9),
-            30,
+            [30],
             [],
             5,
             progress=lambda step, steps, loss: done.append(step),
@@ -404,4 +404,4 @@ def test_an_error_of_the_progress_comes_through(model: VariationalTokenizer) -> 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        refine(model, first_guess(), *pool(0.9), 30, [], 5, progress=stop)
+        refine(model, first_guess(), *pool(0.9), [30], [], 5, progress=stop)

@@ -213,7 +213,7 @@ def _refine_one(place: int) -> None:
         digits = model.quantizer.project(mu)
     rate = RateControl(TokenRates(coder, torch.device("cpu")), 8 * room)
     pools = queries[None], distances[None], np.ones_like(distances)[None]
-    digits = refine(model, digits, *pools, goal, [], steps, number, rate)
+    digits = refine(model, digits, *pools, [goal], [], steps, number, [rate])
     with torch.no_grad():
         tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in digits])[0].numpy()
     data = io.BytesIO()
