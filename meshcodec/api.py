@@ -496,7 +496,15 @@ class Codec:
             encodings = [self._encoding(subject, filling, effort, progress, stop) for subject in subjects]
             return _in_step(encodings, lambda rounds: refine_together(model, rounds, stop))
 
-        return self._or_on_cpu(work)
+        if self.device.type == "cpu" or len(subjects) < 2:
+            return self._or_on_cpu(work)
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            middle = len(subjects) // 2
+        # Not in the handler: while it runs, the traceback holds on to what could not be completed.
+        halves = subjects[:middle], subjects[middle:]
+        return [e for half in halves for e in self.encode_subjects(half, size, effort, None, stop, packing)]
 
     def _encoding(
         self,

@@ -25,11 +25,15 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
@@ -45,11 +49,12 @@ from meshcodec.weights import Registry
 from meshcodec.workers import DIED, available_cores, one_line, run_jobs
 
 if TYPE_CHECKING:
-    from meshcodec.api import Codec
+    from meshcodec.api import Codec, Encoded, Subject
 
 MANIFEST = "manifest.jsonl"
 Record = dict[str, Any]
 
+_TOGETHER = 16  # meshes of a batch on a GPU; a kill can lose as many
 _SAVE_SECONDS = 10  # what a kill can lose of a manifest in a store
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
 
@@ -206,7 +211,7 @@ class _Job:
 class _Verb:
     """What is done to each file: its bytes and path to new bytes and what is known about them."""
 
-    convert: Callable[[Any, Path, bytes], tuple[bytes, Record]]
+    convert: Callable[..., tuple[bytes, Record]]
     endings: tuple[str, ...]
     ending: str
     options: Options
@@ -239,12 +244,14 @@ def _codec(options: Options) -> Codec:
     return _CODECS[key]
 
 
-def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
+def _encode(
+    options: CompressOptions, path: Path, data: bytes, ready: Mapping[str, Encoded] = MappingProxyType({})
+) -> tuple[bytes, Record]:
+    """Encode and measure; what is `ready`, by its digest, was encoded together with others."""
     from meshcodec.api import Target
     from meshcodec.metrics import TAUS, fscore
 
-    codec = _codec(options)
-    kind = path.suffix.removeprefix(".").lower()
+    codec, kind = _codec(options), _kind(path)
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
         measured = codec.encode_to_target(
@@ -255,7 +262,7 @@ def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, R
         encoded, scores = measured.encoded, measured.scores
         found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
     else:
-        encoded = codec.encode_detailed(
+        encoded = ready.get(_sha256(data)) or codec.encode_detailed(
             _source(path, data), options.size, options.effort, options.seed, kind, packing=options.packing
         )
         found = {}
@@ -265,6 +272,10 @@ def _encode(options: CompressOptions, path: Path, data: bytes) -> tuple[bytes, R
             found = dict(zip(map(str, TAUS), measures, strict=True))
     about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
     return encoded.data, about
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower()
 
 
 def _source(path: Path, data: bytes) -> Path | _Content:
@@ -283,6 +294,37 @@ class _Content(io.BytesIO):
 def _decode(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
     mesh = _codec(options).decode(data, options.resolution)
     return export_mesh(mesh, options.format), {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}
+
+
+def _run_together(jobs: list[_Job]) -> list[Record]:
+    """`_run` of files to be encoded, whose meshes are refined in one batch."""
+    began = time.perf_counter()
+    convert = partial(_encode, ready=_encoded_together(jobs))
+    share = (time.perf_counter() - began) / len(jobs)
+    records = [_run(replace(job, verb=replace(job.verb, convert=convert))) for job in jobs]
+    return [{**record, "seconds": round(record["seconds"] + share, 3)} for record in records]
+
+
+def _encoded_together(jobs: list[_Job]) -> dict[str, Encoded]:
+    """What could be encoded together, by digests; the others meet their errors again, each alone."""
+    options = jobs[0].verb.options
+    assert isinstance(options, CompressOptions)
+    assert options.size is not None
+    codec = _codec(options)
+    subjects: dict[str, Subject] = {}
+    try:
+        with bounded_memory(options.max_memory):
+            for job in jobs:
+                with suppress(Exception):
+                    data = _bytes_within(job.path, job.verb.most_bytes())
+                    source = _source(job.path, data)
+                    subjects[_sha256(data)] = codec.prepare(source, options.seed, _kind(job.path))
+            encoded = codec.encode_subjects(
+                list(subjects.values()), options.size, options.effort, packing=options.packing
+            )
+    except Exception:  # memory that does for one of them, perhaps
+        return {}
+    return dict(zip(subjects, encoded, strict=True))
 
 
 def _run(job: _Job) -> Record:
@@ -361,6 +403,7 @@ def _mirror(
         folder, out = (path.absolute() if is_local(path) else path for path in (folder, out))
         options = replace(options, weights=options.weights and options.weights.absolute())
     verb = replace(verb, options=options)
+    together = engine == "processes" and _refined_on_gpu(options)
     work, skipped = _plan(verb, folder, out)
     manifest = out / MANIFEST
     if manifest.exists() and not (resume or force):
@@ -392,7 +435,7 @@ def _mirror(
         (_Manifest if is_local(manifest) else _StoredManifest)(manifest, kept) as lines,
         tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
     ):
-        for record in _records(engine, missing, jobs):
+        for record in _records(engine, missing, jobs, together):
             lines.add(record)
             records.append(record)
             taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
@@ -403,13 +446,37 @@ def _mirror(
     return Summary(records, len(kept), skipped)
 
 
-def _records(engine: Engine, work: list[_Job], jobs: int | None) -> Iterator[Record]:
-    """The records of files as they are done."""
-    if engine == "processes":
-        return run_jobs(_run, work, min(jobs or available_cores(), max(len(work), 1)), _died)
-    from meshcodec.ray_engine import run_on_ray
+def _records(engine: Engine, work: list[_Job], jobs: int | None, together: bool) -> Iterator[Record]:
+    """The records of files as they are done, those of a batch at the same time."""
+    if engine == "ray":
+        from meshcodec.ray_engine import run_on_ray
 
-    return run_on_ray(_run, work, jobs, _died)
+        yield from run_on_ray(_run, work, jobs, _died)
+        return
+    workers = min(jobs or available_cores(), max(len(work), 1))
+    if together:
+        dead: list[_Job] = []
+        size = max(min(_TOGETHER, math.ceil(len(work) / workers)), 1)
+        groups = [work[start : start + size] for start in range(0, len(work), size)]
+        for records in run_jobs(_run_together, groups, workers, partial(_bury, dead)):
+            yield from records
+        work = dead
+    yield from run_jobs(_run, work, workers, _died)
+
+
+def _bury(dead: list[_Job], jobs: list[_Job]) -> list[Record]:
+    """Files whose worker died: no records yet, since only one of them will have been the cause."""
+    dead += jobs
+    return []
+
+
+def _refined_on_gpu(options: Options) -> bool:
+    """Whether many meshes are refined at the price of one."""
+    if not isinstance(options, CompressOptions) or options.size is None or not options.effort:
+        return False
+    from meshcodec.device import choose_device
+
+    return choose_device(options.device)[0].type == "cuda"
 
 
 def _plan(verb: _Verb, folder: Path, out: Path) -> tuple[list[_Job], int]:

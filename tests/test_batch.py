@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,15 @@ import trimesh
 from click.testing import CliRunner, Result
 
 import meshcodec
-from meshcodec.api import Codec
-from meshcodec.batch import MANIFEST, CompressOptions, DecompressOptions, compress, decompress
+from meshcodec.api import Codec, Encoded, Subject
+from meshcodec.batch import (
+    MANIFEST,
+    CompressOptions,
+    DecompressOptions,
+    _refined_on_gpu,
+    compress,
+    decompress,
+)
 from meshcodec.cli import cli
 from meshcodec.container import VatFile
 from meshcodec.errors import UsageError
@@ -128,6 +137,101 @@ def test_bad_files_do_not_stop_the_others(tree: Path, tmp_path: Path, tiny_weigh
     assert set(outputs(out)) == {"a.vat", "deep/er/b.vat", "deep/er/c.vat", "деталь 1.vat"}
     assert sorted(record["input"] for record in lines(out) if record["error"]) == bad
     assert "4 files done (0 by a run before), 4 failed, 3 others skipped" in result.stderr
+
+
+@pytest.fixture
+def refined(options: CompressOptions, hurried: None) -> CompressOptions:
+    return replace(options, size=128, effort=1)
+
+
+def test_meshes_are_refined_together_on_a_gpu(
+    tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a GPU does it, here on the CPU: a bad one among them touches no other."""
+    (tree / "empty.obj").touch()
+    alone = compress(tree, tmp_path / "alone", refined, quiet=True)
+    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    summary = compress(tree, tmp_path / "together", refined, quiet=True)
+    assert [r["input"] for r in summary.failed] == ["empty.obj"]
+    for found, expected in zip(summary.records, alone.records, strict=True):
+        for name in ("input", "output", "sha256", "error", "options", "refined"):
+            assert found.get(name) == expected.get(name)
+    made, expected_files = outputs(tmp_path / "together"), outputs(tmp_path / "alone")
+    assert set(made) == set(expected_files)
+    for name, data in made.items():
+        ours, theirs = (VatFile.from_bytes(d).tokens() for d in (data, expected_files[name]))
+        same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+        assert same > 0.9 * len(theirs)  # sums in another order
+
+
+def test_the_batch_is_one_batch(
+    tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def counted(self: Codec, subjects: list[Subject], *arguments: Any, **more: Any) -> list[Encoded]:
+        sizes.append(len(subjects))
+        return encode(self, subjects, *arguments, **more)
+
+    encode = Codec.encode_subjects
+    monkeypatch.setattr(Codec, "encode_subjects", counted)
+    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    compress(tree, tmp_path / "out", refined, quiet=True)
+    assert sizes == [4]
+
+
+def test_what_fails_together_is_done_alone(
+    tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode_one(self: Codec, subjects: list[Subject], *arguments: Any, **more: Any) -> list[Encoded]:
+        if len(subjects) > 1:
+            raise MemoryError
+        return encode(self, subjects, *arguments, **more)
+
+    encode = Codec.encode_subjects
+    monkeypatch.setattr(Codec, "encode_subjects", encode_one)
+    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    summary = compress(tree, tmp_path / "out", refined, quiet=True)
+    assert (len(summary.records), summary.failed) == (4, [])
+
+
+def test_a_batch_that_lost_its_worker_is_done_one_by_one(
+    tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(run: Any, jobs: Any, workers: int, died: Any) -> Iterator[Any]:
+        return (died(job) if isinstance(job, list) else run(job) for job in jobs)
+
+    monkeypatch.setattr("meshcodec.batch.run_jobs", lost)
+    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    summary = compress(tree, tmp_path / "out", refined, quiet=True)
+    assert (len(summary.records), summary.failed) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "together"),
+    [
+        ({}, True),
+        ({"effort": 0}, False),
+        ({"size": None, "min_fscore": 0.5}, False),
+        ({"device": "cpu"}, False),
+    ],
+)
+def test_only_refinement_to_a_size_on_a_gpu_is_done_together(
+    options: CompressOptions, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], together: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    asked = replace(replace(options, effort=4, device="auto"), **change)
+    assert _refined_on_gpu(asked) == together
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
+    tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match="--device cuda"):
+        compress(tree, tmp_path / "out", replace(refined, device="cuda"), quiet=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_scores_are_measured_and_summed_up(tree: Path, tmp_path: Path, tiny_weights: Path) -> None:

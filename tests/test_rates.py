@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_entropy import SHAPE, random_model
 from test_refine import first_guess, pool
+from torch import Tensor
 
 from meshcodec.api import Codec, _Filling, _shortest, token_budget
 from meshcodec.cli import cli
@@ -24,9 +27,10 @@ from meshcodec.config import ModelConfig
 from meshcodec.container import VatFile
 from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
+from meshcodec.model import VariationalTokenizer
 from meshcodec.model.quantizer import token_masks
 from meshcodec.rates import RateNetwork, TokenRates, bits_at
-from meshcodec.refine import RateControl, RatePenalty, refine
+from meshcodec.refine import RateControl, RatePenalty, Round, refine, refine_together
 from meshcodec.tokens import TokenDataset
 from meshcodec.weights import Registry, load_coder, load_model, save_coder
 
@@ -280,3 +284,43 @@ def test_a_coder_is_saved_once_and_checked(tiny_weights: Path, tmp_path: Path) -
     path.unlink()
     with pytest.raises(WeightsError, match="cannot be read"):
         Codec("cpu", folder).encode(ball(), 512, 0)
+
+
+# ---- batches
+
+
+def together_and_alone(
+    model: VariationalTokenizer, rounds: list[Round]
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    batch = refine_together(model, [dataclasses.replace(r, rate=copy.deepcopy(r.rate)) for r in rounds])
+    for asked, found in zip(rounds, batch, strict=True):
+        (alone,) = refine_together(model, [asked])
+        yield found.digits, alone.digits
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_meshes_of_a_batch_are_refined_as_each_alone(tiny_weights: Path, coded: bool) -> None:
+    """Of other lengths, with other room, and one that begins fewer scales, which goes by itself."""
+    model, rates = load_model(Registry(tiny_weights).default()), TokenRates(tiny_coder(), CPU)
+    rounds = [
+        Round(
+            first_guess(seed=number),
+            *pool(radius, 2000),
+            tokens,
+            [1],
+            8,
+            5,
+            RateControl(rates, 8 * room) if coded else None,
+            0.2,
+        )
+        for number, (radius, tokens, room) in enumerate(
+            ((0.9, 20, 18), (0.5, 30, 15), (0.7, 12, 10), (0.6, 40, 9))
+        )
+    ]
+    for found, alone in together_and_alone(model, rounds):
+        assert len(found) == len(alone)
+        for a, b in zip(found, alone, strict=True):
+            assert a.shape == b.shape
+            assert ((a - b).abs() < 1e-3).float().mean() > 0.97  # sums in another order
+    moved = refine_together(model, rounds[:1])[0].digits
+    assert any(not torch.equal(a, b) for a, b in zip(moved, rounds[0].digits, strict=False))

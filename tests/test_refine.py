@@ -322,6 +322,34 @@ def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.usefixtures("hurried")
+def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
+    codec = Codec("cpu", tiny_weights)
+    subjects = codec.prepare_many([ball(), trimesh.creation.box((1, 2, 3)), trimesh.creation.icosphere(2)])
+    together = codec.encode_subjects(subjects, 128, 1)
+    for subject, found in zip(subjects, together, strict=True):
+        alone = codec.encode_subject(subject, 128, 1)
+        assert found.refined == alone.refined
+        assert set(found.seconds) == set(alone.seconds)
+        tokens = [VatFile.from_bytes(e.data).tokens() for e in (found, alone)]
+        assert sum(a == b for a, b in zip(*tokens, strict=True)) > 0.9 * len(tokens[0])
+
+
+@pytest.mark.usefixtures("hurried")
+def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, told = Codec("cpu", tiny_weights), list[tuple[int, float]]()
+    scores = iter(
+        (0.1, 0.3, 0.2, 0.2, 0.25)
+    )  # the encoder's, the second round's with two levels, the third's
+
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+        return _Candidate(tokens, level, (next(scores), 0.5), np.zeros((0, 3)))
+
+    monkeypatch.setattr(codec, "_measure", measured)
+    codec.encode_detailed(ball(), 128, 1, progress=lambda done, _, __, fscore: told.append((done, fscore)))
+    assert told == [(step, 0.1) for step in range(1, 6)] + [(step, 0.3) for step in (6, 7)]
+
+
 def test_what_has_no_unit_does_not_count(model: VariationalTokenizer) -> None:
     queries, distances, units = pool(0.9)
     units[:, ::2] = 0
