@@ -65,7 +65,7 @@ Progress = Callable[[int, int, float, float], None]
 DEFAULT_EFFORT = 4
 DEFAULT_RESOLUTION = 256
 ENCODER_BATCH = 16
-"""Meshes that `Codec.encode_many` encodes, and refines, at once."""
+"""Meshes that `Codec.encode_many` gives to the encoder at once, and on a GPU refines at once."""
 _CODED_GAIN = 1.7
 """So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
 price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
@@ -393,7 +393,11 @@ class Codec:
         self._check(size, effort, packing)
         rest, files = iter(sources), list[bytes]()
         while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed):
-            files += [encoded.data for encoded in self.encode_subjects(batch, size, effort, packing=packing)]
+            # On a CPU a batch takes as long as its meshes one by one, and their memory at the same time.
+            together = 1 if self.device.type == "cpu" else len(batch)
+            for start in range(0, len(batch), together):
+                part = self.encode_subjects(batch[start : start + together], size, effort, packing=packing)
+                files += [encoded.data for encoded in part]
         return files
 
     def decode_many(
