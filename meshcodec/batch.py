@@ -28,6 +28,7 @@ import json
 import math
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -306,7 +307,10 @@ def _run_together(jobs: list[_Job]) -> list[Record]:
 
 
 def _encoded_together(jobs: list[_Job]) -> dict[str, Encoded]:
-    """What could be encoded together, by digests; the others meet their errors again, each alone."""
+    """What could be encoded together, by digests.
+
+    The others are left to `_run`, which does each alone, meets its error again and puts it into its record.
+    """
     options = jobs[0].verb.options
     assert isinstance(options, CompressOptions)
     assert options.size is not None
@@ -322,7 +326,9 @@ def _encoded_together(jobs: list[_Job]) -> dict[str, Encoded]:
             encoded = codec.encode_subjects(
                 list(subjects.values()), options.size, options.effort, packing=options.packing
             )
-    except Exception:  # memory that does for one of them, perhaps
+    except Exception as error:  # memory that does for one of them, perhaps; no other file is to suffer
+        fault = f"{len(subjects)} meshes could not be encoded together ({one_line(error)}): each alone"
+        warnings.warn(fault, RuntimeWarning, stacklevel=2)
         return {}
     return dict(zip(subjects, encoded, strict=True))
 
