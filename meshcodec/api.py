@@ -73,16 +73,19 @@ _SQUEEZE = 1.15
 _CODER_BYTES = 4
 """What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
 _CHECK_SAMPLES = 30_000
-_CHECK_RESOLUTION = 128
+_CHECK_RESOLUTION = 160
 _EXACT_RESOLUTION = DEFAULT_RESOLUTION
 """Of coarse measurements, and of those that are to be what a user finds in the decoded file."""
 _JUDGED = TAUS[:2]
 """Distances of the F-scores by which candidates are compared."""
 _CLEAR = 0.02
-"""An F-score that is higher by this much in the coarse measurement is higher in the exact one too."""
-_LEVEL_STEPS = (4, 2)
+"""F-scores that differ by this much in the coarse measurement differ in the exact one too."""
+_PERFECT = 0.9995
+"""Of F-scores from which on no better tokens are looked for."""
+_LEVEL_STEPS = (2, 1)
+_NEAR_LEVELS = (1, -1, 2, -2)
 _MAX_LEVEL = 20
-"""Steps in which the level is searched, and how far, in `LEVEL_UNIT`s."""
+"""Steps in which the level is searched by coarse scores and by exact ones, and how far, in `LEVEL_UNIT`s."""
 _SPECK = 0.066
 """Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
 one texel along one axis only, or within sixteen and of less volume than a cube of two, are errors of the
@@ -524,19 +527,21 @@ class Codec:
         first = [d.to(self.device) for d in subject.digits]
         with clock("code"):
             rate = filling.rate_control(self.device)
-            chosen, level = filling.first_tokens(model.quantizer, first, rate), 0
+            last = filling.first_tokens(model.quantizer, first, rate)
+        best = _Candidate(last, 0, (), np.empty((0, 3)))
         refined = refused = interrupted = False
         spent = EFFORTS[effort]
         if spent.rounds:
             rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
                 reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
-                field = self._field(model, chosen)
-                best = self._measure(field, chosen, level, reference, subject.placement)
+                best = self._measure(self._field(model, last), last, 0, reference, subject.placement)
                 exact = _Exact(self, model, subject)
-            last, surface, digits = chosen, best.surface, first
+            surface, digits = best.surface, first
             for number, steps in enumerate(spent.rounds + spent.hard_rounds):
                 hard = number - len(spent.rounds)
+                if refined and min(best.fscores) >= _PERFECT:
+                    break
                 if (
                     hard >= 0
                     and best.fscores[0] >= easy(filling.size, number)
@@ -572,16 +577,17 @@ class Codec:
                     last = filling.fill(_rounded(model.quantizer, digits)[:tokens])
                     field = _Remembered(self._field(model, last))
                     if leading and not interrupted:  # of what the next round begins with no score is needed
-                        _, surface = self._coarse(field, level, subject.placement)
+                        _, surface = self._coarse(field, best.level, subject.placement)
                         continue
-                    new = self._measure(field, last, level, reference, subject.placement)
+                    new = self._measure(field, last, best.level, reference, subject.placement)
                     surface = new.surface
                     # The level comes after the steps, but must have been looked for once.
-                    if new.quality > best.quality or not refined:
+                    if not refined or not _clearly_lower(new, best):
                         new = self._leveled(field, new, reference, subject.placement)
                     higher = new.quality > best.quality
-                    if exact.improves(new, best):
-                        best, chosen, level, refined = new, new.tokens, new.level, True
+                    better = self._better(exact, field, new, best, reference, subject.placement)
+                    if better is not None:
+                        best, refined = better, True
                     # Better than the encoder's in the whole, but for one F-score: more may lift that, too.
                     refused = higher and not refined
                 if interrupted:
@@ -589,10 +595,10 @@ class Codec:
         placement = subject.placement
         center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
         with clock("code"):
-            payload, packing = _shortest(chosen, filling.coder)
-            model_id, count = self._entry.model_id, len(chosen)
-            file = VatFile(payload, model_id, center, half_extents, level, packing, mirrored, count)
-            if file.tokens(filling.coder) != chosen:
+            payload, packing = _shortest(best.tokens, filling.coder)
+            model_id, count = self._entry.model_id, len(best.tokens)
+            file = VatFile(payload, model_id, center, half_extents, best.level, packing, mirrored, count)
+            if file.tokens(filling.coder) != best.tokens:
                 raise AssertionError("the coded tokens do not decode to themselves")
         scales = self.config.scales_begun(count)
         return Encoded(file.to_bytes(), count, packing, scales, effort, refined, interrupted, clock.seconds)
@@ -892,6 +898,28 @@ class Codec:
                     best = moved if climbing else best
         return best
 
+    def _better(
+        self,
+        exact: _Exact,
+        field: Field,
+        new: _Candidate,
+        old: _Candidate,
+        reference: Reference,
+        placement: Placement,
+    ) -> _Candidate | None:
+        """`new` if it improves on `old`; if only its sum of F-scores does, it at a level nearby that does."""
+        gains = exact.gains(new, old)
+        if sum(gains) <= 0:
+            return None
+        if min(gains) >= 0:
+            return new
+        for shift in _NEAR_LEVELS:
+            if abs(new.level + shift) <= _MAX_LEVEL:
+                moved = self._measure(field, new.tokens, new.level + shift, reference, placement)
+                if exact.improves(moved, old):
+                    return moved
+        return None
+
     @torch.no_grad()
     def _field(self, model: VariationalTokenizer, tokens: bytes) -> Field:
         """(n, 3) points to (n,) signed distances as tokens say, not truncated."""
@@ -970,6 +998,14 @@ class _Candidate:
         return sum(self.fscores)
 
 
+def _differences(after: Sequence[float], before: Sequence[float]) -> tuple[float, ...]:
+    return tuple(a - b for a, b in zip(after, before, strict=True))
+
+
+def _clearly_lower(new: _Candidate, old: _Candidate) -> bool:
+    return max(_differences(new.fscores, old.fscores)) <= -_CLEAR
+
+
 class _Exact:
     """Tells whether a candidate is better, as a user would measure it where the coarse scores are close."""
 
@@ -979,12 +1015,15 @@ class _Exact:
 
     def improves(self, new: _Candidate, old: _Candidate) -> bool:
         """Whether `new` has a higher sum of F-scores than `old` and none that is lower."""
-        if new.quality <= old.quality:
-            return False
-        if min(n - o for n, o in zip(new.fscores, old.fscores, strict=True)) >= _CLEAR:
-            return True
-        after, before = self._fscores(new), self._fscores(old)
-        return sum(after) > sum(before) and all(a >= b for a, b in zip(after, before, strict=True))
+        gains = self.gains(new, old)
+        return sum(gains) > 0 and min(gains) >= 0
+
+    def gains(self, new: _Candidate, old: _Candidate) -> tuple[float, ...]:
+        """What `new` has of each F-score beyond `old`; exact where it is close."""
+        coarse = _differences(new.fscores, old.fscores)
+        if min(coarse) >= _CLEAR or _clearly_lower(new, old):
+            return coarse
+        return _differences(self._fscores(new), self._fscores(old))
 
     def _fscores(self, candidate: _Candidate) -> tuple[float, ...]:
         key = candidate.tokens, candidate.level

@@ -51,7 +51,7 @@ that our codec is asked for, which is as good as its decodes can become. The las
 _SIZELESS = {"hull": convex_hull, "target": target_surface}
 
 _REVISION = {
-    OURS: 8,
+    OURS: 9,
     "draco": 1,
     "hull": 1,
     "target": 2,

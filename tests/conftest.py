@@ -93,4 +93,4 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshcodec.api._CHECK_RESOLUTION", 32)
     monkeypatch.setattr("meshcodec.api._CHECK_SAMPLES", 1000)
     monkeypatch.setattr("meshcodec.api._LEVEL_STEPS", (4,))
-    monkeypatch.setattr("meshcodec.api._Exact.improves", lambda _, new, old: new.quality > old.quality)
+    monkeypatch.setattr("meshcodec.api._Exact.gains", lambda _, new, old: (new.quality - old.quality,))

@@ -95,7 +95,9 @@ def test_the_level_is_found_by_climbing(
     ("coarse", "exact", "better"),
     [
         ((0.5, 0.4), None, True),  # clearly higher in both: not measured again
-        ((0.49, 0.2), None, False),  # lower in the sum: neither
+        ((0.38, 0.2), None, False),  # clearly lower in both: neither
+        ((0.39, 0.28), (0.71, 0.61), True),  # not clearly
+        ((0.49, 0.2), (0.7, 0.59), False),
         ((0.41, 0.35), (0.7, 0.61), True),
         ((0.41, 0.35), (0.72, 0.59), False),  # higher in the sum, lower in one
         ((0.41, 0.35), (0.7, 0.6), False),  # no change
@@ -124,6 +126,55 @@ def test_a_candidate_is_better_when_no_fscore_is_lower(
     monkeypatch.setattr(_Exact, "_fscores", measured)
     assert _Exact(codec, codec._model(codec._entry), subject).improves(new, old) is better
     assert len(asked) == (2 if exact else 0)
+
+
+@pytest.mark.parametrize(
+    ("gains", "level"),
+    [
+        ({4: (0.02, 0.01), 5: (0.03, 0.03)}, 4),
+        ({4: (0.02, -0.01), 5: (0.02, -0.02), 3: (0.01, 0.01)}, 3),
+        ({4: (-0.01, 0.02), 5: (-0.01, 0.0), 3: (-0.1, 0.0), 6: (0.0, 0.01), 2: (0.5, 0.5)}, 6),
+        ({4: (0.02, -0.01), 5: (0.02, -0.02), 3: (0.1, -0.1), 6: (0.0, 0.0), 2: (1, -0.001)}, None),
+        ({4: (0.01, -0.02), 5: (0.5, 0.5)}, None),  # lower in the sum: no other level is tried
+    ],
+)
+def test_a_candidate_that_is_lower_in_one_fscore_may_be_better_at_a_level_nearby(
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gains: dict[int, tuple[float, float]],
+    level: int | None,
+) -> None:
+    codec = Codec("cpu", tiny_weights)
+    subject = codec.prepare(ball())
+    exact = _Exact(codec, codec._model(codec._entry), subject)
+    reference = Reference(subject.mesh, samples=100)
+    old, new = (_Candidate(bytes([level]) * 8, level, (0.5, 0.5), np.zeros((0, 3))) for level in (0, 4))
+    monkeypatch.setattr(exact, "gains", lambda candidate, _: gains[candidate.level])
+    field = codec._field(codec._model(codec._entry), new.tokens)
+    better = codec._better(exact, field, new, old, reference, subject.placement)
+    assert (better and better.level) == level
+    assert better is None or better.tokens == new.tokens
+
+
+def test_nothing_is_looked_for_beyond_perfect_fscores(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = Codec("cpu", tiny_weights)
+    begun: list[int] = []
+
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
+        return _Candidate(tokens, level, (1.0, 0.8 + 0.1 * len(begun)), np.zeros((0, 3)))
+
+    def refined(*arguments: Any, **options: Any) -> list[Tensor]:
+        begun.append(1)
+        return refine(*arguments, **options)
+
+    monkeypatch.setattr(codec, "_measure", measured)
+    monkeypatch.setattr(_Exact, "gains", lambda _, new, old: (new.quality - old.quality,))
+    monkeypatch.setattr("meshcodec.refine.refine", refined)
+    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((2, 2, 2, 2), 4000),))
+    codec.encode(ball(), size=128, effort=0)
+    assert len(begun) == 2
 
 
 def test_the_exact_fscores_are_those_of_the_decoded_file(
@@ -274,16 +325,16 @@ def test_what_was_refused_for_one_fscore_gets_one_more_round(
     def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
         return _Candidate(tokens, level, (0.95 + 0.01 * len(begun),), np.zeros((0, 3)))
 
-    def improves(self: object, new: _Candidate, old: _Candidate) -> bool:
+    def gains(self: object, new: _Candidate, old: _Candidate) -> tuple[float]:
         judged.append(new)
-        return len(judged) >= taken
+        return (0.01 if len(judged) >= taken else -0.01,)
 
     def refined(*arguments: Any, **options: Any) -> list[Tensor]:
         begun.append(1)
         return refine(*arguments, **options)
 
     monkeypatch.setattr(codec, "_measure", measured)
-    monkeypatch.setattr(_Exact, "improves", improves)
+    monkeypatch.setattr(_Exact, "gains", gains)
     monkeypatch.setattr("meshcodec.refine.refine", refined)
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     codec.encode(ball(), size=128, effort=0)
@@ -338,9 +389,8 @@ def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
 @pytest.mark.usefixtures("hurried")
 def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     codec, told = Codec("cpu", tiny_weights), list[tuple[int, float]]()
-    scores = iter(
-        (0.1, 0.3, 0.2, 0.2, 0.25)
-    )  # the encoder's, the second round's with two levels, the third's
+    # The encoder's, then the second round's and the third's at three levels each.
+    scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
 
     def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
         return _Candidate(tokens, level, (next(scores), 0.5), np.zeros((0, 3)))

@@ -1,0 +1,96 @@
+"""What effort buys: F-scores and seconds of each level, and the meshes that a higher level makes worse.
+
+``meshcodec bench DIR --effort 0 -o out/effort-0`` writes ``out/effort-0/rows.csv``, and so on for each level;
+``python benchmarks/efforts.py out/effort-*/rows.csv`` compares them. It prints the means of each size and
+level and exits with 1 where a mesh has a lower F-score at a higher effort. What was measured of the shipped
+model is kept in ``benchmarks/rows``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean, median
+
+import click
+
+from meshcodec.bench import OURS
+
+_JUDGED = ("f_002", "f_001")
+_SHOWN = (*_JUDGED, "f_0005", "precision_002", "recall_002")
+_HEAD = ("effort", "bytes", "F@0.02", "F@0.01", "F@0.005", "precision@0.02", "recall@0.02", "encode s")
+
+Row = dict[str, str]
+Rows = dict[str, Row]
+"""Rows by the file that they are of."""
+
+
+def read(paths: Sequence[Path]) -> dict[tuple[int, int], Rows]:
+    """Our codec's rows of all tables, by size and effort.
+
+    Raises
+    ------
+    click.UsageError
+        A file is not a table of ``meshcodec bench``, rows are of several models, or a size and effort is
+        there twice.
+    """
+    found: dict[tuple[int, int], Rows] = {}
+    models = set()
+    for path in paths:
+        own: dict[tuple[int, int], Rows] = {}
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    if row["codec"] == OURS:
+                        effort = json.loads(row["settings"])["effort"]
+                        own.setdefault((int(row["size"]), int(effort)), {})[row["file"]] = row
+                        models.add(row["model_id"])
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise click.UsageError(f"{path}: not a rows.csv of meshcodec bench: {error!r}") from error
+        if again := found.keys() & own.keys():
+            size, effort = min(again)
+            raise click.UsageError(f"{path}: {size} bytes at effort {effort} are there twice")
+        found |= own
+    if len(models) > 1:
+        raise click.UsageError(f"rows of several models: {', '.join(sorted(models))}")
+    return found
+
+
+def falls(lower: Rows, higher: Rows) -> list[str]:
+    """A line for each F-score that a mesh has lower at the higher effort."""
+    return [
+        f"{file}: {name} {lower[file][name]} -> {higher[file][name]}"
+        for file in sorted(lower.keys() & higher.keys())
+        for name in _JUDGED
+        if float(higher[file][name]) < float(lower[file][name])
+    ]
+
+
+@click.command()
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+def main(tables: tuple[Path, ...]) -> None:
+    """Compare efforts by TABLES, each a rows.csv of meshcodec bench."""
+    found = read(tables)
+    click.echo(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
+    for (size, effort), rows in sorted(found.items()):
+        means = [f"{fmean(float(row[name]) for row in rows.values()):.4f}" for name in _SHOWN]
+        seconds = f"{median(float(row['encode_seconds']) for row in rows.values()):.1f}"
+        click.echo(f"| {effort} | {size} | {' | '.join(means)} | {seconds} |")
+    fallen = 0
+    for (size, effort), (next_size, next_effort) in pairwise(sorted(found)):
+        if size == next_size:
+            lines = falls(found[size, effort], found[size, next_effort])
+            count = len(found[size, effort].keys() & found[size, next_effort].keys())
+            click.echo(f"\n{size} bytes, effort {effort} to {next_effort}: {count} meshes, {len(lines)} fall")
+            for line in lines:
+                click.echo(f"  {line}")
+            fallen += len(lines)
+    sys.exit(bool(fallen))
+
+
+if __name__ == "__main__":
+    main()
