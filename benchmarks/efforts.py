@@ -35,26 +35,25 @@ def read(paths: Sequence[Path]) -> dict[tuple[int, int], Rows]:
     Raises
     ------
     click.UsageError
-        A file is not a table of ``meshcodec bench``, rows are of several models, or a size and effort is
-        there twice.
+        A file is not a table of ``meshcodec bench``, rows are of several models, or a mesh has two for one
+        size and effort.
     """
     found: dict[tuple[int, int], Rows] = {}
     models = set()
     for path in paths:
-        own: dict[tuple[int, int], Rows] = {}
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    if row["codec"] == OURS:
-                        effort = json.loads(row["settings"])["effort"]
-                        own.setdefault((int(row["size"]), int(effort)), {})[row["file"]] = row
-                        models.add(row["model_id"])
+                ours = [row for row in csv.DictReader(file) if row["codec"] == OURS]
+                told = [(int(row["size"]), int(json.loads(row["settings"])["effort"])) for row in ours]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise click.UsageError(f"{path}: not a rows.csv of meshcodec bench: {error!r}") from error
-        if again := found.keys() & own.keys():
-            size, effort = min(again)
-            raise click.UsageError(f"{path}: {size} bytes at effort {effort} are there twice")
-        found |= own
+        for (size, effort), row in zip(told, ours, strict=True):
+            rows = found.setdefault((size, effort), {})
+            if row["file"] in rows:
+                mesh = row["file"]
+                raise click.UsageError(f"{path}: {mesh} is there twice for {size} bytes at effort {effort}")
+            rows[row["file"]] = row
+            models.add(row["model_id"])
     if len(models) > 1:
         raise click.UsageError(f"rows of several models: {', '.join(sorted(models))}")
     return found

@@ -70,7 +70,10 @@ def test_a_mesh_that_falls_is_named(efforts: ModuleType, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("effort", "model", "wrong"),
-    [(0, "ab", "512 bytes at effort 0 are there twice"), (4, "cd", "rows of several models: ab, cd")],
+    [
+        (0, "ab", "a.obj is there twice for 512 bytes at effort 0"),
+        (4, "cd", "rows of several models: ab, cd"),
+    ],
 )
 def test_tables_that_do_not_go_together(
     efforts: ModuleType, tmp_path: Path, effort: int, model: str, wrong: str
@@ -79,6 +82,12 @@ def test_tables_that_do_not_go_together(
     other = table(tmp_path / "2.csv", effort, {"a.obj": 0.5}, model=model)
     with pytest.raises(click.UsageError, match=wrong):
         efforts.read([one, other])
+
+
+def test_tables_of_different_meshes_are_one(efforts: ModuleType, tmp_path: Path) -> None:
+    tables = [table(tmp_path / f"{name}.csv", 4, {name: score}) for name, score in (("a", 0.5), ("b", 0.25))]
+    (rows,) = efforts.read(tables).values()
+    assert [(name, row["f_002"]) for name, row in rows.items()] == [("a", "0.5"), ("b", "0.25")]
 
 
 @pytest.mark.parametrize("name", ["rows.json", "absent.csv"])
