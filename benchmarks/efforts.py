@@ -22,7 +22,17 @@ from meshcodec.bench import OURS
 
 _JUDGED = ("f_002", "f_001")
 _SHOWN = (*_JUDGED, "f_0005", "precision_002", "recall_002")
-_HEAD = ("effort", "bytes", "F@0.02", "F@0.01", "F@0.005", "precision@0.02", "recall@0.02", "encode s")
+_HEAD = (
+    "effort",
+    "bytes",
+    "meshes",
+    "F@0.02",
+    "F@0.01",
+    "F@0.005",
+    "precision@0.02",
+    "recall@0.02",
+    "encode s",
+)
 
 Row = dict[str, str]
 Rows = dict[str, Row]
@@ -78,7 +88,7 @@ def main(tables: tuple[Path, ...]) -> None:
     for (size, effort), rows in sorted(found.items()):
         means = [f"{fmean(float(row[name]) for row in rows.values()):.4f}" for name in _SHOWN]
         seconds = f"{median(float(row['encode_seconds']) for row in rows.values()):.1f}"
-        click.echo(f"| {effort} | {size} | {' | '.join(means)} | {seconds} |")
+        click.echo(f"| {effort} | {size} | {len(rows)} | {' | '.join(means)} | {seconds} |")
     fallen = 0
     for (size, effort), (next_size, next_effort) in pairwise(sorted(found)):
         if size == next_size:

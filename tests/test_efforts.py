@@ -48,10 +48,10 @@ def test_means_and_median_seconds(efforts: ModuleType, tmp_path: Path) -> None:
     high = table(tmp_path / "4" / "rows.csv", 4, {"a.obj": 0.75, "b.obj": 0.25}, 12.0)
     assert run(efforts, high, low) == (
         0,
-        "| effort | bytes | F@0.02 | F@0.01 | F@0.005 | precision@0.02 | recall@0.02 | encode s |\n"
-        "|---|---|---|---|---|---|---|---|\n"
-        "| 0 | 512 | 0.3750 | 0.3750 | 0.3750 | 0.3750 | 0.3750 | 1.0 |\n"
-        "| 4 | 512 | 0.5000 | 0.5000 | 0.5000 | 0.5000 | 0.5000 | 12.0 |\n"
+        "| effort | bytes | meshes | F@0.02 | F@0.01 | F@0.005 | precision@0.02 | recall@0.02 | encode s |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+        "| 0 | 512 | 2 | 0.3750 | 0.3750 | 0.3750 | 0.3750 | 0.3750 | 1.0 |\n"
+        "| 4 | 512 | 2 | 0.5000 | 0.5000 | 0.5000 | 0.5000 | 0.5000 | 12.0 |\n"
         "\n512 bytes, effort 0 to 4: 2 meshes, 0 fall\n",
     )
 
