@@ -143,7 +143,7 @@ _effort = click.option(
     show_default=True,
     help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 900 or 1200 steps;"
     " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
-    " second on two cores: to 1 KB, 13 s at 4 and 98 s at 9, measuring included.",
+    " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
 )
 
 
