@@ -29,7 +29,7 @@ def _coarse() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=EXAMPLES[:3], ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
 def exhaustive(request: pytest.FixtureRequest, codec: Codec) -> tuple[Path, list[tuple[bytes, Scores]]]:
     """The file of each size and its scores, smallest first."""
     reference = Reference(load_mesh(request.param))
