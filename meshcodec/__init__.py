@@ -19,7 +19,7 @@ from meshcodec.errors import (
 if TYPE_CHECKING:
     from meshcodec.api import Codec, decode, encode
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BadMeshError",

@@ -1,5 +1,7 @@
 """The ``.vat`` file, version 1. This docstring is its specification.
 
+Version 1 is frozen since meshcodec 0.2.0: every later version reads these files.
+
 All numbers are little-endian. A file is a header, a placement if the flags say so, and the payload, with
 nothing between them and nothing after.
 

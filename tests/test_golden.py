@@ -1,10 +1,9 @@
 """Files of released weights: they decode for ever, and any damage to them is refused.
 
 ``python tests/test_golden.py`` writes golden files of the default weights from ``examples/`` where there are
-none, beside those of older weights. With
-MESHCODEC_GOLDEN=geometry in the environment it only records anew what the files give; with
-MESHCODEC_GOLDEN=bad it writes the refused files of ``golden/bad`` and what is said of them. None of this ever
-runs by itself.
+none; those that are there stay, whatever weights they are of. With MESHCODEC_GOLDEN=geometry in the
+environment it only records anew what the files give; with MESHCODEC_GOLDEN=bad it writes the refused files of
+``golden/bad`` and what is said of them. None of this ever runs by itself.
 """
 
 from __future__ import annotations

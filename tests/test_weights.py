@@ -1,0 +1,56 @@
+"""The shipped weights folder: small, and nothing in it that the registry does not name; the release's number."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import meshcodec
+from meshcodec.weights import Registry, weights_folder
+
+ROOT = Path(__file__).parent.parent
+LARGEST_TOTAL = 14_000_000
+"""Bytes that all files of the folder may take together: nearly all of the wheel."""
+OTHER_FILES = {"registry.json", "MODEL_CARD.md", "LICENSE"}
+
+
+def files_of(registry: Registry) -> set[Path]:
+    """Weights files that the registry names: of its models, entropy models and priors."""
+    files = set()
+    for entry in registry.entries.values():
+        files.add(entry.path)
+        if entry.coder_path is not None:
+            files.add(entry.coder_path)
+        if entry.prior is not None:
+            files.add(entry.prior.path)
+    return files
+
+
+def test_the_weights_folder_holds_what_the_registry_names_and_nothing_else() -> None:
+    folder = weights_folder()
+    named = {path.name for path in files_of(Registry())}
+    assert {path.name for path in folder.iterdir()} == named | OTHER_FILES
+
+
+def test_the_default_model_has_an_entropy_model_and_a_prior_named_after_it() -> None:
+    entry = Registry().default()
+    assert entry.path.stem == f"{entry.name}-{entry.model_id.hex()}"
+    assert entry.coder_path == entry.path.with_name(f"{entry.path.stem}-coder.safetensors")
+    assert entry.prior is not None
+    assert entry.prior.path == entry.path.with_name(f"{entry.path.stem}-prior.safetensors")
+
+
+def test_the_weights_that_ship_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in weights_folder().iterdir()) <= LARGEST_TOTAL
+
+
+def test_the_model_card_describes_every_weights_file() -> None:
+    card = (weights_folder() / "MODEL_CARD.md").read_text()
+    for path in files_of(Registry()):
+        assert f"| {path.name} |" in card, path
+
+
+def test_the_changelog_has_a_dated_entry_for_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    releases = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert releases[0] == meshcodec.__version__
