@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from meshcodec.api import Codec
-from meshcodec.container import HEADER_BYTES, PLACEMENT_BYTES
 from meshcodec.errors import UsageError
-from meshcodec.geometry.io import READ_FORMATS
+from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
+from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.weights import load_coder
 
 

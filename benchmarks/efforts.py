@@ -18,7 +18,7 @@ from statistics import fmean, median
 
 import click
 
-from meshcodec.bench import OURS
+from meshcodec.evaluation.bench.rows import OURS
 
 _JUDGED = ("f_002", "f_001")
 _SHOWN = (*_JUDGED, "f_0005", "precision_002", "recall_002")

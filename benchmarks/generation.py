@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from meshcodec.api import Codec
-from meshcodec.config import PriorRecipe
 from meshcodec.errors import CorruptFileError
+from meshcodec.evaluation.generation import chamfer_matrix, set_scores, surface_points
 from meshcodec.prior.generate import Generator
-from meshcodec.prior.measures import chamfer_matrix, set_scores, surface_points
 from meshcodec.prior.sampling import Sampling
 from meshcodec.train.corpus import CorpusItem, is_validation, read_corpus
+from meshcodec.train.recipe import PriorRecipe
 
 Cloud = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ import torch
 
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT
-from meshcodec.container import VatFile
+from meshcodec.format.container import VatFile
 from meshcodec.kernels import fused, reference
 from meshcodec.model.decoder import FieldHead
 

@@ -27,19 +27,20 @@ import point_cloud_utils as pcu
 import torch
 import trimesh
 
-from meshcodec import baselines
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT
-from meshcodec.container import VatFile
-from meshcodec.device import bfloat16_is_fast
-from meshcodec.geometry.extract import Extraction, Field, GridField, by_keys, by_points
-from meshcodec.geometry.inside import classify
+from meshcodec.evaluation import baselines
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.geometry.sample import sample_surface
-from meshcodec.geometry.symmetry import coding_placement_of
+from meshcodec.geometry.signed_distance import classify
+from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.kernels import field_of, reference
 from meshcodec.kernels.tables import ERRORS, ERRORS_BELOW, GridTables
-from meshcodec.refine import STEP_QUERIES, refine
+from meshcodec.modes.tokens.refine import STEP_QUERIES, refine
+from meshcodec.runtime.device import bfloat16_is_fast
+from meshcodec.surface.field import Field, GridField, by_keys, by_points
+from meshcodec.surface.marching_cubes import Extraction
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
@@ -233,7 +234,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
 def encode_stages(table: Table, codec: Codec, mesh_path: Path) -> None:
     name = f"encode {FACES // 1000}k faces on {codec.device.type}"
     mesh = table.time(f"{name}: load", lambda: load_mesh(mesh_path))
-    placement = coding_placement_of(mesh.vertices, mesh.faces)
+    placement = fit_coding_box(mesh.vertices, mesh.faces)
     count = codec.config.input_points
 
     def sample() -> tuple[Any, Any]:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-not-found, unused-ignore]
 
-with atheris.instrument_imports(include=["meshcodec.container", "meshcodec.packing", "meshcodec.api"]):
+with atheris.instrument_imports(
+    include=["meshcodec.format.container", "meshcodec.format.payload", "meshcodec.api"]
+):
     from meshcodec.api import Codec
-    from meshcodec.container import VatFile
+    from meshcodec.format.container import VatFile
 
 import json
 import struct
@@ -23,10 +25,10 @@ import zlib
 import torch
 
 import meshcodec
-from meshcodec.config import TrainConfig
 from meshcodec.errors import MeshcodecError
 from meshcodec.geometry.io import export_mesh
-from meshcodec.model import VariationalTokenizer
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.train.recipe import TrainConfig
 from meshcodec.weights import save_model
 
 RESOLUTION = 16

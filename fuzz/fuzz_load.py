@@ -12,7 +12,8 @@ import sys
 import atheris  # type: ignore[import-not-found, unused-ignore]
 
 with atheris.instrument_imports(include=["meshcodec.geometry", "trimesh.exchange"]):
-    from meshcodec.geometry.io import READ_FORMATS, load_mesh
+    from meshcodec.geometry.formats import READ_FORMATS
+    from meshcodec.geometry.io import load_mesh
 
 import numpy as np
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import trimesh
 
-from meshcodec.container import VatFile
-from meshcodec.geometry.io import READ_FORMATS, WRITE_FORMATS, export_mesh
+from meshcodec.format.container import VatFile
+from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
+from meshcodec.geometry.io import export_mesh
 
 ASCII_PLY = b"""ply
 format ascii 1.0

@@ -26,7 +26,7 @@ bl_info = {
 def _codec() -> Any:
     """The weights stay loaded between two uses."""
     if _codec.kept is None:  # type: ignore[attr-defined]
-        from meshcodec import Codec
+        from meshcodec.api import Codec
 
         _codec.kept = Codec()  # type: ignore[attr-defined]
     return _codec.kept  # type: ignore[attr-defined]

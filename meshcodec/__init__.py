@@ -17,9 +17,11 @@ from meshcodec.errors import (
 )
 
 if TYPE_CHECKING:
-    from meshcodec.api import Codec, decode, encode
+    from meshcodec.api import Codec
+
 
 __version__ = "0.2.0"
+
 
 __all__ = [
     "BadMeshError",
@@ -33,6 +35,7 @@ __all__ = [
     "decode",
     "encode",
 ]
+
 
 _LAZY = ("Codec", "decode", "encode")
 

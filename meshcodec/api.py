@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,296 +16,57 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from meshcodec.config import EXTENT, SIZES, TRUNCATION, ModelConfig
-from meshcodec.container import LEVEL_UNIT, MIN_SIZE, NO_AXES, Axes, VatFile, payload_room, round_box
-from meshcodec.device import choose_device
-from meshcodec.entropy import TokenModel
+from meshcodec.config import EXTENT, SIZES, TAUS, TRUNCATION, ModelConfig
+from meshcodec.engine import T
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.geometry.extract import (
-    Extraction,
-    Field,
-    GridField,
-    by_keys,
-    extract,
-    extract_dense,
-    without_specks,
-)
-from meshcodec.geometry.inside import Surfaces, TargetField, classify
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
-from meshcodec.geometry.normalize import Placement
-from meshcodec.geometry.sample import face_areas, query_points, sample_surface
-from meshcodec.geometry.symmetry import coding_placement_of
+from meshcodec.format.box import NO_AXES, Axes, round_box
+from meshcodec.format.container import MIN_SIZE, VatFile
+from meshcodec.format.payload import BYTES, PACKINGS
+from meshcodec.format.token_coder import TokenModel
+from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, MeshSource, load_mesh
+from meshcodec.geometry.normalize import BoxTransform
+from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.geometry.signed_distance import TargetField, classify
+from meshcodec.geometry.symmetry import fit_coding_box
+from meshcodec.geometry.triangles import face_areas
 from meshcodec.kernels import BATCHES, choose_kernel, field_of
-from meshcodec.metrics import TAUS, Reference, Scores
-from meshcodec.model import VariationalTokenizer
-from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
-from meshcodec.packing import BYTES, CODED, PACKINGS, pack
-from meshcodec.rates import TokenRates, quantize_within
-from meshcodec.refine import (
-    EFFORTS,
-    FIRST_RATE,
-    LATER_RATE,
-    RateControl,
-    Refined,
-    Round,
-    Stop,
-    easy,
-    refine_together,
+from meshcodec.metrics import Reference
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.budget import unknown_packing
+from meshcodec.modes.prepare import PreparedMesh
+from meshcodec.modes.result import DEFAULT_RESOLUTION, Decoded, Encoded, Progress
+from meshcodec.modes.tokens.decode import LIPSCHITZ_FACTOR, SMALL_COMPONENT
+from meshcodec.modes.tokens.efforts import EFFORTS, FIRST_RATE, LATER_RATE, early_stop_fscore
+from meshcodec.modes.tokens.encode import PERFECT, after, in_step
+from meshcodec.modes.tokens.fill import TokenBudget, nearest_tokens, shortest_payload, token_budget
+from meshcodec.modes.tokens.judge import (
+    CHECK_RESOLUTION,
+    CHECK_SAMPLES,
+    EXACT_RESOLUTION,
+    JUDGED,
+    LEVEL_STEPS,
+    MAX_LEVEL,
+    NEAR_LEVELS,
+    Candidate,
+    Exact,
+    clearly_lower,
 )
-from meshcodec.refine import Progress as RoundProgress
-from meshcodec.weights import Registry, WeightsEntry, load_coder, load_model
-
-T = TypeVar("T")
-MeshSource = str | Path | BinaryIO | trimesh.Trimesh
-Progress = Callable[[int, int, float, float], None]
-"""Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
+from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, Stop, refine_batch
+from meshcodec.registry import Registry, WeightsEntry
+from meshcodec.runtime.clock import Clock
+from meshcodec.runtime.device import choose_device
+from meshcodec.surface.extract import extract, extract_dense
+from meshcodec.surface.field import CachedField, Field, OffsetField
+from meshcodec.surface.marching_cubes import Extraction
+from meshcodec.surface.specks import without_small_components
+from meshcodec.target import Measured, Target
+from meshcodec.weights import load_coder, load_model
 
 DEFAULT_EFFORT = 4
-DEFAULT_RESOLUTION = 256
+
+
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once, and on a GPU refines at once."""
-_CODED_GAIN = 1.7
-"""So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
-price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
-_SQUEEZE = 1.15
-_CODER_BYTES = 4
-"""What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
-_CHECK_SAMPLES = 30_000
-_CHECK_RESOLUTION = 160
-_EXACT_RESOLUTION = DEFAULT_RESOLUTION
-"""Of coarse measurements, and of those that are to be what a user finds in the decoded file."""
-_JUDGED = TAUS[:2]
-"""Distances of the F-scores by which candidates are compared."""
-_CLEAR = 0.02
-"""F-scores that differ by this much in the coarse measurement differ in the exact one too."""
-_PERFECT = 0.9995
-"""Of F-scores from which on no better tokens are looked for."""
-_LEVEL_STEPS = (2, 1)
-_NEAR_LEVELS = (1, -1, 2, -2)
-_MAX_LEVEL = 20
-"""Steps in which the level is searched by coarse scores and by exact ones, and how far, in `LEVEL_UNIT`s."""
-_SPECK = 0.066
-"""Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
-one texel along one axis only, or within sixteen and of less volume than a cube of two, are errors of the
-field."""
-_SLACK = 0.75
-"""Learned distances are a little short of true ones, and no part that the planes can hold hides between
-corners this near (`extract` follows every surface that it meets, so only a part of its own could be lost)."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A file and how it came about.
-
-    Attributes
-    ----------
-    data : the ``.vat`` file
-    tokens : tokens in it
-    packing : 0, a byte each, or 1, range coded
-    scales : scales begun
-    effort : level asked for
-    refined : whether the refined tokens were kept, rather than the encoder's own
-    interrupted : whether `stop` ended the refinement early
-    seconds : of each stage
-    """
-
-    data: bytes
-    tokens: int
-    packing: int
-    scales: int
-    effort: int
-    refined: bool
-    interrupted: bool
-    seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A quality to reach; what is not asked for is None.
-
-    Attributes
-    ----------
-    min_fscore : F-score to reach, 0..1
-    tau : distance at which it is taken, one of `meshcodec.metrics.TAUS`
-    max_error : 95th percentile of the distances not to exceed, in units of the longest half-extent
-    """
-
-    min_fscore: float | None = None
-    tau: float = TAUS[0]
-    max_error: float | None = None
-
-    def fscore(self, scores: Scores) -> float:
-        """The F-score that `min_fscore` is about."""
-        return (scores.f_002, scores.f_001, scores.f_0005)[TAUS.index(self.tau)]
-
-    def met_by(self, scores: Scores) -> bool:
-        """Whether measured scores reach the target."""
-        enough = self.min_fscore is None or self.fscore(scores) >= self.min_fscore
-        return enough and (self.max_error is None or scores.p95 <= self.max_error)
-
-    def missed_by(self, measured: Measured) -> str:
-        """What was asked for, and what the best file has."""
-        wanted, got = [], []
-        if self.min_fscore is not None:
-            wanted.append(f"F@{self.tau} {self.min_fscore:g}")
-            got.append(f"F@{self.tau} {self.fscore(measured.scores):.4f}")
-        if self.max_error is not None:
-            wanted.append(f"an error of {self.max_error:g}")
-            got.append(f"an error of {measured.scores.p95:.4f}")
-        size = len(measured.encoded.data)
-        return f"no size reaches {' and '.join(wanted)}: the best, of {size} bytes, has {' and '.join(got)}"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The outcome of encoding to a target.
-
-    Attributes
-    ----------
-    encoded : the smallest file that meets the target or, where none does, the best
-    scores : of its decode
-    met : whether it meets the target
-    """
-
-    encoded: Encoded
-    scores: Scores
-    met: bool
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A mesh that is ready to be encoded at any size and effort.
-
-    Attributes
-    ----------
-    mesh : in its own frame
-    placement : from the unit frame to it
-    surfaces : in the unit frame
-    digits : unbounded, of each scale, as the encoder gives them, (1, 3, n, n, D)
-    seed : of all sampling
-    seconds : of each stage so far
-    """
-
-    mesh: trimesh.Trimesh
-    placement: Placement
-    surfaces: Surfaces
-    digits: list[torch.Tensor]
-    seed: int
-    seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A mesh and what its decoding cost.
-
-    Attributes
-    ----------
-    mesh : closed, in the original frame
-    evaluated, total : points at which the field was evaluated, and points of the whole grid
-    seconds : of each stage
-    """
-
-    mesh: trimesh.Trimesh
-    evaluated: int
-    total: int
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
-    """Tokens of one byte each that a file of at most `size` bytes gets, with room for a level or without.
-
-    A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is
-    filled.
-
-    Raises
-    ------
-    UsageError
-        Less than 64 bytes.
-    """
-    capacity = min(payload_room(size, level=level), config.max_tokens)
-    if size in SIZES.values():
-        return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
-    return capacity
-
-
-@torch.no_grad()
-def _rounded(quantizer: MultiScaleQuantizer, digits: list[torch.Tensor]) -> bytes:
-    """The tokens nearest to digits: unbounded, of each scale, (1, 3, n, n, D)."""
-    levels = [quantizer.quantize(d) for d in digits]
-    return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
-
-
-def _shortest(tokens: bytes, coder: TokenModel | None) -> tuple[bytes, int]:
-    """The shorter of the payloads of tokens, and its packing; without a coder there is one."""
-    if coder is None:
-        return tokens, BYTES
-    payloads = [(pack(tokens, packing, coder), packing) for packing in (BYTES, CODED)]
-    return min(payloads, key=lambda payload: len(payload[0]))
-
-
-def _no_packing(packing: str) -> UsageError:
-    return UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
-
-
-class _Filling:
-    """Which tokens a file of some size gets.
-
-    Parameters
-    ----------
-    size : of the file
-    level : whether it keeps a byte for a level
-    config : of the model
-    coder : of its tokens; None for one byte each
-
-    Attributes
-    ----------
-    size : as given
-    room : bytes of the payload
-    goal : tokens worth refining
-    """
-
-    def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
-        self.size, self.room = size, payload_room(size, level=level)
-        self.coder = coder
-        self.goal = token_budget(size, config, level)
-        if coder is not None:
-            self.goal = min(int(_CODED_GAIN * self.room), config.max_tokens)
-
-    def fill(self, tokens: bytes) -> bytes:
-        """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
-        if self.coder is None:
-            return tokens[: self.goal]
-        fits, too_long = min(self.room, len(tokens)), len(tokens) + 1
-        count = len(tokens)
-        while fits < count:
-            taken = len(self.coder.encode(tokens[:count]))
-            if taken <= self.room:
-                fits = count
-            else:
-                too_long = count
-            # By proportion, but always nearer: tokens of one scale take about as much each.
-            guess = count * self.room // max(taken, 1)
-            count = min(max(guess, fits + 1), too_long - 1)
-        return tokens[:fits]
-
-    def rate_control(self, device: torch.device) -> RateControl | None:
-        """What keeps refined tokens within the room; None where `goal` tokens fit as they are."""
-        if self.coder is None or self.goal <= self.room:
-            return None
-        return RateControl(TokenRates(self.coder, device), 8 * (self.room - _CODER_BYTES))
-
-    def first_tokens(
-        self, quantizer: MultiScaleQuantizer, digits: list[torch.Tensor], rate: RateControl | None
-    ) -> bytes:
-        """The tokens of the encoder's digits: unbounded, of each scale, (1, 3, n, n, D)."""
-        tokens = self.fill(_rounded(quantizer, digits))
-        if rate is None:
-            return tokens
-        # Some more of them are worth it, where for their bits the dearest digits of all give way.
-        count = min(int(_SQUEEZE * len(tokens)), self.goal)
-        masks = token_masks(torch.tensor([count]), quantizer.config, digits[0].device)
-        levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
-        return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
 
 
 class Codec:
@@ -384,7 +143,7 @@ class Codec:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
 
         Sums are taken in another order than for one mesh alone: now and then a token is its neighbour.
-        The first mesh that is bad ends it; `meshcodec.batch.compress` goes on, and uses all cores.
+        The first mesh that is bad ends it; `meshcodec.batch.mirror.compress` goes on, and uses all cores.
 
         Raises
         ------
@@ -444,7 +203,7 @@ class Codec:
         subject = self.prepare(source, seed, file_type)
         return self.encode_subject(subject, size, effort, progress, stop, packing)
 
-    def prepare(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> Subject:
+    def prepare(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> PreparedMesh:
         """Load, sample and encode a mesh: what does not depend on the size of the file.
 
         Raises
@@ -457,12 +216,12 @@ class Codec:
 
     def prepare_many(
         self, sources: Iterable[MeshSource], seed: int = 0, file_type: str | None = None
-    ) -> list[Subject]:
+    ) -> list[PreparedMesh]:
         """`prepare` of several meshes, which go through the encoder together."""
         sampled = [self._sampled(source, seed, file_type) for source in sources]
         if not sampled:
             return []
-        clock = _Clock()
+        clock = Clock()
         points, normals = (np.stack([part[k] for _, part in sampled]) for k in (0, 1))
         digits = self._or_on_cpu(lambda: self._first_digits(points, normals, clock))
         share = {stage: seconds / len(sampled) for stage, seconds in clock.seconds.items()}
@@ -473,7 +232,7 @@ class Codec:
 
     def encode_subject(
         self,
-        subject: Subject,
+        subject: PreparedMesh,
         size: int = 1024,
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
@@ -486,7 +245,7 @@ class Codec:
 
     def encode_subjects(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[PreparedMesh],
         size: int = 1024,
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
@@ -496,12 +255,12 @@ class Codec:
         """`encode_subject` of many meshes, of which each round of refinement is one batch."""
         self._check(size, effort, packing)
         coder = self._coder(self._entry) if packing == "coded" else None
-        filling = _Filling(size, effort > 0, self.config, coder)
+        filling = TokenBudget(size, effort > 0, self.config, coder)
 
         def work() -> list[Encoded]:
             model = self._model(self._entry)
             encodings = [self._encoding(subject, filling, effort, progress, stop) for subject in subjects]
-            return _in_step(encodings, lambda rounds: refine_together(model, rounds, stop))
+            return in_step(encodings, lambda rounds: refine_batch(model, rounds, stop))
 
         if self.device.type == "cpu" or len(subjects) < 2:
             return self._or_on_cpu(work)
@@ -515,36 +274,36 @@ class Codec:
 
     def _encoding(
         self,
-        subject: Subject,
-        filling: _Filling,
+        subject: PreparedMesh,
+        filling: TokenBudget,
         effort: int,
         progress: Progress | None,
         stop: Stop | None,
-    ) -> Generator[Round, Refined, Encoded]:
+    ) -> Generator[RefinementJob, RefinementResult, Encoded]:
         """The encoding of a mesh, which asks for its rounds of refinement."""
-        clock = _Clock(subject.seconds)
+        clock = Clock(subject.seconds)
         model = self._model(self._entry)
         first = [d.to(self.device) for d in subject.digits]
         with clock("code"):
             rate = filling.rate_control(self.device)
             last = filling.first_tokens(model.quantizer, first, rate)
-        best = _Candidate(last, 0, (), np.empty((0, 3)))
+        best = Candidate(last, 0, (), np.empty((0, 3)))
         refined = refused = interrupted = False
         spent = EFFORTS[effort]
         if spent.rounds:
             rng = np.random.default_rng([subject.seed, 1])
             with clock("measure"):
-                reference = Reference(subject.mesh, samples=_CHECK_SAMPLES, seed=subject.seed)
+                reference = Reference(subject.mesh, samples=CHECK_SAMPLES, seed=subject.seed)
                 best = self._measure(self._field(model, last), last, 0, reference, subject.placement)
-                exact = _Exact(self, model, subject)
+                exact = Exact(self, model, subject)
             surface, digits = best.surface, first
             for number, steps in enumerate(spent.rounds + spent.hard_rounds):
                 hard = number - len(spent.rounds)
-                if refined and min(best.fscores) >= _PERFECT:
+                if refined and min(best.fscores) >= PERFECT:
                     break
                 if (
                     hard >= 0
-                    and best.fscores[0] >= easy(filling.size, number)
+                    and best.fscores[0] >= early_stop_fscore(filling.size, number)
                     and not (refused and hard == 0)
                 ):
                     break
@@ -557,7 +316,7 @@ class Codec:
                     tokens = filling.goal if rate.held else len(last)
                 with clock("targets"):
                     queries, distances, units = self._targets(subject, surface, spent.pool_size(steps), rng)
-                answer = yield Round(
+                answer = yield RefinementJob(
                     digits,
                     queries,
                     distances,
@@ -568,21 +327,21 @@ class Codec:
                     subject.seed + number,
                     rate,
                     LATER_RATE if number else FIRST_RATE,
-                    _after(progress, sum(rounds[:number]), sum(rounds), best.fscores[0]),
+                    after(progress, sum(rounds[:number]), sum(rounds), best.fscores[0]),
                 )
                 digits = answer.digits
                 clock.add("refine", answer.seconds)
                 interrupted = stop is not None and stop()
                 with clock("measure"):
-                    last = filling.fill(_rounded(model.quantizer, digits)[:tokens])
-                    field = _Remembered(self._field(model, last))
+                    last = filling.fill(nearest_tokens(model.quantizer, digits)[:tokens])
+                    field = CachedField(self._field(model, last))
                     if leading and not interrupted:  # of what the next round begins with no score is needed
                         _, surface = self._coarse(field, best.level, subject.placement)
                         continue
                     new = self._measure(field, last, best.level, reference, subject.placement)
                     surface = new.surface
                     # The level comes after the steps, but must have been looked for once.
-                    if not refined or not _clearly_lower(new, best):
+                    if not refined or not clearly_lower(new, best):
                         new = self._leveled(field, new, reference, subject.placement)
                     higher = new.quality > best.quality
                     better = self._better(exact, field, new, best, reference, subject.placement)
@@ -595,7 +354,7 @@ class Codec:
         placement = subject.placement
         center, half_extents, mirrored = placement.center, placement.half_extents, placement.mirrored
         with clock("code"):
-            payload, packing = _shortest(best.tokens, filling.coder)
+            payload, packing = shortest_payload(best.tokens, filling.coder)
             model_id, count = self._entry.model_id, len(best.tokens)
             file = VatFile(payload, model_id, center, half_extents, best.level, packing, mirrored, count)
             if file.tokens(filling.coder) != best.tokens:
@@ -637,7 +396,7 @@ class Codec:
         for size in sorted(SIZES.values()):
             encoded = self.encode_subject(subject, size, effort, progress, stop, packing)
             scores = reference.score(
-                self.decode(encoded.data, _EXACT_RESOLUTION), exterior=False, points=False, iou=False
+                self.decode(encoded.data, EXACT_RESOLUTION), exterior=False, points=False, iou=False
             )
             found.append(Measured(encoded, scores, target.met_by(scores)))
             if found[-1].met or (stop is not None and stop()):
@@ -691,10 +450,10 @@ class Codec:
             if not 1 <= tokens <= count:
                 raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {count} tokens")
             count = tokens
-        placement = Placement(
+        placement = BoxTransform(
             file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
         )
-        clock = _Clock()
+        clock = Clock()
         with clock("code"):
             decoded_tokens = file.tokens(self._coder_of(file))[:count]
 
@@ -745,7 +504,7 @@ class Codec:
         tokens : (T,) integers 0 to 255, T from 1 to the model's `max_tokens`
         center, scale : where the unit frame lies: its origin, and the length of its unit, or one for each
             axis; these are rounded up to what a file can hold
-        level, mirrored : of the surface, see `meshcodec.container`; those of another file are attributes of
+        level, mirrored : of the surface, see `meshcodec.format.container`; those of another file are attributes of
             `VatFile.from_bytes(data)`
         packing : "bytes", one byte for each, or "coded", range-coded where that is shorter
 
@@ -755,7 +514,7 @@ class Codec:
             Tokens of another shape, number or range, or no such packing.
         """
         if packing not in PACKINGS:
-            raise _no_packing(packing)
+            raise unknown_packing(packing)
         row = np.asarray(tokens)
         most = self.config.max_tokens
         if row.ndim != 1 or not 1 <= len(row) <= most or not np.issubdtype(row.dtype, np.integer):
@@ -764,13 +523,13 @@ class Codec:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
         box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
         coder = self._coder(self._entry) if packing == "coded" else None
-        payload, number = _shortest(row.astype(np.uint8).tobytes(), coder)
+        payload, number = shortest_payload(row.astype(np.uint8).tobytes(), coder)
         model_id = self._entry.model_id
         return VatFile(payload, model_id, center, box, level, number, mirrored, len(row)).to_bytes()
 
     def _check(self, size: int, effort: int, packing: str) -> None:
         if packing not in PACKINGS:
-            raise _no_packing(packing)
+            raise unknown_packing(packing)
         if not 0 <= effort < len(EFFORTS):
             raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
         token_budget(size, self.config)
@@ -814,21 +573,21 @@ class Codec:
 
     def _sampled(
         self, source: MeshSource, seed: int, file_type: str | None
-    ) -> tuple[Subject, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    ) -> tuple[PreparedMesh, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """A mesh without its digits, and the (N, 3) points and normals that these are made of."""
-        clock = _Clock()
+        clock = Clock()
         with clock("load"):
             mesh = load_mesh(source, file_type, self.max_faces, self.max_bytes)
-            placement = coding_placement_of(mesh.vertices, mesh.faces, seed)
+            placement = fit_coding_box(mesh.vertices, mesh.faces, seed)
         with clock("sample"):
             surfaces = classify(placement.to_unit(mesh.vertices), mesh.faces)
             rng = np.random.default_rng([seed, 0])
             sample = sample_surface(surfaces, self.config.input_points, rng)
-        return Subject(mesh, placement, surfaces, [], seed, clock.seconds), sample
+        return PreparedMesh(mesh, placement, surfaces, [], seed, clock.seconds), sample
 
     @torch.no_grad()
     def _first_digits(
-        self, points: NDArray[np.float32], normals: NDArray[np.float32], clock: _Clock
+        self, points: NDArray[np.float32], normals: NDArray[np.float32], clock: Clock
     ) -> list[torch.Tensor]:
         """The encoder's own digits of each scale, unbounded, (B, 3, n, n, D), of (B, N, 3) samples."""
         with clock("weights"):
@@ -839,7 +598,7 @@ class Codec:
 
     def _targets(
         self,
-        subject: Subject,
+        subject: PreparedMesh,
         decoded: NDArray[np.float64],
         count: int,
         rng: np.random.Generator,
@@ -870,29 +629,29 @@ class Codec:
         return [self.config.scales_begun(budget) for budget in budgets]
 
     def _measure(
-        self, field: Field, tokens: bytes, level: int, reference: Reference, placement: Placement
-    ) -> _Candidate:
+        self, field: Field, tokens: bytes, level: int, reference: Reference, placement: BoxTransform
+    ) -> Candidate:
         """Measure what tokens decode to, coarsely; `field` is theirs."""
         extraction, surface = self._coarse(field, level, placement)
         decoded = placement.to_world(extraction.vertices), extraction.faces
-        return _Candidate(tokens, level, reference.fscore(decoded, _JUDGED), surface)
+        return Candidate(tokens, level, reference.fscore(decoded, JUDGED), surface)
 
     def _coarse(
-        self, field: Field, level: int, placement: Placement
+        self, field: Field, level: int, placement: BoxTransform
     ) -> tuple[Extraction, NDArray[np.float64]]:
         """The surface of a field on a coarse grid, and its (V, 3) points in the cube, not in mirrors."""
-        extraction = self._surface(field, level, _CHECK_RESOLUTION, placement.mirrored)
+        extraction = self._surface(field, level, CHECK_RESOLUTION, placement.mirrored)
         return extraction, extraction.vertices[(extraction.vertices > -EXTENT).all(axis=1)]
 
     def _leveled(
-        self, field: Field, candidate: _Candidate, reference: Reference, placement: Placement
-    ) -> _Candidate:
+        self, field: Field, candidate: Candidate, reference: Reference, placement: BoxTransform
+    ) -> Candidate:
         """The candidate with the best level in its surroundings: a climb in steps that become smaller."""
         best = candidate
-        for step in _LEVEL_STEPS:
+        for step in LEVEL_STEPS:
             for direction in (step, -step):
                 climbing = True
-                while climbing and abs(best.level + direction) <= _MAX_LEVEL:
+                while climbing and abs(best.level + direction) <= MAX_LEVEL:
                     moved = self._measure(field, best.tokens, best.level + direction, reference, placement)
                     climbing = moved.quality > best.quality
                     best = moved if climbing else best
@@ -900,21 +659,21 @@ class Codec:
 
     def _better(
         self,
-        exact: _Exact,
+        exact: Exact,
         field: Field,
-        new: _Candidate,
-        old: _Candidate,
+        new: Candidate,
+        old: Candidate,
         reference: Reference,
-        placement: Placement,
-    ) -> _Candidate | None:
+        placement: BoxTransform,
+    ) -> Candidate | None:
         """`new` if it improves on `old`; if only its sum of F-scores does, it at a level nearby that does."""
         gains = exact.gains(new, old)
         if sum(gains) <= 0:
             return None
         if min(gains) >= 0:
             return new
-        for shift in _NEAR_LEVELS:
-            if abs(new.level + shift) <= _MAX_LEVEL:
+        for shift in NEAR_LEVELS:
+            if abs(new.level + shift) <= MAX_LEVEL:
                 moved = self._measure(field, new.tokens, new.level + shift, reference, placement)
                 if exact.improves(moved, old):
                     return moved
@@ -930,164 +689,14 @@ class Codec:
         self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
     ) -> Extraction:
         """The surface of a field at a level, without specks."""
-        distance = _Leveled(field, level)
+        distance = OffsetField(field, level)
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
         cube.update(mirrored=mirrored, batch=BATCHES[self.kernel])
         if dense:
             found = extract_dense(distance, resolution, **cube)
         else:
-            found = extract(distance, resolution, **cube, slack=_SLACK)
-        return without_specks(found, _SPECK)
-
-
-class _Leveled:
-    """A field whose surface is that of another at a level, truncated."""
-
-    def __init__(self, field: Field, level: int) -> None:
-        self._field, self._level = field, level * LEVEL_UNIT
-        self.error = field.error if isinstance(field, GridField) else 0.0
-
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        return self._truncated(self._field(points))
-
-    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
-        ask, ask_again = by_keys(self._field, ticks)
-        return lambda keys: self._truncated(ask(keys)), lambda keys: self._truncated(ask_again(keys))
-
-    def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
-        return (distances - self._level).clamp(-TRUNCATION, TRUNCATION)
-
-
-class _Remembered:
-    """A field that is asked again and again at the points of one grid, and evaluated once at each."""
-
-    def __init__(self, field: Field) -> None:
-        self._field, self._ask, self._ask_again = field, field, field
-        self.error = field.error if isinstance(field, GridField) else 0.0
-        self._values = torch.empty(0)
-
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        return self._field(points)
-
-    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
-        """The grid must be the same each time."""
-        if len(self._values) != len(ticks) ** 3:
-            self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
-            self._ask, self._ask_again = by_keys(self._field, ticks)
-        return self._at, self._ask_again
-
-    def _at(self, keys: torch.Tensor) -> torch.Tensor:
-        new = keys[self._values[keys].isnan()]
-        if len(new):
-            self._values[new] = self._ask(new)
-        return self._values[keys]
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """Tokens and a level, F-scores of theirs at `_JUDGED`, and (V, 3) points of their surface in the cube."""
-
-    tokens: bytes
-    level: int
-    fscores: tuple[float, ...]
-    surface: NDArray[np.float64]
-
-    @property
-    def quality(self) -> float:
-        """The sum of the F-scores."""
-        return sum(self.fscores)
-
-
-def _differences(after: Sequence[float], before: Sequence[float]) -> tuple[float, ...]:
-    return tuple(a - b for a, b in zip(after, before, strict=True))
-
-
-def _clearly_lower(new: _Candidate, old: _Candidate) -> bool:
-    return max(_differences(new.fscores, old.fscores)) <= -_CLEAR
-
-
-class _Exact:
-    """Tells whether a candidate is better, as a user would measure it where the coarse scores are close."""
-
-    def __init__(self, codec: Codec, model: VariationalTokenizer, subject: Subject) -> None:
-        self._codec, self._model, self._subject = codec, model, subject
-        self._known: dict[tuple[bytes, int], tuple[float, ...]] = {}
-
-    def improves(self, new: _Candidate, old: _Candidate) -> bool:
-        """Whether `new` has a higher sum of F-scores than `old` and none that is lower."""
-        gains = self.gains(new, old)
-        return sum(gains) > 0 and min(gains) >= 0
-
-    def gains(self, new: _Candidate, old: _Candidate) -> tuple[float, ...]:
-        """What `new` has of each F-score beyond `old`; exact where it is close."""
-        coarse = _differences(new.fscores, old.fscores)
-        if min(coarse) >= _CLEAR or _clearly_lower(new, old):
-            return coarse
-        return _differences(self._fscores(new), self._fscores(old))
-
-    def _fscores(self, candidate: _Candidate) -> tuple[float, ...]:
-        key = candidate.tokens, candidate.level
-        if key not in self._known:
-            placement = self._subject.placement
-            field = self._codec._field(self._model, candidate.tokens)
-            found = self._codec._surface(field, candidate.level, _EXACT_RESOLUTION, placement.mirrored)
-            decoded = placement.to_world(found.vertices), found.faces
-            self._known[key] = self._reference.fscore(decoded, _JUDGED)
-        return self._known[key]
-
-    @functools.cached_property
-    def _reference(self) -> Reference:
-        return Reference(self._subject.mesh)
-
-
-def _in_step(
-    encodings: Sequence[Generator[Round, Refined, Encoded]],
-    refine_all: Callable[[Sequence[Round]], list[Refined]],
-) -> list[Encoded]:
-    """What encodings come to when those that ask for a round are all answered at once."""
-    asked: dict[int, Round] = {}
-    done: dict[int, Encoded] = {}
-
-    def go_on(place: int, answer: Refined | None) -> None:
-        try:
-            asked[place] = next(encodings[place]) if answer is None else encodings[place].send(answer)
-        except StopIteration as end:
-            done[place] = end.value
-
-    for place in range(len(encodings)):
-        go_on(place, None)
-    while asked:
-        answers = dict(zip(asked, refine_all(list(asked.values())), strict=True))
-        asked.clear()
-        for place, answer in answers.items():
-            go_on(place, answer)
-    return [done[place] for place in range(len(encodings))]
-
-
-def _after(progress: Progress | None, done: int, total: int, fscore: float) -> RoundProgress | None:
-    """The progress of a round as that of all rounds."""
-    if progress is None:
-        return None
-    return lambda step, steps, loss: progress(done + step, total, loss, fscore)
-
-
-class _Clock:
-    """Adds up seconds by stage."""
-
-    def __init__(self, seconds: dict[str, float] | None = None) -> None:
-        self.seconds = dict(seconds or {})
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(stage, time.perf_counter() - start)
-
-    def add(self, stage: str, seconds: float) -> None:
-        """Seconds that were spent elsewhere."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+            found = extract(distance, resolution, **cube, slack=LIPSCHITZ_FACTOR)
+        return without_small_components(found, SMALL_COMPONENT)
 
 
 @functools.lru_cache(maxsize=2)

@@ -20,20 +20,27 @@ import trimesh
 
 from meshcodec.api import DEFAULT_EFFORT, Codec
 from meshcodec.config import SIZES
-from meshcodec.container import MIN_SIZE
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
-from meshcodec.geometry.io import READ_FORMATS, export_mesh, load_mesh, write_atomic
-from meshcodec.geometry.render import Image, contact_sheet, frame_of, render_mesh, save_png
+from meshcodec.format.container import MIN_SIZE
+from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import Reference
-from meshcodec.refine import EFFORTS
+from meshcodec.modes.tokens.efforts import EFFORTS
+from meshcodec.pictures.render import Image, frame_of, render_mesh
+from meshcodec.pictures.sheets import contact_sheet, save_png
+from meshcodec.runtime.files import write_atomic
 
 TAUS = (0.02, 0.01)
+
+
 PICTURE_SIDE = 200
+
+
 PICTURE_COLUMNS = 6
 
 
 @dataclass(frozen=True)
-class Trip:
+class RoundTrip:
     """One mesh there and back.
 
     Attributes
@@ -51,7 +58,7 @@ class Trip:
     decode_seconds: float
 
 
-def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> Trip:
+def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> RoundTrip:
     """Encode and decode one mesh; ``stem`` with ``.vat`` and ``.obj`` appended is what is written."""
     started = time.perf_counter()
     data = codec.encode(original, size, effort)
@@ -62,7 +69,7 @@ def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, 
     decoded = time.perf_counter()
     write_atomic(stem.with_name(f"{stem.name}.obj"), export_mesh(mesh, "obj"), overwrite=True)
     fscores = Reference(original).fscore(mesh, TAUS)
-    return Trip(mesh, len(data), fscores, encoded - started, decoded - reread)
+    return RoundTrip(mesh, len(data), fscores, encoded - started, decoded - reread)
 
 
 def run(
@@ -90,7 +97,7 @@ def run(
     heads = ["size", "bytes", *(f"F@{tau}" for tau in TAUS), "encode s", "decode s"]
     print(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
     columns: list[Column] = []
-    done: dict[str, list[Trip]] = {label: [] for label in sizes}
+    done: dict[str, list[RoundTrip]] = {label: [] for label in sizes}
     failed = 0
     for path, name in zip(paths, names, strict=True):
         try:
@@ -122,7 +129,7 @@ Column = list[tuple[Image, str]]
 """Pictures of a mesh and of its decodes, each with a line of text."""
 
 
-def _column(name: str, original: trimesh.Trimesh, trips: Sequence[Trip]) -> Column:
+def _column(name: str, original: trimesh.Trimesh, trips: Sequence[RoundTrip]) -> Column:
     center, radius = frame_of(original.vertices, original.faces)
     texts = [
         f"{name}, {len(original.faces)} faces",
@@ -144,7 +151,7 @@ def _sheet(columns: list[Column], captions: list[str]) -> Image:
     return contact_sheet(images, captions=captions * len(bands), notes=notes)
 
 
-def _line(name: str, label: str, trips: Sequence[Trip]) -> str:
+def _line(name: str, label: str, trips: Sequence[RoundTrip]) -> str:
     """A row of the table: means over the trips."""
 
     def mean(values: Sequence[float]) -> float:

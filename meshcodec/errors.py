@@ -6,6 +6,29 @@ file, or one that takes more memory than it may; 5 weights missing or not the on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STDIN = "<stdin>"
+
+
+@contextmanager
+def error_context(source: str, weights_too: bool = False) -> Iterator[None]:
+    """Put the file's name in front of errors that lack it; those about the weights are about another file."""
+    try:
+        yield
+    except MeshcodecError as error:
+        shown = quote_name(source)
+        if str(error).startswith(f"{shown}:") or (isinstance(error, WeightsError) and not weights_too):
+            raise
+        raise error.about(shown) from error
+
+
+def quote_name(name: str | Path) -> str:
+    """A file's name on one line, as `load_mesh` writes it in its messages."""
+    return STDIN if str(name) == "-" else repr(str(name))[1:-1]
+
 
 class MeshcodecError(Exception):
     """Base of every error that the project raises on purpose.
@@ -59,3 +82,9 @@ class WeightsError(MeshcodecError):
     """Weights that are missing, damaged, or not the ones that a file names."""
 
     exit_code = 5
+
+
+def one_line(error: BaseException) -> str:
+    """An error as a row of a table can hold it: its message, with the class where it is none of ours."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MeshcodecError) else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import igl
 import numpy as np
@@ -28,19 +28,34 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.normalize import placement_of, used_vertices
+from meshcodec.geometry.normalize import fit_cube
+from meshcodec.geometry.triangles import Floats, Ints, merge_identical, used_vertices
 
-TAUS = (0.02, 0.01, 0.005)
-"""Distances, in units of the longest half-extent, at which precision and recall are taken."""
+if TYPE_CHECKING:
+    import trimesh
+
+
+def fscore_by_tau(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, float]:
+    from meshcodec.metrics import fscore
+
+    return {str(tau): f for tau, f in zip(TAUS, fscore(reference, decoded, TAUS), strict=True)}
+
+
+def scores_by_tau(scores: Scores) -> dict[str, float]:
+    return {str(tau): f for tau, f in zip(TAUS, (scores.f_002, scores.f_001, scores.f_0005), strict=True)}
+
 
 _TAGS = ("002", "001", "0005")
 
+
 MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
+
 
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
+
+
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
 
 
@@ -146,7 +161,7 @@ class Reference:
         if not np.isfinite(vertices[faces]).all():
             raise BadMeshError("the reference mesh has NaN or infinite coordinates", "repair it first")
         # Vertices that no face uses are no surface and must not move the frame.
-        self.placement = placement_of(vertices[used_vertices(faces, len(vertices))])
+        self.placement = fit_cube(vertices[used_vertices(faces, len(vertices))])
         self.samples = samples
         self.seed = seed
         self.surface = _Surface(self.placement.to_unit(vertices), faces)
@@ -320,28 +335,6 @@ def is_closed(mesh: MeshLike) -> bool:
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     _, counts = np.unique(edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1], return_counts=True)
     return bool((counts == 2).all())
-
-
-def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
-    """Merge vertices with equal coordinates; drop faces left with equal corners and vertices of no face.
-
-    Returns
-    -------
-    vertices : (V', 3) float64
-    faces : (F', 3) int64
-    """
-    places = np.asarray(vertices, dtype=np.float64) + 0.0  # -0.0 and 0.0 are one place
-    order = np.lexsort(places.T)
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
-    group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.cumsum(new) - 1
-    merged = group[faces]
-    a, b, c = merged.T
-    merged = merged[(a != b) & (b != c) & (c != a)]
-    distinct = places[order[new]]
-    used = used_vertices(merged, len(distinct))
-    return distinct[used], (np.cumsum(used) - 1)[merged]
 
 
 class _Surface:

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from meshcodec.api import Codec
-from meshcodec.container import VatFile
 from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.format.container import VatFile
 
 
 class TokenDataset(Dataset[Tensor]):

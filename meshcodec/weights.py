@@ -9,118 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshcodec.config import ModelConfig, PriorConfig
 from meshcodec.errors import WeightsError
+from meshcodec.registry import REMEDY, Registry, WeightsEntry
 
 if TYPE_CHECKING:
     import torch
 
-    from meshcodec.entropy import TokenModel
-    from meshcodec.model import VariationalTokenizer
-    from meshcodec.prior.model import NextScaleTransformer
-
-REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
-
-
-@dataclass(frozen=True)
-class PriorEntry:
-    """The prior of a model: file, hash in hex, shape."""
-
-    path: Path
-    sha256: str
-    config: PriorConfig
-
-
-@dataclass(frozen=True)
-class WeightsEntry:
-    """One model of the registry.
-
-    Attributes
-    ----------
-    model_id : 4 bytes, as ``.vat`` headers hold it
-    path : the safetensors file
-    sha256 : its hash in hex
-    config : shape of the model
-    name : what people call it
-    coder_path, coder_sha256 : the file of the integer networks that entropy-code its tokens, and its hash;
-        None where the model has none
-    prior : the transformer over its tokens; None where the model has none
-    """
-
-    model_id: bytes
-    path: Path
-    sha256: str
-    config: ModelConfig
-    name: str
-    coder_path: Path | None = None
-    coder_sha256: str | None = None
-    prior: PriorEntry | None = None
-
-
-def weights_folder() -> Path:
-    """Where the shipped weights lie: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    for folder in (package / "weights_data", package.parent / "weights"):
-        if (folder / "registry.json").is_file():
-            return folder
-    raise WeightsError(f"{package}: no weights found", REMEDY)
-
-
-class Registry:
-    """The models of one weights folder."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or weights_folder()
-        path = self.folder / "registry.json"
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            self.default_id: str = content["default"]
-            self.entries = {
-                name: _entry(self.folder, bytes.fromhex(name), **entry)
-                for name, entry in content["models"].items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(f"{path}: not a readable registry ({error})", REMEDY) from error
-
-    def default(self) -> WeightsEntry:
-        """The model that encodes when none is named."""
-        if self.default_id not in self.entries:
-            fault = f"the default model {self.default_id!r} is not among its models"
-            raise WeightsError(f"{self.folder}: {fault}", REMEDY)
-        return self.entries[self.default_id]
-
-    def find(self, model_id: bytes) -> WeightsEntry:
-        """The model of a ``.vat`` header. Raises WeightsError when it is not here."""
-        if model_id.hex() not in self.entries:
-            known = ", ".join(self.entries) or "none"
-            raise WeightsError(
-                f"made with model {model_id.hex()}, which is not installed (here: {known})",
-                "install the meshcodec version that wrote it, or pass --weights FOLDER",
-            )
-        return self.entries[model_id.hex()]
-
-
-def _entry(
-    folder: Path,
-    model_id: bytes,
-    name: str,
-    file: str,
-    sha256: str,
-    config: dict[str, Any],
-    coder: dict[str, str] | None = None,
-    prior: dict[str, Any] | None = None,
-) -> WeightsEntry:
-    entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
-    if coder is not None:
-        entry = replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
-    if prior is not None:
-        shape = PriorConfig.from_dict(prior["config"])
-        entry = replace(entry, prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
-    return entry
+    from meshcodec.format.token_coder import TokenModel
+    from meshcodec.model.vat import VariationalTokenizer
 
 
 def load_model(entry: WeightsEntry) -> VariationalTokenizer:
@@ -131,10 +30,10 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
     WeightsError
         The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
     """
-    from meshcodec.model import VariationalTokenizer
+    from meshcodec.model.vat import VariationalTokenizer
 
     model = VariationalTokenizer(entry.config)
-    _load_state(model, entry.path, entry.sha256)
+    load_state(model, entry.path, entry.sha256)
     return model.eval().requires_grad_(False)
 
 
@@ -150,7 +49,7 @@ def load_coder(entry: WeightsEntry) -> TokenModel | None:
     import safetensors
     import safetensors.numpy
 
-    from meshcodec.entropy import ScaleNetwork, TokenModel
+    from meshcodec.format.token_coder import ScaleNetwork, TokenModel
 
     if entry.coder_path is None or entry.coder_sha256 is None:
         return None
@@ -166,24 +65,7 @@ def load_coder(entry: WeightsEntry) -> TokenModel | None:
         raise WeightsError(f"{entry.coder_path}: does not fit its configuration", REMEDY) from error
 
 
-def load_prior(entry: WeightsEntry) -> NextScaleTransformer | None:
-    """The transformer over the tokens of a model, on the CPU, for evaluation; None where it has none.
-
-    Raises
-    ------
-    WeightsError
-        The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
-    """
-    from meshcodec.prior.model import NextScaleTransformer
-
-    if entry.prior is None:
-        return None
-    prior = NextScaleTransformer(entry.prior.config, entry.config)
-    _load_state(prior, entry.prior.path, entry.prior.sha256)
-    return prior.eval().requires_grad_(False)
-
-
-def _load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
+def load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
     import safetensors
     import safetensors.torch
 
@@ -194,31 +76,16 @@ def _load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
         raise WeightsError(f"{path}: does not fit its configuration", REMEDY) from error
 
 
-_ROW_SCALE = ":row_scale"
+ROW_SCALE = ":row_scale"
 """Ends the names of the tensors by which rows of int8 are multiplied."""
-
-
-def _as_rows(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Matrices and kernels as int8, each row with a factor (its largest |value| / 127); others as float16."""
-    import torch
-
-    stored: dict[str, torch.Tensor] = {}
-    for name, value in state.items():
-        if value.ndim < 2:
-            stored[name] = value.to(torch.float16)
-            continue
-        factors = (value.flatten(1).abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-        stored[name] = (value.flatten(1) / factors[:, None]).round().to(torch.int8).view(value.shape)
-        stored[name + _ROW_SCALE] = factors
-    return {name: value.contiguous() for name, value in stored.items()}
 
 
 def _from_rows(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """float32 tensors of a file, with or without factors of rows."""
-    state = {name: value.float() for name, value in stored.items() if not name.endswith(_ROW_SCALE)}
+    state = {name: value.float() for name, value in stored.items() if not name.endswith(ROW_SCALE)}
     for name, value in stored.items():
-        if name.endswith(_ROW_SCALE):
-            matrix = state[name.removesuffix(_ROW_SCALE)]
+        if name.endswith(ROW_SCALE):
+            matrix = state[name.removesuffix(ROW_SCALE)]
             matrix *= value.view(-1, *[1] * (matrix.ndim - 1))
     return state
 
@@ -258,28 +125,10 @@ def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
         for name in _NETWORK_ARRAYS:
             kind = np.int32 if name == "out_bias" else np.int16
             arrays[f"{scale}.{name}"] = np.ascontiguousarray(getattr(network, name).astype(kind))
-    return _save_part(entry, path, "coder", safetensors.numpy.save(arrays), {})
+    return save_part(entry, path, "coder", safetensors.numpy.save(arrays), {})
 
 
-def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path:
-    """Write the prior of a model, matrices as int8, and enter it in its registry; returns the file.
-
-    One that is there already is replaced, for all models that share it: no ``.vat`` file hangs on it.
-
-    Raises
-    ------
-    WeightsError
-        The model is not in the folder.
-    """
-    import safetensors.torch
-
-    path = folder / "registry.json"
-    entry = Registry(folder).find(bytes.fromhex(model_id))
-    shape = {"config": prior.config.to_dict()}
-    return _save_part(entry, path, "prior", safetensors.torch.save(_as_rows(prior.state_dict())), shape)
-
-
-def _save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:
+def save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:
     """Write what belongs to a model beside it and enter it in the registry at `path`; returns the file."""
     file = entry.path.with_name(f"{entry.path.stem}-{part}.safetensors")
     file.write_bytes(data)

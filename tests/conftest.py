@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from meshcodec.config import EXTENT, TRUNCATION, ModelConfig
-from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
-from meshcodec.refine import Effort
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.efforts import Effort
 from meshcodec.weights import save_model
 
 BALL_RADIUS = 1.0
@@ -83,14 +83,16 @@ def load_benchmark(name: str) -> ModuleType:
 @pytest.fixture(autouse=True)
 def coarse_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fields of untrained weights have surface everywhere: at the full resolution each takes seconds."""
-    monkeypatch.setattr("meshcodec.api._EXACT_RESOLUTION", 48)
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.EXACT_RESOLUTION", 48)
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Effort 1 is three short rounds, measured coarsely."""
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((), 0), Effort((2, 3), 2000, hard_rounds=(2,))))
-    monkeypatch.setattr("meshcodec.api._CHECK_RESOLUTION", 32)
-    monkeypatch.setattr("meshcodec.api._CHECK_SAMPLES", 1000)
-    monkeypatch.setattr("meshcodec.api._LEVEL_STEPS", (4,))
-    monkeypatch.setattr("meshcodec.api._Exact.gains", lambda _, new, old: (new.quality - old.quality,))
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_RESOLUTION", 32)
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_SAMPLES", 1000)
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.LEVEL_STEPS", (4,))
+    monkeypatch.setattr(
+        "meshcodec.modes.tokens.judge.Exact.gains", lambda _, new, old: (new.quality - old.quality,)
+    )

@@ -11,8 +11,9 @@ pytest.importorskip("DracoPy")
 pytest.importorskip("fast_simplification")
 pytest.importorskip("meshoptimizer")
 
-from meshcodec import baselines, metrics
+from meshcodec import metrics
 from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.evaluation import baselines
 
 PLACE = np.array([100.0, -30.0, 7.0])
 

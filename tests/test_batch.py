@@ -18,20 +18,17 @@ import trimesh
 from click.testing import CliRunner, Result
 
 import meshcodec
-from meshcodec.api import Codec, Encoded, Subject
-from meshcodec.batch import (
-    MANIFEST,
-    CompressOptions,
-    DecompressOptions,
-    _refined_on_gpu,
-    compress,
-    decompress,
-)
-from meshcodec.cli import cli
-from meshcodec.container import VatFile
+from meshcodec.api import Codec
+from meshcodec.batch.manifest import MANIFEST
+from meshcodec.batch.mirror import _refined_on_gpu, compress, decompress
+from meshcodec.batch.options import CompressOptions, DecompressOptions
+from meshcodec.cli.group import cli
 from meshcodec.errors import UsageError
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
-from meshcodec.workers import available_cores
+from meshcodec.modes.prepare import PreparedMesh
+from meshcodec.modes.result import Encoded
+from meshcodec.runtime.threads import available_cores
 
 
 def ball(radius: float) -> trimesh.Trimesh:
@@ -150,7 +147,7 @@ def test_meshes_are_refined_together_on_a_gpu(
     """As a GPU does it, here on the CPU: a bad one among them touches no other."""
     (tree / "empty.obj").touch()
     alone = compress(tree, tmp_path / "alone", refined, quiet=True)
-    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
     summary = compress(tree, tmp_path / "together", refined, quiet=True)
     assert [r["input"] for r in summary.failed] == ["empty.obj"]
     for found, expected in zip(summary.records, alone.records, strict=True):
@@ -169,13 +166,13 @@ def test_the_batch_is_one_batch(
 ) -> None:
     sizes: list[int] = []
 
-    def counted(self: Codec, subjects: list[Subject], *arguments: Any, **more: Any) -> list[Encoded]:
+    def counted(self: Codec, subjects: list[PreparedMesh], *arguments: Any, **more: Any) -> list[Encoded]:
         sizes.append(len(subjects))
         return encode(self, subjects, *arguments, **more)
 
     encode = Codec.encode_subjects
     monkeypatch.setattr(Codec, "encode_subjects", counted)
-    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
     compress(tree, tmp_path / "out", refined, quiet=True)
     assert sizes == [4]
 
@@ -183,14 +180,14 @@ def test_the_batch_is_one_batch(
 def test_what_fails_together_is_done_alone(
     tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def encode_one(self: Codec, subjects: list[Subject], *arguments: Any, **more: Any) -> list[Encoded]:
+    def encode_one(self: Codec, subjects: list[PreparedMesh], *arguments: Any, **more: Any) -> list[Encoded]:
         if len(subjects) > 1:
             raise RuntimeError("too many")
         return encode(self, subjects, *arguments, **more)
 
     encode = Codec.encode_subjects
     monkeypatch.setattr(Codec, "encode_subjects", encode_one)
-    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
     with pytest.warns(RuntimeWarning, match=r"4 meshes could not be encoded together \(.*too many.*\)"):
         summary = compress(tree, tmp_path / "out", refined, quiet=True)
     assert (len(summary.records), summary.failed) == (4, [])
@@ -203,7 +200,7 @@ def test_a_batch_that_lost_its_worker_is_done_one_by_one(
         return (died(job) if isinstance(job, list) else run(job) for job in jobs)
 
     monkeypatch.setattr("meshcodec.batch.run_jobs", lost)
-    monkeypatch.setattr("meshcodec.batch._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
     summary = compress(tree, tmp_path / "out", refined, quiet=True)
     assert (len(summary.records), summary.failed) == (4, [])
 

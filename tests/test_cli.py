@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 import meshcodec
 from meshcodec import cli as cli_module
-from meshcodec.cli import cli
-from meshcodec.container import NO_AXES, VatFile
+from meshcodec.cli.group import cli
+from meshcodec.format.box import NO_AXES
+from meshcodec.format.container import VatFile
 
 REPOSITORY = Path(__file__).parent.parent
 CENTER, RADIUS = (5.0, -3.0, 2.0), 4.0
@@ -109,7 +110,7 @@ def test_encode_writes_beside_the_input_and_says_so_in_one_line(obj: Path, tiny_
 def test_encode_verify_prints_the_scores_of_what_was_written(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.api.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.modes.result.DEFAULT_RESOLUTION", 64)
     # The model was made for whole balls; of an eighth of one it knows nothing.
     monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *mesh: NO_AXES)
     result = call("encode", obj, "--effort", 0, "--weights", tiny_weights, "--verify", "--json", "-v")
@@ -126,7 +127,7 @@ def test_encode_verify_prints_the_scores_of_what_was_written(
 def test_refinement_runs_without_a_bar_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.api._CHECK_RESOLUTION", 32)
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_RESOLUTION", 32)
     result = call("encode", obj, "--effort", 1, "--weights", tiny_weights, "--json")
     assert result.exit_code == 0, result.output
     assert "refine" in json.loads(result.stdout)["seconds"]
@@ -204,7 +205,7 @@ def test_an_interruption_leaves_nothing_behind(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcodec.refine.refine", interrupted)
+    monkeypatch.setattr("meshcodec.modes.tokens.refine.refine", interrupted)
     result = call("encode", obj, "--weights", tiny_weights)
     assert result.exit_code == 130
     assert talk(result) == ["meshcodec: interrupted"]
@@ -221,7 +222,7 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("meshcodec.cli._progress", lambda quiet: contextlib.nullcontext(press))
+    monkeypatch.setattr("meshcodec.cli.streams.progress_bar", lambda quiet: contextlib.nullcontext(press))
     previous = signal.getsignal(signal.SIGINT)
     result = call("encode", obj, "--weights", tiny_weights, "--effort", 9)
     assert signal.getsignal(signal.SIGINT) is previous
@@ -522,7 +523,7 @@ def test_of_several_files_the_good_ones_are_printed(vat: Path, tiny_weights: Pat
 def test_verify_against_the_original(
     monkeypatch: pytest.MonkeyPatch, vat: Path, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.api.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.modes.result.DEFAULT_RESOLUTION", 64)
     result = call("verify", vat, "--against", obj, "--weights", tiny_weights)
     assert result.exit_code == 0, result.output
     match = re.search(r"F@0\.02 (\d\.\d+)  F@0\.01 (\d\.\d+)  F@0\.005 (\d\.\d+)\n", result.stdout)
@@ -589,9 +590,11 @@ def test_a_device_that_is_not_there_is_a_usage_error(
 def test_bench_prints_its_table_and_lists_what_failed(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    from meshcodec.bench import run_bench
+    from meshcodec.evaluation.bench.run import run_bench
 
-    monkeypatch.setattr("meshcodec.bench.run_bench", functools.partial(run_bench, samples=2000))
+    monkeypatch.setattr(
+        "meshcodec.evaluation.bench.run.run_bench", functools.partial(run_bench, samples=2000)
+    )
     words = ("bench", obj.parent, "-o", tmp_path / "out", "--sizes", "64,1k", "--effort", 0, "-j", 1)
     options = ("--resolution", 32, "--weights", tiny_weights, "--device", "cpu")
     result = call(*words, *options)
@@ -670,8 +673,8 @@ def test_the_package_loads_the_codec_when_it_is_asked_for() -> None:
 
 def test_defaults_are_those_of_the_python_interface() -> None:
     from meshcodec import api, metrics
-    from meshcodec.geometry.io import WRITE_FORMATS
-    from meshcodec.refine import EFFORTS
+    from meshcodec.geometry.formats import WRITE_FORMATS
+    from meshcodec.modes.tokens.efforts import EFFORTS
 
     def option(verb: str, name: str) -> Any:
         (found,) = (parameter for parameter in cli.commands[verb].params if parameter.name == name)

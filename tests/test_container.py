@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcodec.container import HEADER_BYTES, NO_AXES, PLACEMENT_BYTES, VatFile, payload_room, round_box
 from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.format.box import NO_AXES, round_box
+from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
+from meshcodec.modes.budget import payload_bytes
 
 PLACED = VatFile(b"\x00\x7f\x80\xff", b"\xde\xad\xbe\xef", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0))
 PLACED_BYTES = bytes.fromhex(
@@ -274,18 +276,18 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
 
 def test_payload_room_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
-        tokens = bytes(payload_room(size))
+        tokens = bytes(payload_bytes(size))
         assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()) == size
-        tokens = bytes(payload_room(size, level=True))
+        tokens = bytes(payload_bytes(size, level=True))
         assert len(VatFile(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes()) == size
-        tokens = bytes(payload_room(size, placement=False))
+        tokens = bytes(payload_bytes(size, placement=False))
         assert len(VatFile(tokens, b"abcd", None, None).to_bytes()) == size
-    assert payload_room(1 << 20) == 65535
+    assert payload_bytes(1 << 20) == 65535
     with pytest.raises(UsageError, match="63 bytes is too small; ask for 64"):
-        payload_room(63)
+        payload_bytes(63)
 
 
 def test_reading_a_file_needs_neither_torch_nor_numpy() -> None:
-    code = "import sys, meshcodec.container; print(sorted({'torch', 'numpy', 'trimesh'} & set(sys.modules)))"
+    code = "import sys, meshcodec.format.container; print(sorted({'torch', 'numpy', 'trimesh'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

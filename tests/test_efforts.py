@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import load_benchmark
 
-from meshcodec.bench import BenchRow
+from meshcodec.evaluation.bench.rows import BenchRow
 from meshcodec.metrics import Scores
 
 

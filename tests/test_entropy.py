@@ -10,17 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcodec.config import ModelConfig
-from meshcodec.entropy import (
-    TOTAL_BITS,
-    RangeDecoder,
-    RangeEncoder,
-    ScaleNetwork,
-    TokenModel,
-    above_features,
-    cell_features,
-    fronts,
-)
 from meshcodec.errors import CorruptFileError
+from meshcodec.format.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
+from meshcodec.format.token_coder import ScaleNetwork, TokenModel, above_features, cell_features, fronts
 
 SHAPE = ModelConfig(scale_sides=(1, 2, 3))
 FADES = [round(math.exp(-k / 32) * 65536) for k in range(400)]

@@ -13,16 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from meshcodec.container import Axes
-from meshcodec.geometry.extract import (
-    Array,
-    Extraction,
-    Field,
-    extract,
-    extract_dense,
-    grid_to_world,
-    without_specks,
-)
+from meshcodec.format.box import Axes
+from meshcodec.surface.extract import extract, extract_dense
+from meshcodec.surface.field import Field
+from meshcodec.surface.grid import Array, grid_to_world
+from meshcodec.surface.marching_cubes import Extraction
+from meshcodec.surface.specks import without_small_components
 
 LO, HI, TRUNCATION = -1.05, 1.05, 0.1
 
@@ -259,14 +255,14 @@ def test_specks_are_left_out_unless_there_is_nothing_else() -> None:
     small, large = sphere(0.04, (-0.5, -0.5, -0.5)), sphere(0.4, (0.3, 0.3, 0.3))
     both, alone = dense(lambda p: torch.minimum(small(p), large(p)), 64), dense(large, 64)
     assert len(both.faces) > len(alone.faces)
-    kept = without_specks(both, 0.1)
+    kept = without_small_components(both, 0.1)
     assert_closed(kept)
     np.testing.assert_array_equal(kept.vertices[kept.faces], alone.vertices[alone.faces])
     assert (kept.evaluated, kept.total) == (both.evaluated, both.total)
-    assert without_specks(both, 0.01) is both
-    assert without_specks(both, 2.0) is both
+    assert without_small_components(both, 0.01) is both
+    assert without_small_components(both, 2.0) is both
     nothing = dense(truncated(lambda p: p.norm(dim=1) + 1), 16)
-    assert without_specks(nothing, 0.1) is nothing
+    assert without_small_components(nothing, 0.1) is nothing
 
 
 def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
@@ -276,10 +272,10 @@ def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
     alone = dense(large, 96)
     with_needle = dense(lambda p: torch.minimum(needle(p), large(p)), 96)
     assert len(with_needle.faces) > len(alone.faces)
-    assert len(without_specks(with_needle, 0.2).faces) == len(alone.faces)
-    assert without_specks(with_needle, 0.1) is with_needle
+    assert len(without_small_components(with_needle, 0.2).faces) == len(alone.faces)
+    assert without_small_components(with_needle, 0.1) is with_needle
     with_plate = dense(lambda p: torch.minimum(plate(p), large(p)), 96)
-    assert without_specks(with_plate, 0.2) is with_plate
+    assert without_small_components(with_plate, 0.2) is with_plate
 
 
 def test_a_part_that_encloses_next_to_nothing_is_a_speck() -> None:
@@ -291,13 +287,13 @@ def test_a_part_that_encloses_next_to_nothing_is_a_speck() -> None:
     thin, whole, cavity = mesh_of(both).split(only_watertight=False)
     assert 0 < thin.volume < -cavity.volume < (0.2 / 2) ** 3
     assert min(thin.extents.max(), cavity.extents.max()) > 0.2
-    assert len(without_specks(both, 0.2).faces) == len(alone.faces) == len(whole.faces)
-    assert without_specks(both, 0.05) is both
+    assert len(without_small_components(both, 0.2).faces) == len(alone.faces) == len(whole.faces)
+    assert without_small_components(both, 0.05) is both
     # Encloses as little, but is too long to be an error.
     long = boxes(((0.0, 0.0, -0.5), (0.6, 0.05, 0.008)))
     with_long = dense(lambda p: torch.minimum(long(p), large(p)), 128)
     assert min(abs(part.volume) for part in mesh_of(with_long).split(only_watertight=False)) < (0.29 / 2) ** 3
-    assert without_specks(with_long, 0.29) is with_long
+    assert without_small_components(with_long, 0.29) is with_long
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

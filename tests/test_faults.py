@@ -27,12 +27,13 @@ from click.testing import CliRunner, Result
 
 from meshcodec import batch
 from meshcodec.api import Codec
-from meshcodec.cli import cli
-from meshcodec.container import VatFile
-from meshcodec.device import FEWEST_POINTS, in_parts
+from meshcodec.cli.group import cli
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh
 from meshcodec.model.decoder import FieldHead
-from meshcodec.weights import load_model, weights_folder
+from meshcodec.registry import weights_folder
+from meshcodec.runtime.device import FEWEST_POINTS, in_parts
+from meshcodec.weights import load_model
 
 REPOSITORY = Path(__file__).parent.parent
 LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
@@ -113,7 +114,7 @@ def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 MOMENTS = {
-    "while it is refined": "import meshcodec.refine\nmeshcodec.refine.refine = die",
+    "while it is refined": "import meshcodec.modes.tokens.refine\nmeshcodec.refine.refine = die",
     "half written": """
 import io, pathlib
 class Half(io.FileIO):

@@ -13,7 +13,7 @@ import torch
 from conftest import TINY
 from test_kernels import head_and_planes, some_points
 
-from meshcodec import Codec
+from meshcodec.api import Codec
 from meshcodec.config import EXTENT, ModelConfig
 from meshcodec.geometry.io import load_mesh
 from meshcodec.kernels import VARIABLE, reference

@@ -19,10 +19,11 @@ import pytest
 import trimesh
 from click.testing import CliRunner, Result
 
-from meshcodec import Codec, CorruptFileError
-from meshcodec.cli import cli
+from meshcodec.api import Codec
+from meshcodec.cli.group import cli
 from meshcodec.config import SIZES
-from meshcodec.container import VatFile
+from meshcodec.errors import CorruptFileError
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import fscore
 
@@ -149,7 +150,7 @@ def _vat(
     placement: tuple[float, float, float, float] | None = None,
     model_id: bytes = b"\0\0\0\0",
 ) -> bytes:
-    """A file as the docstring of `meshcodec.container` has it, by hand: what is wrong may be written, too."""
+    """A file as the docstring of `meshcodec.format.container` has it, by hand: what is wrong may be written, too."""
     flags, body = (0, tokens) if placement is None else (16, struct.pack("<4f", *placement) + tokens)
     return _sealed(b"VAT\1" + bytes([flags]) + model_id + struct.pack("<HI", len(tokens), 0) + body)
 

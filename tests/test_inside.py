@@ -9,10 +9,10 @@ import pytest
 import trimesh
 from numpy.typing import NDArray
 
-from meshcodec.geometry.inside import (
+from meshcodec.geometry.signed_distance import (
     SHEET_HALF_THICKNESS,
+    FaceClasses,
     FaceKind,
-    Surfaces,
     TargetField,
     classify,
     winding_number,
@@ -24,7 +24,7 @@ def ball(subdivisions: int = 3, radius: float = 1.0) -> trimesh.Trimesh:
     return mesh
 
 
-def classified(mesh: trimesh.Trimesh) -> Surfaces:
+def classified(mesh: trimesh.Trimesh) -> FaceClasses:
     return classify(np.asarray(mesh.vertices), np.asarray(mesh.faces))
 
 
@@ -34,7 +34,7 @@ def fine_box(low: tuple[float, float, float], high: tuple[float, float, float]) 
     return mesh
 
 
-def joined(one: trimesh.Trimesh, other: trimesh.Trimesh) -> Surfaces:
+def joined(one: trimesh.Trimesh, other: trimesh.Trimesh) -> FaceClasses:
     """The faces of both, those of the first mesh first."""
     vertices = np.concatenate([one.vertices, other.vertices])
     return classify(vertices, np.concatenate([one.faces, other.faces + len(one.vertices)]))
@@ -50,7 +50,7 @@ def square(cells: int = 10) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
 
 
-def outward(surfaces: Surfaces) -> NDArray[np.bool_]:
+def outward(surfaces: FaceClasses) -> NDArray[np.bool_]:
     """(F,) whether each normal of a star-shaped mesh about the origin points away from it."""
     centers = surfaces.vertices[surfaces.faces].mean(axis=1)
     out: NDArray[np.bool_] = np.einsum("fx,fx->f", centers, surfaces.normals) > 0

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 import meshcodec.trimesh_plugin
 from meshcodec import api
 from meshcodec.api import Codec
-from meshcodec.container import VatFile
 from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.format.container import VatFile
 from meshcodec.tokens import TokenDataset
 
 

@@ -14,7 +14,9 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.geometry.io import READ_FORMATS, WRITE_FORMATS, export_mesh, load_mesh, write_atomic
+from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
+from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.runtime.files import write_atomic
 
 SQUARE = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 PLY = b"""ply
@@ -449,7 +451,7 @@ def test_instances_are_counted_before_they_are_copied(monkeypatch: pytest.Monkey
         raise AssertionError("copied")
 
     data = gltf(nodes)
-    monkeypatch.setattr("meshcodec.geometry.io._check_indices", fail)
+    monkeypatch.setattr("meshcodec.geometry.check.check_indices", fail)
     with pytest.raises(BadMeshError, match="more than 99 faces"):
         load(data, "gltf", max_faces=99)
 

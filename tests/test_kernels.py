@@ -13,14 +13,17 @@ import torch
 from conftest import TINY
 from numpy.typing import NDArray
 
-from meshcodec import Codec, UsageError
+from meshcodec.api import Codec
 from meshcodec.config import EXTENT, PLANES, ModelConfig
-from meshcodec.container import VatFile
-from meshcodec.geometry.extract import by_points, grid_to_world
-from meshcodec.geometry.normalize import Placement
+from meshcodec.errors import UsageError
+from meshcodec.format.container import VatFile
+from meshcodec.geometry.normalize import BoxTransform
 from meshcodec.kernels import VARIABLE, choose_kernel, field_of, reference
-from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables, in_threads
+from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables
 from meshcodec.model.decoder import FieldHead
+from meshcodec.runtime.threads import in_threads
+from meshcodec.surface.field import by_points
+from meshcodec.surface.grid import grid_to_world
 from meshcodec.weights import load_model
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "v1").glob("*.vat"))
@@ -143,7 +146,9 @@ def codec() -> Codec:
 def exact_field(codec: Codec, data: bytes) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """The field of a file of one byte for each token, in float64, at points in the frame of its mesh."""
     file = VatFile.from_bytes(data)
-    placement = Placement(file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
+    placement = BoxTransform(
+        file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
+    )
     model = load_model(codec.registry.find(file.model_id))
     row = torch.frombuffer(bytearray(file.tokens(None)), dtype=torch.uint8)[None]
     with torch.no_grad():

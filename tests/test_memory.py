@@ -14,9 +14,9 @@ import trimesh
 from click.testing import CliRunner, Result
 
 from meshcodec.api import Codec
-from meshcodec.cli import cli
+from meshcodec.cli.group import cli
 from meshcodec.errors import MemoryLimitError
-from meshcodec.memory import LEAST_MEMORY, bounded_memory, memory_share
+from meshcodec.runtime.memory import LEAST_MEMORY, bounded_memory, memory_share
 
 if not sys.platform.startswith("linux"):
     pytest.skip("only Linux keeps the bound", allow_module_level=True)

@@ -12,10 +12,10 @@ from conftest import TINY
 from torch import Tensor
 
 from meshcodec.config import EXTENT, PLANES, TRUNCATION
-from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import FieldHead, to_distance
 from meshcodec.model.encoder import PLANE_AXES, PointEncoder, pool
 from meshcodec.model.layers import Block, PlaneLookup, SlabBlock, fourier_features, patchify, unpatchify
+from meshcodec.model.vat import VariationalTokenizer
 
 
 def surface(count: int, batch: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.normalize import LARGEST_STRETCH, Placement, placement_of, snug_placement_of
+from meshcodec.geometry.normalize import LARGEST_STRETCH, BoxTransform, fit_box, fit_cube
 
 CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
 
 
 def test_known_values() -> None:
-    placement = placement_of([[1, 2, 3], [5, 4, 3]])
-    assert placement == Placement((3.0, 3.0, 3.0), (2.0, 2.0, 2.0))
+    placement = fit_cube([[1, 2, 3], [5, 4, 3]])
+    assert placement == BoxTransform((3.0, 3.0, 3.0), (2.0, 2.0, 2.0))
     np.testing.assert_array_equal(placement.to_unit([[5, 4, 3]]), [[1.0, 0.5, 0.0]])
     np.testing.assert_array_equal(placement.to_world([[1.0, 0.5, 0.0]]), [[5, 4, 3]])
 
 
 def test_known_values_of_a_snug_box() -> None:
-    placement = snug_placement_of([[1, 2, 3], [5, 4, 3]])
-    assert placement == Placement((3.0, 3.0, 3.0), (2.0, 1.0, 2.0 / LARGEST_STRETCH))
+    placement = fit_box([[1, 2, 3], [5, 4, 3]])
+    assert placement == BoxTransform((3.0, 3.0, 3.0), (2.0, 1.0, 2.0 / LARGEST_STRETCH))
     assert placement.scale == 2.0
     np.testing.assert_array_equal(placement.to_unit([[5, 4, 3]]), [[1.0, 1.0, 0.0]])
     np.testing.assert_array_equal(placement.to_world([[1.0, 0.5, 0.5]]), [[5, 3.5, 3.125]])
@@ -40,7 +40,7 @@ def clouds(draw: st.DrawFn) -> NDArray[np.float64]:
 
 @given(clouds())
 def test_points_fill_the_cube_and_come_back(points: NDArray[np.float64]) -> None:
-    placement = placement_of(points)
+    placement = fit_cube(points)
     unit = placement.to_unit(points)
     assert unit.dtype == np.float64
     assert np.abs(unit).max() <= 1
@@ -53,7 +53,7 @@ def test_points_fill_the_cube_and_come_back(points: NDArray[np.float64]) -> None
 
 @given(clouds())
 def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArray[np.float64]) -> None:
-    placement = snug_placement_of(points)
+    placement = fit_box(points)
     unit = placement.to_unit(points)
     assert np.abs(unit).max() <= 1
     extents = np.array(placement.half_extents)
@@ -66,7 +66,7 @@ def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArr
 
 @given(clouds())
 def test_the_numbers_are_float32_values(points: NDArray[np.float64]) -> None:
-    placement = placement_of(points)
+    placement = fit_cube(points)
     for value in (*placement.center, placement.scale):
         assert type(value) is float
         assert value == float(np.float32(value))
@@ -76,12 +76,12 @@ def test_near_the_origin_the_longest_half_extent_is_1_to_float32_precision() -> 
     rng = np.random.default_rng(0)
     for magnitude in (1e-30, 1e-3, 1.0, 1e30):
         points = rng.normal(size=(100, 3)) * magnitude
-        unit = placement_of(points).to_unit(points)
+        unit = fit_cube(points).to_unit(points)
         assert ((unit.max(axis=0) - unit.min(axis=0)) / 2).max() == pytest.approx(1, abs=2e-7)
 
 
 def test_the_sum_of_large_coordinates_does_not_overflow() -> None:
-    placement = placement_of(CUBE * 1e38 + 2e38)
+    placement = fit_cube(CUBE * 1e38 + 2e38)
     assert placement.center == pytest.approx((2e38, 2e38, 2e38))
     assert placement.scale == pytest.approx(1e38)
 
@@ -103,7 +103,7 @@ def test_the_sum_of_large_coordinates_does_not_overflow() -> None:
     ],
 )
 def test_what_float32_cannot_hold_is_refused(points: NDArray[np.float64], message: str) -> None:
-    for place in (placement_of, snug_placement_of):
+    for place in (fit_cube, fit_box):
         with pytest.raises(BadMeshError, match=message) as caught:
             place(points)
         assert caught.value.remedy
@@ -113,4 +113,4 @@ def test_one_nan_among_good_vertices_is_refused() -> None:
     points = CUBE.copy()
     points[3, 1] = np.nan
     with pytest.raises(BadMeshError, match="NaN"):
-        placement_of(points)
+        fit_cube(points)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from meshcodec import packing
 from meshcodec.errors import CorruptFileError
+from meshcodec.format import payload
 
 
 class Backwards:
@@ -20,32 +20,32 @@ class Backwards:
 
 def test_packing_0_is_one_byte_per_token() -> None:
     tokens = bytes(range(256))
-    assert packing.pack(tokens, 0) == tokens
-    assert packing.unpack(tokens, 256, 0) == tokens
-    assert packing.payload_size(256, 0) == 256
+    assert payload.pack(tokens, 0) == tokens
+    assert payload.unpack(tokens, 256, 0) == tokens
+    assert payload.payload_size(256, 0) == 256
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
 def test_packing_0_refuses_another_number_of_bytes(count: int) -> None:
     with pytest.raises(CorruptFileError, match=f"holds 3 bytes and {count} are needed"):
-        packing.unpack(b"abc", count, 0)
+        payload.unpack(b"abc", count, 0)
 
 
 def test_packing_1_is_the_message_of_a_coder() -> None:
-    assert packing.pack(b"abc", 1, Backwards()) == b"cba"
-    assert packing.unpack(b"cba", 2, 1, Backwards()) == b"ab"
-    assert packing.payload_size(3, 1) is None
+    assert payload.pack(b"abc", 1, Backwards()) == b"cba"
+    assert payload.unpack(b"cba", 2, 1, Backwards()) == b"ab"
+    assert payload.payload_size(3, 1) is None
     with pytest.raises(ValueError, match="needs a coder"):
-        packing.pack(b"abc", 1)
+        payload.pack(b"abc", 1)
     with pytest.raises(ValueError, match="needs a coder"):
-        packing.unpack(b"abc", 3, 1)
+        payload.unpack(b"abc", 3, 1)
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 15, -1])
 def test_unknown_packings_ask_for_a_newer_version(number: int) -> None:
     with pytest.raises(CorruptFileError, match="newer meshcodec"):
-        packing.pack(b"abc", number, Backwards())
+        payload.pack(b"abc", number, Backwards())
     with pytest.raises(CorruptFileError, match="newer meshcodec"):
-        packing.unpack(b"abc", 3, number, Backwards())
+        payload.unpack(b"abc", 3, number, Backwards())
     with pytest.raises(CorruptFileError, match="newer meshcodec"):
-        packing.payload_size(3, number)
+        payload.payload_size(3, number)

@@ -17,21 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcodec.api import Codec
-from meshcodec.cli import cli
-from meshcodec.config import PriorConfig, PriorRecipe
-from meshcodec.container import VatFile
+from meshcodec.cli.group import cli
+from meshcodec.config import PriorConfig
 from meshcodec.errors import BadMeshError, WeightsError
+from meshcodec.evaluation.generation import chamfer_matrix, set_scores, surface_points
+from meshcodec.format.container import VatFile
 from meshcodec.model.quantizer import resize
-from meshcodec.prior.frames import frame_of_symbols, frame_symbols
+from meshcodec.prior.box import box_of_tokens, box_tokens
 from meshcodec.prior.generate import Generator
-from meshcodec.prior.measures import chamfer_matrix, set_scores, surface_points
 from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
 from meshcodec.prior.sampling import Known, Sampling, draw, round_ends, sample
 from meshcodec.prior.views import picture_view, shaded_view, silhouette
+from meshcodec.prior.weights import load_prior, save_prior
 from meshcodec.prior.words import word_ids, words_of
+from meshcodec.registry import Registry
 from meshcodec.train.corpus import read_corpus
 from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of, held_out_nats
-from meshcodec.weights import Registry, load_model, load_prior, save_prior
+from meshcodec.train.recipe import PriorRecipe
+from meshcodec.weights import load_model
 
 SMALL = PriorConfig(
     scales=3,
@@ -108,13 +111,13 @@ def test_words_that_resemble_each_other_share_rows() -> None:
 def test_boxes_of_symbols_are_those_symbols_again(lengths: tuple[int, int, int], mirrors: int) -> None:
     longest_first = [length - min(lengths) for length in lengths]
     symbols = [mirrors, *longest_first]
-    assert frame_symbols(*frame_of_symbols(symbols)) == symbols
-    assert max(frame_of_symbols([mirrors, *lengths])[0]) == 1
+    assert box_tokens(*box_of_tokens(symbols)) == symbols
+    assert max(box_of_tokens([mirrors, *lengths])[0]) == 1
 
 
 @given(st.tuples(*[st.floats(0.13, 1)] * 3))
 def test_boxes_are_rounded_by_less_than_a_tenth_of_an_octave(box: tuple[float, float, float]) -> None:
-    rounded, mirrored = frame_of_symbols(frame_symbols(box, (False, True, False)))
+    rounded, mirrored = box_of_tokens(box_tokens(box, (False, True, False)))
     assert mirrored == (False, True, False)
     ratios = np.array(rounded) / (np.array(box) / max(box))
     assert np.abs(np.log2(ratios)).max() <= 0.1 + 1e-9

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from meshcodec.train import procedural, sdf
+from meshcodec.train.shapes import procedural, sdf
 
 
 def at(shape: sdf.Sdf, *points: tuple[float, float, float]) -> list[float]:

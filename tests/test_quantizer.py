@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from meshcodec.config import ModelConfig
-from meshcodec.model.quantizer import MultiScaleQuantizer, bound, grown, resize, round_to_level, unbound
+from meshcodec.model.quantizer import MultiScaleQuantizer, grown, resize, round_to_level, squash, unsquash
 
 LEVELS = [-1.5, -0.5, 0.5, 1.5]
 
@@ -54,7 +54,7 @@ def test_levels_lie_one_apart_about_zero() -> None:
 
 
 def test_rounding_goes_to_the_nearest_level() -> None:
-    x = bound(torch.linspace(-3, 3, 500)[:, None], QUANTIZER.levels)
+    x = squash(torch.linspace(-3, 3, 500)[:, None], QUANTIZER.levels)
     candidates = torch.tensor(LEVELS)
     nearest = candidates[(x[..., None] - candidates).abs().argmin(-1)]
     assert torch.equal(round_to_level(x, QUANTIZER.levels), nearest)
@@ -62,10 +62,10 @@ def test_rounding_goes_to_the_nearest_level() -> None:
 
 def test_unbound_is_the_way_back() -> None:
     u = torch.linspace(-2, 2, 101)[:, None].expand(-1, len(QUANTIZER.levels))
-    assert torch.allclose(unbound(bound(u, QUANTIZER.levels), QUANTIZER.levels), u, atol=1e-4)
+    assert torch.allclose(unsquash(squash(u, QUANTIZER.levels), QUANTIZER.levels), u, atol=1e-4)
     # Half way to the end of the range of four levels: atanh(1/2).
     assert float(
-        unbound(bound(torch.tensor(9.0), QUANTIZER.levels)[0] / 2, QUANTIZER.levels)[0]
+        unsquash(squash(torch.tensor(9.0), QUANTIZER.levels)[0] / 2, QUANTIZER.levels)[0]
     ) == pytest.approx(math.log(3) / 2, abs=1e-3)
 
 
@@ -77,7 +77,7 @@ def test_rounding_has_the_gradient_of_the_identity() -> None:
     assert torch.equal(x.grad, weights)
     # Through the squashing as well: quantizing has the gradient of squashing alone.
     gradients = []
-    for squash in (QUANTIZER.quantize, lambda u: bound(u, QUANTIZER.levels)):
+    for squash in (QUANTIZER.quantize, lambda u: squash(u, QUANTIZER.levels)):
         u = torch.linspace(-2, 2, 64).view(16, 4).requires_grad_()
         (squash(u) * weights).sum().backward()
         assert u.grad is not None

@@ -21,18 +21,20 @@ from test_entropy import SHAPE, random_model
 from test_refine import first_guess, pool
 from torch import Tensor
 
-from meshcodec.api import Codec, _Filling, _shortest, token_budget
-from meshcodec.cli import cli
+from meshcodec.api import Codec
+from meshcodec.cli.group import cli
 from meshcodec.config import ModelConfig
-from meshcodec.container import VatFile
-from meshcodec.entropy import TokenModel
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
-from meshcodec.model import VariationalTokenizer
+from meshcodec.format.container import VatFile
+from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import token_masks
-from meshcodec.rates import RateNetwork, TokenRates, bits_at
-from meshcodec.refine import RateControl, RatePenalty, Round, refine, refine_together
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.fill import TokenBudget, shortest_payload, token_budget
+from meshcodec.modes.tokens.rates import RateNetwork, TokenRates, bits_at
+from meshcodec.modes.tokens.refine import RateControl, RateTerm, RefinementJob, refine, refine_batch
+from meshcodec.registry import Registry
 from meshcodec.tokens import TokenDataset
-from meshcodec.weights import Registry, load_coder, load_model, save_coder
+from meshcodec.weights import load_coder, load_model, save_coder
 
 CPU = torch.device("cpu")
 CODER = random_model(4)
@@ -127,7 +129,7 @@ def test_a_held_weight_may_only_fall() -> None:
         rate = RateControl(rates, bits)
         rate.held = held
         before = rate._weight
-        RatePenalty([rate])(digits, levels, masks)
+        RateTerm([rate])(digits, levels, masks)
         assert np.sign(rate._weight - before) == change
 
 
@@ -136,7 +138,7 @@ def test_a_round_may_have_fewer_tokens_than_the_one_before() -> None:
     for count in (TINY.max_tokens, 15):
         masks = token_masks(torch.tensor([count]), TINY)
         digits = first_guess()[: len(masks)]
-        assert float(RatePenalty([rate])(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0
+        assert float(RateTerm([rate])(digits, [torch.full_like(d, 1.5) for d in digits], masks)) > 0
 
 
 def test_counting_bits_draws_no_random_numbers() -> None:
@@ -158,19 +160,19 @@ def test_a_file_is_filled_with_the_longest_prefix() -> None:
     tokens = np.random.default_rng(0).integers(0, 256, SHAPE.max_tokens).astype(np.uint8).tobytes()
     for coder in (CODER, random_model(4, loudness=5)):  # one that makes things worse, and one that does not
         for size in range(64, 120):
-            filling = _Filling(size, True, SHAPE, coder)
+            filling = TokenBudget(size, True, SHAPE, coder)
             found = filling.fill(tokens)
             assert tokens.startswith(found)
-            assert len(_shortest(found, coder)[0]) <= filling.room
+            assert len(shortest_payload(found, coder)[0]) <= filling.room
             if len(found) < len(tokens):
                 assert len(coder.encode(tokens[: len(found) + 1])) > filling.room
 
 
 def test_goals() -> None:
     shape, coder = ModelConfig(), random_model(0, shape=ModelConfig())
-    goals = {size: _Filling(size, True, shape, coder).goal for size in (64, 512, 1024, 4096)}
+    goals = {size: TokenBudget(size, True, shape, coder).goal for size in (64, 512, 1024, 4096)}
     assert goals == {64: 54, 512: 816, 1024: 1686, 4096: 3978}
-    assert _Filling(512, True, shape, None).goal == 471
+    assert TokenBudget(512, True, shape, None).goal == 471
 
 
 @settings(deadline=None, max_examples=15)
@@ -290,11 +292,11 @@ def test_a_coder_is_saved_once_and_checked(tiny_weights: Path, tmp_path: Path) -
 
 
 def together_and_alone(
-    model: VariationalTokenizer, rounds: list[Round]
+    model: VariationalTokenizer, rounds: list[RefinementJob]
 ) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    batch = refine_together(model, [dataclasses.replace(r, rate=copy.deepcopy(r.rate)) for r in rounds])
+    batch = refine_batch(model, [dataclasses.replace(r, rate=copy.deepcopy(r.rate)) for r in rounds])
     for asked, found in zip(rounds, batch, strict=True):
-        (alone,) = refine_together(model, [asked])
+        (alone,) = refine_batch(model, [asked])
         yield found.digits, alone.digits
 
 
@@ -303,7 +305,7 @@ def test_meshes_of_a_batch_are_refined_as_each_alone(tiny_weights: Path, coded: 
     """Of other lengths, with other room, and one that begins fewer scales, which goes by itself."""
     model, rates = load_model(Registry(tiny_weights).default()), TokenRates(tiny_coder(), CPU)
     rounds = [
-        Round(
+        RefinementJob(
             first_guess(seed=number),
             *pool(radius, 2000),
             tokens,
@@ -322,5 +324,5 @@ def test_meshes_of_a_batch_are_refined_as_each_alone(tiny_weights: Path, coded: 
         for a, b in zip(found, alone, strict=True):
             assert a.shape == b.shape
             assert ((a - b).abs() < 1e-3).float().mean() > 0.97  # sums in another order
-    moved = refine_together(model, rounds[:1])[0].digits
+    moved = refine_batch(model, rounds[:1])[0].digits
     assert any(not torch.equal(a, b) for a, b in zip(moved, rounds[0].digits, strict=False))

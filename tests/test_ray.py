@@ -14,10 +14,12 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from meshcodec.batch import MANIFEST, CompressOptions, DecompressOptions, Summary, compress, decompress
-from meshcodec.cli import cli
+from meshcodec.batch.manifest import MANIFEST
+from meshcodec.batch.mirror import Summary, compress, decompress
+from meshcodec.batch.options import CompressOptions, DecompressOptions
+from meshcodec.cli.group import cli
 from meshcodec.errors import UsageError
-from meshcodec.ray_engine import ATTEMPTS, run_on_ray
+from meshcodec.runtime.ray_engine import ATTEMPTS, run_on_ray
 
 ray = pytest.importorskip("ray")
 

@@ -17,15 +17,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.api import Codec, _Candidate, _Exact, token_budget
-from meshcodec.config import EXTENT, SIZES, ModelConfig
-from meshcodec.container import LEVEL_UNIT, NO_AXES, VatFile
+from meshcodec.api import Codec
+from meshcodec.config import EXTENT, SIZES, TAUS, ModelConfig
 from meshcodec.errors import UsageError
-from meshcodec.metrics import TAUS, Reference, fscore
-from meshcodec.model import VariationalTokenizer
-from meshcodec.model.quantizer import bound, token_masks
-from meshcodec.refine import EFFORTS, Effort, easy, refine
-from meshcodec.weights import Registry, load_model
+from meshcodec.format.box import NO_AXES
+from meshcodec.format.container import LEVEL_UNIT, VatFile
+from meshcodec.metrics import Reference, fscore
+from meshcodec.model.quantizer import squash, token_masks
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.efforts import EFFORTS, Effort, early_stop_fscore
+from meshcodec.modes.tokens.fill import token_budget
+from meshcodec.modes.tokens.judge import Candidate, Exact
+from meshcodec.modes.tokens.refine import refine
+from meshcodec.registry import Registry
+from meshcodec.weights import load_model
 
 CPU = torch.device("cpu")
 Pool = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -81,12 +86,12 @@ def test_the_level_is_found_by_climbing(
 ) -> None:
     codec = Codec("cpu", tiny_weights)
 
-    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, (-abs(level - peak),), np.zeros((0, 3)))
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> Candidate:
+        return Candidate(tokens, level, (-abs(level - peak),), np.zeros((0, 3)))
 
     monkeypatch.setattr(codec, "_measure", measured)
     subject = codec.prepare(ball())
-    start = _Candidate(b"", 0, (-abs(peak),), np.zeros((0, 3)))
+    start = Candidate(b"", 0, (-abs(peak),), np.zeros((0, 3)))
     reference = Reference(subject.mesh, samples=100)
     assert codec._leveled(torch.zeros_like, start, reference, subject.placement).level == found
 
@@ -114,17 +119,17 @@ def test_a_candidate_is_better_when_no_fscore_is_lower(
     subject = codec.prepare(ball())
     tokens = b"\0" * 8, b"\1" * 8
     old, new = (
-        _Candidate(t, 0, f, np.zeros((0, 3))) for t, f in zip(tokens, ((0.4, 0.3), coarse), strict=True)
+        Candidate(t, 0, f, np.zeros((0, 3))) for t, f in zip(tokens, ((0.4, 0.3), coarse), strict=True)
     )
     asked: list[bytes] = []
 
-    def measured(self: object, candidate: _Candidate) -> tuple[float, ...]:
+    def measured(self: object, candidate: Candidate) -> tuple[float, ...]:
         assert exact is not None
         asked.append(candidate.tokens)
         return exact if candidate is new else (0.7, 0.6)
 
-    monkeypatch.setattr(_Exact, "_fscores", measured)
-    assert _Exact(codec, codec._model(codec._entry), subject).improves(new, old) is better
+    monkeypatch.setattr(Exact, "_fscores", measured)
+    assert Exact(codec, codec._model(codec._entry), subject).improves(new, old) is better
     assert len(asked) == (2 if exact else 0)
 
 
@@ -146,9 +151,9 @@ def test_a_candidate_that_is_lower_in_one_fscore_may_be_better_at_a_level_nearby
 ) -> None:
     codec = Codec("cpu", tiny_weights)
     subject = codec.prepare(ball())
-    exact = _Exact(codec, codec._model(codec._entry), subject)
+    exact = Exact(codec, codec._model(codec._entry), subject)
     reference = Reference(subject.mesh, samples=100)
-    old, new = (_Candidate(bytes([level]) * 8, level, (0.5, 0.5), np.zeros((0, 3))) for level in (0, 4))
+    old, new = (Candidate(bytes([level]) * 8, level, (0.5, 0.5), np.zeros((0, 3))) for level in (0, 4))
     monkeypatch.setattr(exact, "gains", lambda candidate, _: gains[candidate.level])
     field = codec._field(codec._model(codec._entry), new.tokens)
     better = codec._better(exact, field, new, old, reference, subject.placement)
@@ -162,16 +167,16 @@ def test_nothing_is_looked_for_beyond_perfect_fscores(
     codec = Codec("cpu", tiny_weights)
     begun: list[int] = []
 
-    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, (1.0, 0.8 + 0.1 * len(begun)), np.zeros((0, 3)))
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> Candidate:
+        return Candidate(tokens, level, (1.0, 0.8 + 0.1 * len(begun)), np.zeros((0, 3)))
 
     def refined(*arguments: Any, **options: Any) -> list[Tensor]:
         begun.append(1)
         return refine(*arguments, **options)
 
     monkeypatch.setattr(codec, "_measure", measured)
-    monkeypatch.setattr(_Exact, "gains", lambda _, new, old: (new.quality - old.quality,))
-    monkeypatch.setattr("meshcodec.refine.refine", refined)
+    monkeypatch.setattr(Exact, "gains", lambda _, new, old: (new.quality - old.quality,))
+    monkeypatch.setattr("meshcodec.modes.tokens.refine.refine", refined)
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((2, 2, 2, 2), 4000),))
     codec.encode(ball(), size=128, effort=0)
     assert len(begun) == 2
@@ -180,13 +185,13 @@ def test_nothing_is_looked_for_beyond_perfect_fscores(
 def test_the_exact_fscores_are_those_of_the_decoded_file(
     tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("meshcodec.api._EXACT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.modes.tokens.judge.EXACT_RESOLUTION", 64)
     codec = Codec("cpu", tiny_weights)
     subject = codec.prepare(ball())
     data = codec.encode_subject(subject, 256, 0)
     tokens = VatFile.from_bytes(data.data).tokens()
-    exact = _Exact(codec, codec._model(codec._entry), subject)
-    candidate = _Candidate(tokens, 0, (0.0, 0.0), np.zeros((0, 3)))
+    exact = Exact(codec, codec._model(codec._entry), subject)
+    candidate = Candidate(tokens, 0, (0.0, 0.0), np.zeros((0, 3)))
     assert exact._fscores(candidate) == fscore(subject.mesh, codec.decode(data.data, 64), TAUS[:2])
 
 
@@ -195,8 +200,8 @@ def test_the_file_has_the_level_that_was_measured(
 ) -> None:
     codec = Codec("cpu", tiny_weights)
 
-    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, (1 - abs(level + 4) + 10 * bool(calls),), np.zeros((0, 3)))
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> Candidate:
+        return Candidate(tokens, level, (1 - abs(level + 4) + 10 * bool(calls),), np.zeros((0, 3)))
 
     calls: list[int] = []
 
@@ -205,7 +210,7 @@ def test_the_file_has_the_level_that_was_measured(
         return refine(*arguments, **options)
 
     monkeypatch.setattr(codec, "_measure", measured)
-    monkeypatch.setattr("meshcodec.refine.refine", refined)
+    monkeypatch.setattr("meshcodec.modes.tokens.refine.refine", refined)
     data = codec.encode(ball(), size=128, effort=1)
     assert VatFile.from_bytes(data).level == -4
     assert len(data) <= 128
@@ -289,10 +294,10 @@ def test_efforts_grow() -> None:
 
 
 def test_large_files_are_content_with_more() -> None:
-    assert [easy(size, 2) for size in (512, 2047, 2048, 4096)] == [0.9, 0.9, 0.98, 0.98]
+    assert [early_stop_fscore(size, 2) for size in (512, 2047, 2048, 4096)] == [0.9, 0.9, 0.98, 0.98]
     most = len(EFFORTS[4].rounds + EFFORTS[4].hard_rounds)
     for size in (512, 4096):
-        wanted = [easy(size, number) for number in range(2, most)]
+        wanted = [early_stop_fscore(size, number) for number in range(2, most)]
         assert wanted == sorted(wanted, reverse=True)
 
 
@@ -302,7 +307,7 @@ def test_large_files_are_content_with_more() -> None:
 def test_hard_meshes_get_more_rounds(
     tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, enough: tuple[float, float], steps: list[int]
 ) -> None:
-    monkeypatch.setattr("meshcodec.refine._EASY", enough)
+    monkeypatch.setattr("meshcodec.modes.tokens.efforts._EASY", enough)
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     told: list[tuple[int, int]] = []
     Codec("cpu", tiny_weights).encode_detailed(
@@ -319,13 +324,13 @@ def test_what_was_refused_for_one_fscore_gets_one_more_round(
 ) -> None:
     """The first score is that of the encoder's tokens, the `taken`-th after it the first to be taken."""
     codec = Codec("cpu", tiny_weights)
-    judged: list[_Candidate] = []
+    judged: list[Candidate] = []
     begun: list[int] = []
 
-    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, (0.95 + 0.01 * len(begun),), np.zeros((0, 3)))
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> Candidate:
+        return Candidate(tokens, level, (0.95 + 0.01 * len(begun),), np.zeros((0, 3)))
 
-    def gains(self: object, new: _Candidate, old: _Candidate) -> tuple[float]:
+    def gains(self: object, new: Candidate, old: Candidate) -> tuple[float]:
         judged.append(new)
         return (0.01 if len(judged) >= taken else -0.01,)
 
@@ -334,8 +339,8 @@ def test_what_was_refused_for_one_fscore_gets_one_more_round(
         return refine(*arguments, **options)
 
     monkeypatch.setattr(codec, "_measure", measured)
-    monkeypatch.setattr(_Exact, "gains", gains)
-    monkeypatch.setattr("meshcodec.refine.refine", refined)
+    monkeypatch.setattr(Exact, "gains", gains)
+    monkeypatch.setattr("meshcodec.modes.tokens.refine.refine", refined)
     monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((5, 7), 4000, hard_rounds=(3, 4)),))
     codec.encode(ball(), size=128, effort=0)
     assert len(begun) == rounds
@@ -392,8 +397,8 @@ def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path, monkeypatch
     # The encoder's, then the second round's and the third's at three levels each.
     scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
 
-    def measured(field: object, tokens: bytes, level: int, *_: object) -> _Candidate:
-        return _Candidate(tokens, level, (next(scores), 0.5), np.zeros((0, 3)))
+    def measured(field: object, tokens: bytes, level: int, *_: object) -> Candidate:
+        return Candidate(tokens, level, (next(scores), 0.5), np.zeros((0, 3)))
 
     monkeypatch.setattr(codec, "_measure", measured)
     codec.encode_detailed(ball(), 128, 1, progress=lambda done, _, __, fscore: told.append((done, fscore)))
@@ -447,7 +452,7 @@ def test_digits_stay_near_their_levels(model: VariationalTokenizer) -> None:
     levels = model.quantizer.levels
     far = [torch.full_like(d, 9.0) for d in first_guess()]
     refined = refine(model, far, *pool(0.9), [TINY.max_tokens], [], 12)
-    moved = torch.cat([bound(d, levels)[d != 9.0] for d in refined])
+    moved = torch.cat([squash(d, levels)[d != 9.0] for d in refined])
     assert len(moved) > 100
     assert moved.abs().max() <= (levels[0] - 1) / 2 + 0.1 + 1e-5
     assert (moved < (levels[0] - 2) / 2).any()  # another level than the last

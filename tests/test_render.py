@@ -9,8 +9,9 @@ import pytest
 import trimesh
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry import render
-from meshcodec.geometry.render import comparison_sheet, contact_sheet, distance_colors, render_mesh, save_png
+from meshcodec.pictures import render
+from meshcodec.pictures.render import distance_colors, render_mesh
+from meshcodec.pictures.sheets import comparison_sheet, contact_sheet, save_png
 
 BALL = trimesh.creation.icosphere(subdivisions=4)
 GREEN = (0, 255, 0)

@@ -11,10 +11,10 @@ import torch
 from conftest import TINY
 from torch import Tensor
 
-from meshcodec.config import TrainConfig
-from meshcodec.train.data import Batch
-from meshcodec.train.loop import Objective
-from meshcodec.train.replay import Replay
+from meshcodec.train.batches import Batch
+from meshcodec.train.objective import Objective
+from meshcodec.train.recipe import TrainConfig
+from meshcodec.train.replay import ReplayBuffer
 
 CONFIG = TrainConfig(model=TINY, queries=64, step_queries=32)
 
@@ -32,7 +32,7 @@ def digits() -> list[Tensor]:
 
 def schedule(visits: int, room: int, seed: int, steps: int) -> list[int]:
     """Which batch each step trains on, by its number."""
-    replay, order, fresh = Replay(visits, room, 0.1, seed), [], 0
+    replay, order, fresh = ReplayBuffer(visits, room, 0.1, seed), [], 0
     for _ in range(steps):
         guest = replay.next()
         if guest is None:
@@ -63,7 +63,7 @@ def test_one_visit_is_training_without_replay() -> None:
 
 
 def test_new_batches_may_come_while_there_is_no_room() -> None:
-    replay, kinds = Replay(3, 2, 0.1, seed=0, fresh=0.5), collections.Counter[str]()
+    replay, kinds = ReplayBuffer(3, 2, 0.1, seed=0, fresh=0.5), collections.Counter[str]()
     for number in range(400):
         guest, before = replay.next(), list(replay._guests)
         if guest is None:
@@ -78,7 +78,7 @@ def test_new_batches_may_come_while_there_is_no_room() -> None:
 
 
 def test_the_rate_of_the_digits_falls_to_its_share() -> None:
-    replay, rates = Replay(5, 1, 0.1, seed=0, decay=0.2), []
+    replay, rates = ReplayBuffer(5, 1, 0.1, seed=0, decay=0.2), []
     replay.admit(batch(0), digits())
     while guest := replay.next():
         for d in guest.digits:
@@ -91,7 +91,7 @@ def test_the_rate_of_the_digits_falls_to_its_share() -> None:
 
 def test_a_visit_moves_the_digits_of_that_batch_only() -> None:
     torch.manual_seed(0)
-    objective, replay = Objective(CONFIG), Replay(3, 2, 0.05, seed=0)
+    objective, replay = Objective(CONFIG), ReplayBuffer(3, 2, 0.05, seed=0)
     for number in range(2):
         _, free, _ = objective(batch(number), quantized=True)
         replay.admit(batch(number), free)

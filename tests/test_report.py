@@ -25,23 +25,17 @@ import pytest
 import trimesh
 from click.testing import CliRunner, Result
 
-from meshcodec.cli import cli
-from meshcodec.container import NO_AXES
+from meshcodec.cli.group import cli
 from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.evaluation.report import pictures
+from meshcodec.evaluation.report.measure import run_report
+from meshcodec.evaluation.report.page import PAGE_LIMIT, to_csv, to_html, to_json
+from meshcodec.evaluation.report.pictures import Detail, Pictures, in_base64, take_pictures
+from meshcodec.evaluation.report.rows import NO_DECODE, Report, Row
+from meshcodec.format.box import NO_AXES
 from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.geometry.simplify import simplify
 from meshcodec.metrics import Scores, score
-from meshcodec.report import (
-    NO_DECODE,
-    PAGE_LIMIT,
-    Report,
-    Row,
-    run_report,
-    to_csv,
-    to_html,
-    to_json,
-)
-from meshcodec.report_page import pictures
-from meshcodec.report_page.pictures import Detail, Pictures, in_base64, simplify, take_pictures
 
 SAMPLES = 2000
 
@@ -406,7 +400,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     def quick(*paths: Path, **options: Any) -> Report:
         return run_report(*paths, samples=SAMPLES, **options)
 
-    monkeypatch.setattr("meshcodec.report.run_report", quick)
+    monkeypatch.setattr("meshcodec.evaluation.report.measure.run_report", quick)
 
 
 @pytest.mark.usefixtures("few_samples")

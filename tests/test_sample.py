@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.inside import FaceKind, Surfaces, classify
 from meshcodec.geometry.sample import sample_surface
+from meshcodec.geometry.signed_distance import FaceClasses, FaceKind, classify
 
 Sampled = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def sampled(surfaces: Surfaces, count: int = 4000, seed: int = 0, share: float = 0.5) -> Sampled:
+def sampled(surfaces: FaceClasses, count: int = 4000, seed: int = 0, share: float = 0.5) -> Sampled:
     return sample_surface(surfaces, count, np.random.default_rng(seed), share)
 
 
 @pytest.fixture(scope="module")
-def cube() -> Surfaces:
+def cube() -> FaceClasses:
     box = trimesh.creation.box((2, 2, 2))
     return classify(np.asarray(box.vertices), np.asarray(box.faces))
 
 
 @pytest.fixture(scope="module")
-def ball() -> Surfaces:
+def ball() -> FaceClasses:
     mesh = trimesh.creation.icosphere(subdivisions=4)
     return classify(np.asarray(mesh.vertices), np.asarray(mesh.faces))
 
@@ -38,7 +38,7 @@ def on_edges(points: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 4096])
-def test_as_many_as_asked_for_with_unit_normals(cube: Surfaces, ball: Surfaces, count: int) -> None:
+def test_as_many_as_asked_for_with_unit_normals(cube: FaceClasses, ball: FaceClasses, count: int) -> None:
     for surfaces in (cube, ball):
         points, normals = sampled(surfaces, count)
         assert points.shape == normals.shape == (count, 3)
@@ -47,12 +47,12 @@ def test_as_many_as_asked_for_with_unit_normals(cube: Surfaces, ball: Surfaces, 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
-def test_a_share_of_a_cube_lies_on_its_edges(cube: Surfaces, share: float) -> None:
+def test_a_share_of_a_cube_lies_on_its_edges(cube: FaceClasses, share: float) -> None:
     points, _ = sampled(cube, share=share)
     assert on_edges(points).mean() == pytest.approx(share, abs=0.005)
 
 
-def test_all_points_lie_on_the_cube_with_the_normals_of_its_sides(cube: Surfaces) -> None:
+def test_all_points_lie_on_the_cube_with_the_normals_of_its_sides(cube: FaceClasses) -> None:
     points, normals = sampled(cube)
     np.testing.assert_allclose(np.abs(points).max(axis=1), 1, atol=1e-6)
     axis = np.abs(normals).argmax(axis=1)
@@ -81,7 +81,7 @@ def test_edges_are_sampled_evenly_by_length_and_sides_by_area() -> None:
     assert set(facing) == {1, 2}
 
 
-def test_a_smooth_surface_is_sampled_evenly(ball: Surfaces) -> None:
+def test_a_smooth_surface_is_sampled_evenly(ball: FaceClasses) -> None:
     points, normals = sampled(ball)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=0.003)
     assert np.einsum("ij,ij->i", points, normals).min() > 0.99
@@ -89,14 +89,14 @@ def test_a_smooth_surface_is_sampled_evenly(ball: Surfaces) -> None:
     np.testing.assert_allclose(octants, 1 / 8, atol=0.02)
 
 
-def test_the_seed_decides(cube: Surfaces) -> None:
+def test_the_seed_decides(cube: FaceClasses) -> None:
     first, again, other = sampled(cube), sampled(cube), sampled(cube, seed=1)
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
 
 
-def test_any_run_of_the_points_is_a_fair_sample(cube: Surfaces) -> None:
+def test_any_run_of_the_points_is_a_fair_sample(cube: FaceClasses) -> None:
     points, _ = sampled(cube)
     assert on_edges(points[:1000]).mean() == pytest.approx(0.5, abs=0.07)
     assert np.abs(points[:1000].mean(axis=0)).max() < 0.12

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import load_benchmark
 
-from meshcodec import Codec
+from meshcodec.api import Codec
 from meshcodec.kernels.tables import GridTables
 
 

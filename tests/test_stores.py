@@ -11,10 +11,12 @@ import trimesh
 from click.testing import CliRunner, Result
 
 from meshcodec import batch
-from meshcodec.batch import MANIFEST, CompressOptions, DecompressOptions, compress, decompress
-from meshcodec.cli import cli
+from meshcodec.batch.manifest import MANIFEST
+from meshcodec.batch.mirror import compress, decompress
+from meshcodec.batch.options import CompressOptions, DecompressOptions
+from meshcodec.cli.group import cli
 from meshcodec.errors import UsageError
-from meshcodec.stores import files_below, is_local, name_below, open_folder
+from meshcodec.runtime.files import files_below, is_local, name_below, open_folder
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("upath")

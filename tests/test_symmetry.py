@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT
-from meshcodec.container import VatFile
-from meshcodec.geometry.normalize import halve, snug_placement_of
+from meshcodec.format.container import VatFile
+from meshcodec.geometry.normalize import fit_box, halve
 from meshcodec.geometry.symmetry import mirror_axes
 
 
@@ -54,7 +54,7 @@ def test_a_knob_counts_from_the_size_on_that_the_fscore_sees(size: float, symmet
 
 def test_the_upper_half_fills_the_cube() -> None:
     vertices = np.array([[-4.0, 0, -1], [4, 2, 1], [0.5, 1, 0]])
-    placement = snug_placement_of(vertices, (True, False, False))
+    placement = fit_box(vertices, (True, False, False))
     unit = placement.to_unit(vertices)
     assert placement.center == (0, 1, 0)
     assert placement.half_extents == (4, 1, 1)

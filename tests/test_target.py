@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from meshcodec.api import Codec, Measured, Target
-from meshcodec.config import SIZES
+from meshcodec.api import Codec
+from meshcodec.config import SIZES, TAUS
 from meshcodec.errors import UsageError
 from meshcodec.geometry.io import load_mesh
-from meshcodec.metrics import TAUS, Reference, Scores
+from meshcodec.metrics import Reference, Scores
+from meshcodec.target import Measured, Target
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.obj"))
 

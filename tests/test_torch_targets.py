@@ -20,17 +20,19 @@ import trimesh
 from numpy.typing import NDArray
 
 import meshcodec
-from meshcodec.config import EXTENT, TrainConfig
+from meshcodec.config import EXTENT
 from meshcodec.errors import UsageError
-from meshcodec.geometry.inside import FaceKind, TargetField, classify
-from meshcodec.train import data, gpu
+from meshcodec.geometry.signed_distance import FaceKind, TargetField, classify
+from meshcodec.registry import Registry
+from meshcodec.train import gpu
+from meshcodec.train.autoencoder import Trainer, learning_rate
+from meshcodec.train.batches import Batch, cube_symmetries, random_rotation
 from meshcodec.train.cache import MIDDLE, NEAR, POINTS, QUERIES, make_sample, prepare
 from meshcodec.train.corpus import Mesh, procedural_items, to_unit
-from meshcodec.train.data import Batch, cube_symmetries, random_rotation
-from meshcodec.train.loop import Trainer, learning_rate
 from meshcodec.train.pack import pack
+from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.torch_targets import Geometry, unsigned_distance, winding_number
-from meshcodec.weights import Registry, load_model
+from meshcodec.weights import load_model
 
 CPU = torch.device("cpu")
 WEIGHTS = Path(meshcodec.__file__).parents[1] / "weights"
@@ -170,7 +172,7 @@ def test_turning_a_batch_is_turning_each_mesh(cache: Path) -> None:
     turned = gpu.turn(batch, torch.from_numpy(matrices), torch.from_numpy(refit))
     for k in range(6):
         one = tuple(getattr(batch, f.name)[k].numpy() for f in dataclasses.fields(Batch))
-        wanted = data.turn((one[0], one[1], one[2].copy(), one[3].copy()), matrices[k], bool(refit[k]))
+        wanted = batches.turn((one[0], one[1], one[2].copy(), one[3].copy()), matrices[k], bool(refit[k]))
         for field, array in zip(dataclasses.fields(Batch), wanted, strict=True):
             assert np.allclose(getattr(turned, field.name)[k], array, rtol=0, atol=1e-5)
 

@@ -22,18 +22,21 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import meshcodec
-from meshcodec.cli import cli
-from meshcodec.config import EXTENT, TrainConfig
+from meshcodec.cli.group import cli
+from meshcodec.config import EXTENT
 from meshcodec.errors import UsageError
-from meshcodec.model import VariationalTokenizer
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.registry import Registry
 from meshcodec.train import cache as cache_module
+from meshcodec.train.autoencoder import Trainer
+from meshcodec.train.batches import Arrays, cube_symmetries, random_rotation, turn
 from meshcodec.train.cache import QUERIES, SampleCache, prepare
-from meshcodec.train.coder import CoderConfig, train_coder
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, to_unit
-from meshcodec.train.data import Arrays, cube_symmetries, random_rotation, turn
 from meshcodec.train.grow import grow
-from meshcodec.train.loop import Trainer, field_loss
-from meshcodec.weights import Registry, load_model, save_model
+from meshcodec.train.objective import field_loss
+from meshcodec.train.recipe import TrainConfig
+from meshcodec.train.token_coder import CoderConfig, train_coder
+from meshcodec.weights import load_model, save_model
 
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
 CPU = torch.device("cpu")

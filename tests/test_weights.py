@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import meshcodec
-from meshcodec.weights import Registry, weights_folder
+from meshcodec.registry import Registry, weights_folder
 
 ROOT = Path(__file__).parent.parent
 LARGEST_TOTAL = 14_000_000

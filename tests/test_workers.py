@@ -13,7 +13,7 @@ import pytest
 
 SCRIPT = """
 import fcntl, sys, time
-from meshcodec.workers import run_jobs
+from meshcodec.runtime.workers import run_jobs
 
 def job(path):
     global held

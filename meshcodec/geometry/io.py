@@ -7,38 +7,33 @@ what it holds, and against limits, before memory is taken for it.
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import io
-import json
-import secrets
 import stat
 import struct
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
-from urllib.parse import unquote
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import trimesh
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.geometry.normalize import used_vertices
-from meshcodec.geometry.readers import Faces, Vertices, check_faces, read_obj, read_off, read_ply
+from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_faces, check_size, checked_mesh
+from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
+from meshcodec.geometry.gltf import BufferFolder, checked_gltf, flatten
+from meshcodec.geometry.readers import read_obj, read_off, read_ply
+from meshcodec.runtime.files import foreign_message
 
-READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")
-WRITE_FORMATS = ("obj", "ply", "stl", "glb", "off")
+MeshSource = str | Path | BinaryIO | trimesh.Trimesh
+
+
 MAX_FACES = 5_000_000
+
+
 MAX_BYTES = 512 << 20
 """Of a file and, a second time, of the buffers beside a glTF. Reading takes at most some 30 times as much."""
 
-_MOST_JSON_VALUES = 5_000_000
-_MOST_NODE_STEPS = 10_000_000
-"""Steps from the root to each node of a glTF, over all nodes: they are what its transforms cost."""
-
-_EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
-_CHUNK = 1 << 16
 
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,
@@ -80,7 +75,7 @@ def load_mesh(
         else:
             data, kind, folder = _read(source, file_type, max_bytes)
             vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
-        return _checked(vertices, faces, max_faces)
+        return checked_mesh(vertices, faces, max_faces)
     except BadMeshError as error:
         raise error.about(_name_of(source)) from error.__cause__
 
@@ -107,42 +102,6 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
         assert isinstance(data, bytes)  # text and dicts are for other formats
         return data
     raise UsageError(f"cannot write {file_type!r} files", f"use one of {', '.join(WRITE_FORMATS)}")
-
-
-def write_atomic(path: Path, data: bytes, overwrite: bool) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises UsageError: the file exists and ``overwrite`` is False, it is a folder, or it cannot be written.
-    """
-    try:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder", "name a file")
-        if path.exists() and not path.is_file():
-            # /dev/null or a pipe: replacing it would remove the device.
-            path.write_bytes(data)
-            return
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists", "pass -f to overwrite")
-        if not path.parent.is_dir():
-            raise UsageError(f"{path.parent} is not a folder", "create it or choose another output")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {_one_line(error)}", "choose another output") from error
-
-    # Made by hand because the tempfile module gives its files mode 0600, which os.replace would keep.
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(
-                f"cannot write {path.name} in {path.parent}: {_one_line(error)}",
-                "choose another output folder",
-            ) from error
-        raise
 
 
 # ---- reading
@@ -174,7 +133,7 @@ def _read(
         except FileNotFoundError as error:
             raise BadMeshError("there is no such file", "check the path") from error
         except (OSError, ValueError) as error:
-            raise BadMeshError(f"cannot be opened: {_one_line(error)}", "check the path") from error
+            raise BadMeshError(f"cannot be opened: {foreign_message(error)}", "check the path") from error
         if stat.S_ISDIR(mode):
             raise BadMeshError("it is a folder", "name a mesh file, or use meshcodec compress for a folder")
         if not stat.S_ISREG(mode):
@@ -189,16 +148,18 @@ def _read(
         fault = f"unknown mesh format {kind!r}" if kind else "its format is not known: it has no extension"
         raise BadMeshError(fault, f"give one of {', '.join(READ_FORMATS)}")
 
-    _check_size(size, max_bytes)
+    check_size(size, max_bytes)
     try:
         data = path.read_bytes() if path is not None else _read_stream(source, max_bytes)  # type: ignore[arg-type]
     except (OSError, ValueError, MemoryError) as error:
-        raise BadMeshError(f"cannot be read: {_one_line(error)}", "check that you may read it") from error
+        raise BadMeshError(
+            f"cannot be read: {foreign_message(error)}", "check that you may read it"
+        ) from error
     if not isinstance(data, bytes):
         raise BadMeshError("it is open as text", "open it in binary mode")
-    _check_size(len(data), max_bytes)
+    check_size(len(data), max_bytes)
     if not data.strip():
-        raise BadMeshError("it is empty", _EXPORT_AGAIN)
+        raise BadMeshError("it is empty", EXPORT_AGAIN)
     return data, kind, path.parent if path is not None else None
 
 
@@ -217,26 +178,24 @@ def _parse(
         if kind in _READERS:
             return _READERS[kind](data, max_faces)
         data = (
-            _checked_stl(data, max_faces)
-            if kind == "stl"
-            else _checked_gltf(data, kind, max_faces, max_bytes)
+            _checked_stl(data, max_faces) if kind == "stl" else checked_gltf(data, kind, max_faces, max_bytes)
         )
         with np.errstate(all="ignore"):  # of transforms: what is not finite is refused later, in one line
             scene = trimesh.load_scene(
                 io.BytesIO(data),
                 file_type=kind,
-                resolver=_BufferFolder(folder, max_bytes),
+                resolver=BufferFolder(folder, max_bytes),
                 process=False,
                 skip_materials=True,
             )
-            return _flatten(scene, max_faces)
+            return flatten(scene, max_faces)
     except BadMeshError:
         raise
     except ImportError as error:
         # trimesh asks for an optional package to guess the encoding of what is not UTF-8.
-        raise BadMeshError(f"not a readable {kind} file: damaged or cut short", _EXPORT_AGAIN) from error
+        raise BadMeshError(f"not a readable {kind} file: damaged or cut short", EXPORT_AGAIN) from error
     except Exception as error:  # the loaders raise whatever their parsing stumbles over
-        raise BadMeshError(f"not a readable {kind} file ({_one_line(error)})", _EXPORT_AGAIN) from error
+        raise BadMeshError(f"not a readable {kind} file ({foreign_message(error)})", EXPORT_AGAIN) from error
 
 
 def _checked_stl(data: bytes, max_faces: int) -> bytes:
@@ -247,232 +206,9 @@ def _checked_stl(data: bytes, max_faces: int) -> bytes:
     check_faces(count, max_faces)
     end = 84 + 50 * count
     if end > len(data):
-        raise BadMeshError(f"it is cut short: its header announces {count} faces", _EXPORT_AGAIN)
+        raise BadMeshError(f"it is cut short: its header announces {count} faces", EXPORT_AGAIN)
     return data[:end]
-
-
-# ---- glTF
-
-_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
-_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-_DRACO = "KHR_draco_mesh_compression"
-_TRIANGLES = 4
-_PLAIN = bytes(range(128)) + b"?" * 128
-
-
-def _checked_gltf(data: bytes, kind: str, max_faces: int, max_bytes: int) -> bytes:
-    """A glTF whose JSON does not make more of itself than the limits allow; trimesh checks none of this.
-
-    A few hundred bytes of JSON can name the same buffer a million times, or announce accessors with no buffer
-    at all.
-    """
-    start, end = 0, len(data)
-    if kind == "glb":
-        (length,) = struct.unpack_from("<I", data, 12)
-        start, end = 20, min(20 + length, end)
-    text = data[start:end]
-    if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_JSON_VALUES:
-        raise BadMeshError(f"its JSON holds more than {_MOST_JSON_VALUES} values", "simplify the scene first")
-    try:
-        tree = json.loads(text)
-    except UnicodeDecodeError:
-        text = text.translate(_PLAIN)  # only names can be in another encoding, and no name is read
-        data = data[:start] + text + data[end:]
-        tree = json.loads(text)
-
-    accessors = tree.get("accessors", [])
-    sizes = [
-        [int(view["byteLength"]) for view in tree.get("bufferViews", [])],
-        [a["count"] * _COMPONENT_BYTES[a["componentType"]] * _COMPONENTS[a["type"]] for a in accessors],
-    ]
-    for total, least in ((sum(given), min(given, default=0)) for given in sizes):
-        if least < 0 or total > max_bytes:
-            raise BadMeshError(
-                f"its buffer views or accessors announce {total} bytes, more than {max_bytes}",
-                "export it again, or allow more with --max-bytes",
-            )
-    vertices = faces = 0
-    for primitive in (p for mesh in tree.get("meshes", []) for p in mesh["primitives"]):
-        if _DRACO in primitive.get("extensions", {}) and importlib.util.find_spec("DracoPy") is None:
-            raise BadMeshError(
-                "it is compressed with Draco", "install DracoPy, or export it without compression"
-            )
-        points = accessors[primitive["attributes"]["POSITION"]]["count"]
-        corners = accessors[primitive["indices"]]["count"] if "indices" in primitive else points
-        vertices += points
-        faces += corners // 3 if primitive.get("mode", _TRIANGLES) == _TRIANGLES else corners
-        check_faces(faces, max_faces)
-        if vertices > 3 * max_faces:
-            raise BadMeshError(
-                f"its parts have more than {3 * max_faces} vertices",
-                "simplify the mesh first, or allow more with --max-faces",
-            )
-    _check_nodes(tree)
-    return data
-
-
-def _check_nodes(tree: dict[str, Any]) -> None:
-    """Refuse nodes that are no tree, and trees so deep that their transforms would take for ever."""
-    nodes = tree.get("nodes", [])
-    scenes = tree.get("scenes", [])
-    level = list(scenes[tree.get("scene", 0)].get("nodes", [])) if scenes else []
-    met = bytearray(len(nodes))
-    depth = steps = 0
-    while level:
-        depth += 1
-        steps += depth * len(level)
-        if steps > _MOST_NODE_STEPS:
-            raise BadMeshError("its nodes are nested too deep", "flatten the scene first")
-        for node in level:
-            if met[node]:
-                raise ValueError(f"node {node} lies below itself or below two others")
-            met[node] = 1
-        level = [child for node in level for child in nodes[node].get("children", [])]
-
-
-class _BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ignore]
-    """Reads the ``.bin`` files of a glTF, and nothing outside the folder that it lies in."""
-
-    def __init__(self, folder: Path | None, max_bytes: int) -> None:
-        self.folder = folder.resolve() if folder is not None else None
-        self.max_bytes = self.left = max_bytes
-
-    def get(self, key: str) -> bytes:
-        if self.folder is None:
-            raise ValueError(f"its buffer {key!r} is another file, which a stream cannot reach")
-        path = (self.folder / PurePosixPath(unquote(key))).resolve()
-        if not path.is_relative_to(self.folder):
-            raise ValueError(f"its buffer {key!r} lies outside its folder")
-        if not path.is_file():
-            raise ValueError(f"its buffer {key!r} is missing")
-        self.left -= path.stat().st_size  # the same file may be named a thousand times
-        _check_size(self.max_bytes - self.left, self.max_bytes)
-        return path.read_bytes()
-
-    def write(self, name: str, data: bytes) -> None:
-        raise NotImplementedError
-
-    def namespaced(self, namespace: str) -> _BufferFolder:
-        raise NotImplementedError
-
-    def keys(self) -> list[str]:
-        return []
-
-
-def _flatten(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
-    """One vertex and face array of every mesh instance of a scene, in the scene's frame."""
-    instances: list[tuple[NDArray[np.float64], str]] = []
-    parts: dict[str, tuple[Vertices, Faces]] = {}
-    points = total = 0
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node][0], str(scene.graph[node][1])
-        geometry = scene.geometry[name]
-        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
-            instances.append((np.asarray(transform, dtype=np.float64), name))
-            # Counted before anything is copied: a small file can hold a million instances.
-            total += len(geometry.faces)
-            check_faces(total, max_faces)
-        else:
-            points += len(getattr(geometry, "vertices", ()))
-    if not instances:
-        raise _no_faces(points)
-    vertices, faces = [], []
-    offset = 0
-    for transform, name in instances:
-        if name not in parts:
-            corners = np.asarray(scene.geometry[name].faces, dtype=np.int64)
-            positions = _positions(scene.geometry[name].vertices)
-            _check_indices(corners, len(positions))  # an offset would let them point into the next part
-            # Unused vertices are dropped here, or a single face would multiply millions of them.
-            parts[name] = _used(positions, corners)
-        placed, part = parts[name]
-        if not np.array_equal(transform, np.eye(4)):
-            placed = placed @ transform[:3, :3].T + transform[:3, 3]
-            if np.linalg.det(transform[:3, :3]) < 0:
-                part = part[:, ::-1]  # a mirror turns every face inside out
-        vertices.append(placed)
-        faces.append(part + offset)
-        offset += len(placed)
-    return np.concatenate(vertices), np.concatenate(faces)
-
-
-# ---- checking
-
-
-def _checked(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces: int) -> trimesh.Trimesh:
-    vertices = _positions(vertices)
-    faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
-    if len(faces) == 0:
-        raise _no_faces(len(vertices))
-    check_faces(len(faces), max_faces)
-    _check_indices(faces, len(vertices))
-
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    if len(faces) == 0:
-        raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
-    vertices, faces = _used(vertices, faces)
-    if not np.isfinite(vertices).all():
-        raise BadMeshError("it has NaN or infinite coordinates", "repair the mesh or export it again")
-    _check_area(vertices, faces)
-    # A copy, as the arrays may still be those of the caller's mesh.
-    return trimesh.Trimesh(vertices.copy(), faces, process=False)
-
-
-def _positions(vertices: ArrayLike) -> Vertices:
-    """Vertices as float64 (n, 3); a glTF may name any of its accessors as positions."""
-    positions = np.asarray(vertices, dtype=np.float64)
-    if positions.size and (positions.ndim != 2 or positions.shape[1] != 3):
-        raise BadMeshError("its vertices do not have three coordinates each", "export it again")
-    return positions.reshape(-1, 3)
-
-
-def _no_faces(points: int) -> BadMeshError:
-    if points:
-        fault = f"it has no faces: a point cloud of {points} points"
-        return BadMeshError(fault, "make a surface of it first")
-    return BadMeshError("it has no faces", "give a mesh with a surface")
-
-
-def _used(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """A mesh without the vertices that no face uses."""
-    used = used_vertices(faces, len(vertices))
-    if used.all():
-        return vertices, faces
-    return vertices[used], (np.cumsum(used) - 1)[faces]
-
-
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise BadMeshError(
-            f"it is larger than {max_bytes} bytes", "simplify the mesh first, or allow more with --max-bytes"
-        )
-
-
-def _check_indices(faces: NDArray[np.int64], count: int) -> None:
-    if len(faces) and (int(faces.min()) < 0 or int(faces.max()) >= count):
-        raise BadMeshError(f"its faces name vertices that it does not have (it has {count})", _EXPORT_AGAIN)
-
-
-def _check_area(vertices: Vertices, faces: Faces) -> None:
-    """Refuse zero extent, and faces that are all without area, at any scale of the coordinates."""
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    extent = float((high / 2 - low / 2).max())
-    if extent == 0:
-        raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")
-    for start in range(0, len(faces), _CHUNK):  # nearly always the first chunk decides
-        corners = (vertices[faces[start : start + _CHUNK]] / 2 - low / 2) / extent
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        if float(np.abs(normals).max()) > 1e-14:  # above the rounding of coordinates in 0..1
-            return
-    raise BadMeshError("all its faces are degenerate: none has an area", "give a mesh with a surface")
 
 
 def _rows(form: str, values: NDArray[np.float64] | NDArray[np.int64]) -> str:
     return (form * len(values)) % tuple(values.ravel().tolist())
-
-
-def _one_line(error: BaseException) -> str:
-    """The message of a foreign exception, on one line and without the path that ours starts with."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:160] or type(error).__name__

@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.config import EXTENT
-from meshcodec.container import NO_AXES, Axes, round_box
 from meshcodec.errors import BadMeshError
+from meshcodec.format.box import NO_AXES, Axes, round_box
 
 _FLOAT32 = np.finfo(np.float32)
+
 
 LARGEST_STRETCH = 8.0
 """A box is nowhere narrower than its longest side divided by this: a flat mesh stays a sheet."""
 
 
 @dataclass(frozen=True)
-class Placement:
+class BoxTransform:
     """The box of a mesh and the cube in it: ``world = origin + unit_lengths * unit``, axis by axis.
 
     Across the mirrored axes the cube holds the upper half of the box, from the middle plane at
@@ -61,7 +62,7 @@ class Placement:
         return world
 
 
-def placement_of(vertices: ArrayLike) -> Placement:
+def fit_cube(vertices: ArrayLike) -> BoxTransform:
     """The placement without stretch, in which distances are measured: the longest half-extent on all axes.
 
     The centre is that of the bounding box. Both are rounded to float32, the centre to nearest and the
@@ -76,16 +77,16 @@ def placement_of(vertices: ArrayLike) -> Placement:
         scale = np.nextafter(scale, np.float32(np.inf))
     if not np.isfinite(scale):
         raise _too_large()
-    return Placement(center, (float(scale),) * 3)
+    return BoxTransform(center, (float(scale),) * 3)
 
 
-def snug_placement_of(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> Placement:
+def fit_box(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> BoxTransform:
     """The placement in which a mesh is coded: its bounding box fills the cube on every axis.
 
     Stretched so, the planes and the tokens are used in full by long and flat meshes too, and what is decoded
     with some error in the cube has a smaller one where the mesh is narrow. No axis is stretched more than
     `LARGEST_STRETCH` times as much as the longest. The half-extents are rounded up to what the file can hold
-    (by less than 1 %, see `meshcodec.container`), so that what it stores is what the encoder used.
+    (by less than 1 %, see `meshcodec.format.container`), so that what it stores is what the encoder used.
 
     Across `mirrored` axes the cube gets the upper half of the mesh, with the middle plane at -EXTENT, where
     the decoder's planes end.
@@ -97,7 +98,7 @@ def snug_placement_of(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> Placemen
     least = float((reach / halves).max()) / LARGEST_STRETCH
     x, y, z = np.maximum(reach, least * halves).tolist()
     try:
-        return Placement(center, round_box((x, y, z)), mirrored)
+        return BoxTransform(center, round_box((x, y, z)), mirrored)
     except ValueError as error:
         raise _too_large() from error
 
@@ -150,10 +151,3 @@ def _bounds(vertices: ArrayLike) -> tuple[tuple[float, float, float], NDArray[np
 
 def _too_large() -> BadMeshError:
     return BadMeshError("its coordinates are too large for float32", "scale the mesh down")
-
-
-def used_vertices(faces: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
-    """(count,) which vertices the (F, 3) `faces` use; `numpy.unique` of millions of them is much slower."""
-    used = np.zeros(count, dtype=bool)
-    used[faces] = True
-    return used

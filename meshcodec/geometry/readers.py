@@ -26,27 +26,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError
-
-Vertices = NDArray[np.float64]
-Faces = NDArray[np.int64]
+from meshcodec.geometry.check import Faces, Vertices, check_faces
 
 _LONGEST_LINE = 1 << 24
 """Splitting a line makes an object of each word, 20 times its bytes; no line of a real file is this long."""
 
+
 _PIECE = 1 << 20
 """Bytes of text that are turned into numbers at a time."""
 
+
 _LONGEST_HEADER = 1 << 16
 
+
 _EXPORT_AGAIN = "export the mesh again"
-
-
-def check_faces(count: int, max_faces: int) -> None:
-    """Refuse more faces than are allowed. Raises BadMeshError."""
-    if count > max_faces:
-        raise BadMeshError(
-            f"it has more than {max_faces} faces", "simplify the mesh first, or allow more with --max-faces"
-        )
 
 
 # ---- OBJ

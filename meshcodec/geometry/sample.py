@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.inside import FaceKind, Surfaces
+from meshcodec.geometry.signed_distance import FaceClasses, FaceKind
+from meshcodec.geometry.triangles import points_in
 
 SHARP_ANGLE = np.deg2rad(15.0)
+
+
 NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
 """Standard deviations of query points about the surface, in the unit frame."""
+
+
 _MOST_DRAWS = 256
 """Points drawn at once for each one wanted, at most, in search of those in the cube."""
+
 
 SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]
 
 
 def sample_surface(
-    surfaces: Surfaces, count: int, rng: np.random.Generator, sharp_share: float = 0.5
+    surfaces: FaceClasses, count: int, rng: np.random.Generator, sharp_share: float = 0.5
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Draw points on the faces that a decode can carry, as far as they lie in the cube [-EXTENT, EXTENT]^3.
 
@@ -56,7 +62,7 @@ def sample_surface(
 
 
 def _draw(
-    surfaces: Surfaces, sharp: SharpEdges, count: int, rng: np.random.Generator, sharp_share: float
+    surfaces: FaceClasses, sharp: SharpEdges, count: int, rng: np.random.Generator, sharp_share: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(count, 3) points and normals wherever they lie, in random order."""
     edges, edge_normals, lengths = sharp
@@ -71,24 +77,6 @@ def _draw(
         area_normals = np.concatenate([area_normals, edge_normals[pick, side]])
     order = rng.permutation(count)
     return area_points[order].astype(np.float32), area_normals[order].astype(np.float32)
-
-
-def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """(F,) areas of the triangles (F, 3) of vertices (V, 3)."""
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return areas
-
-
-def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
-    """(n, 3) points, one in each of the triangles (n, 3, 3), even over its area."""
-    count = len(triangles)
-    u, v = rng.random(count), rng.random(count)
-    flip = u + v > 1.0
-    u[flip], v[flip] = 1.0 - u[flip], 1.0 - v[flip]
-    a, b, c = triangles.astype(np.float64).transpose(1, 0, 2)
-    points: NDArray[np.float64] = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-    return points
 
 
 def query_points(
@@ -118,7 +106,7 @@ def _weighted(weights: NDArray[np.floating], count: int, rng: np.random.Generato
 
 
 def _even(
-    surfaces: Surfaces, count: int, rng: np.random.Generator
+    surfaces: FaceClasses, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     carried = np.flatnonzero(surfaces.carried)
     # A tiny floor lets meshes whose faces have no area at all be sampled too.
@@ -127,7 +115,7 @@ def _even(
 
 
 def _sharp_edges(
-    surfaces: Surfaces,
+    surfaces: FaceClasses,
 ) -> SharpEdges:
     """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends.
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.container import Axes
-from meshcodec.geometry.inside import unsigned_distance
-from meshcodec.geometry.normalize import Placement, filled_axes, placement_of, snug_placement_of
-from meshcodec.geometry.sample import face_areas, points_in
+from meshcodec.format.box import Axes
+from meshcodec.geometry.normalize import BoxTransform, filled_axes, fit_box, fit_cube
+from meshcodec.geometry.signed_distance import unsigned_distance
+from meshcodec.geometry.triangles import face_areas, points_in
 
 _SAMPLES = 10_000
+
+
 _SHARES = ((0.01, 0.99), (0.005, 0.95))
 """A mesh is symmetric where of its samples' images this share is nearer to it than that, in units of the
 longest half-extent: the best F-score of a symmetric decode is not much below the first share, at 0.01."""
@@ -25,30 +27,28 @@ def mirror_axes(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed
 
     Parameters
     ----------
-    vertices, faces : (V, 3) and (F, 3), in any frame that `placement_of` takes
+    vertices, faces : (V, 3) and (F, 3), in any frame that `fit_cube` takes
     seed : of the samples
 
-    Raises BadMeshError as `placement_of` does.
+    Raises BadMeshError as `fit_cube` does.
     """
-    unit = placement_of(vertices).to_unit(vertices).astype(np.float32)
+    unit = fit_cube(vertices).to_unit(vertices).astype(np.float32)
     triangles = np.asarray(faces, dtype=np.int32)
     rng = np.random.default_rng(seed)
     areas = face_areas(unit, triangles) + 1e-30  # faces without area can be sampled too
     pick = rng.choice(len(triangles), _SAMPLES, p=areas / areas.sum())
     points = points_in(unit[triangles[pick]], rng).astype(np.float32)
-    thick = filled_axes(snug_placement_of(vertices).to_unit(vertices))
+    thick = filled_axes(fit_box(vertices).to_unit(vertices))
     x, y, z = (bool(thick[axis]) and _is_mirrored(unit, triangles, points, axis) for axis in range(3))
     return x, y, z
 
 
-def coding_placement_of(
-    vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int = 0
-) -> Placement:
+def fit_coding_box(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int = 0) -> BoxTransform:
     """The placement in which a mesh is coded: snug, and of a symmetric mesh one half.
 
     Raises BadMeshError as `placement_of` does.
     """
-    return snug_placement_of(vertices, mirror_axes(vertices, faces, seed))
+    return fit_box(vertices, mirror_axes(vertices, faces, seed))
 
 
 def _is_mirrored(

@@ -17,15 +17,19 @@ import os
 import torch
 from torch import Tensor
 
-from meshcodec.device import bfloat16_is_fast, in_parts
 from meshcodec.errors import UsageError
-from meshcodec.geometry.extract import Field
 from meshcodec.kernels import reference
-from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables, in_threads
+from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables
 from meshcodec.model.decoder import FieldHead
+from meshcodec.runtime.device import bfloat16_is_fast, in_parts
+from meshcodec.runtime.threads import in_threads
+from meshcodec.surface.field import Field
 
 VARIABLE = "MESHCODEC_KERNEL"
+
+
 CHOICES = ("auto", "reference", "triton")
+
 
 BATCHES = {"tables": 1 << 20, "triton": 1 << 20, "reference": 1 << 16}
 """Points to ask each kernel for at once: the reference keeps every hidden layer of all of them in memory."""
@@ -65,7 +69,7 @@ def choose_kernel(device: torch.device) -> tuple[str, str]:
 def field_of(head: FieldHead, planes: Tensor, kernel: str) -> Field:
     """The field of (3, C, P, P) float32 planes: (n, 3) points to (n,) signed distances, not truncated.
 
-    With the kernel ``tables`` it is a `meshcodec.geometry.extract.GridField` and for grids the quicker.
+    With the kernel ``tables`` it is a `meshcodec.surface.field.GridField` and for grids the quicker.
     """
     last = planes.permute(0, 2, 3, 1).contiguous()
     if kernel == "tables":

@@ -17,9 +17,6 @@ after every operation wait for the one that the system has taken the core from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -28,15 +25,19 @@ from meshcodec.config import EXTENT, PLANES, TRUNCATION
 from meshcodec.model.decoder import FieldHead
 from meshcodec.model.encoder import PLANE_AXES
 from meshcodec.model.layers import fourier_features
+from meshcodec.runtime.threads import in_threads
 
 CHUNK = 4096
 """Points whose hidden layers stay in a core's caches: 2 MB in float32, half of it in bfloat16."""
 
+
 ERRORS = {torch.float32: 0.0, torch.bfloat16: 4e-4}
 """How far from the reference's the distances are near the surface at most; float32 rounds by 1e-6."""
 
+
 ERRORS_BELOW = 2e-3
 """How near the surface that is: 3.0e-4 is the largest error on the golden files, 2.7e-4 below 6e-4."""
+
 
 _ROWS = 16  # rows of a table that are made at once
 
@@ -116,28 +117,3 @@ def _texels(ticks: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
     texel = (((ticks / EXTENT + 1) * side - 1) / 2).clamp(0, side - 1)
     near = texel.floor()
     return near.long(), (near.long() + 1).clamp(max=side - 1), texel - near
-
-
-def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> None:
-    """Make calls, without gradients, on as many threads as torch would take for one operation.
-
-    The threads end with it: as long as there are more of them than cores, OpenMP's own are put to sleep
-    wherever they wait for each other, which slows short operations down, such as a gradient step's.
-    """
-
-    def work(arguments: tuple[int, ...]) -> None:
-        with torch.no_grad():  # which each thread has a switch of its own for
-            function(*arguments)
-
-    threads = torch.get_num_threads()
-    if threads == 1 or len(calls) == 1:
-        for arguments in calls:
-            work(arguments)
-        return
-    try:
-        # In each of them an operation is not divided any further.
-        with ThreadPoolExecutor(threads, "field", torch.set_num_threads, (1,)) as pool:
-            for _ in pool.map(work, calls):
-                pass
-    finally:
-        torch.set_num_threads(threads)  # of threads that are begun later, too

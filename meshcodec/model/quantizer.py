@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from meshcodec.config import PLANES, ModelConfig
 
 
-def bound(u: Tensor, levels: Tensor) -> Tensor:
+def squash(u: Tensor, levels: Tensor) -> Tensor:
     """Squash (..., D) real numbers into the open range of each digit, (-L/2, L/2)."""
     return torch.tanh(u) * (levels / 2 - 1e-3)
 
 
-def unbound(x: Tensor, levels: Tensor) -> Tensor:
+def unsquash(x: Tensor, levels: Tensor) -> Tensor:
     """The reverse of `bound`, of (..., D) numbers in its range."""
     return torch.atanh(x / (levels / 2 - 1e-3))
 
@@ -128,7 +128,7 @@ class MultiScaleQuantizer(nn.Module):
 
     def quantize(self, unbounded: Tensor) -> Tensor:
         """Unbounded digits (..., D) to levels, straight-through."""
-        return round_to_level(bound(unbounded, self.levels), self.levels)
+        return round_to_level(squash(unbounded, self.levels), self.levels)
 
     @torch.no_grad()
     def project(self, z: Tensor) -> list[Tensor]:

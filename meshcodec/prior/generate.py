@@ -10,22 +10,31 @@ import torch
 import trimesh
 
 from meshcodec.api import Codec
-from meshcodec.container import VatFile
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
-from meshcodec.geometry.io import write_atomic
-from meshcodec.geometry.render import Image, contact_sheet, pillow, render_mesh, save_png
-from meshcodec.prior.frames import frame_of_symbols, frame_symbols
+from meshcodec.format.container import VatFile
+from meshcodec.pictures.render import Image, render_mesh
+from meshcodec.pictures.sheets import contact_sheet, pillow, save_png
+from meshcodec.prior.box import box_of_tokens, box_tokens
 from meshcodec.prior.model import Conditions
 from meshcodec.prior.sampling import Known, Sampling, sample
 from meshcodec.prior.views import View
+from meshcodec.prior.weights import load_prior
 from meshcodec.prior.words import word_ids, words_of
-from meshcodec.weights import load_prior
+from meshcodec.runtime.files import write_atomic
 
 BATCH = 16
+
+
 _TRIES = 4
 """Times that a shape is drawn before its tokens are found to decode to nothing again."""
+
+
 _SEEN_RESOLUTION = 128
+
+
 _PICTURE = 220
+
+
 _COLUMNS = 8
 
 
@@ -79,7 +88,7 @@ class Generator:
         if not 1 <= scales <= whole:
             raise UsageError(f"--keep-scales {scales} is out of range", f"choose 1 to {whole}")
         tokens = torch.from_numpy(self._codec.tokens(data)[: ends[scales - 1]].copy())
-        symbols = frame_symbols(file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
+        symbols = box_tokens(file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
         return Known(torch.tensor(symbols), tokens)
 
     def generate(
@@ -143,7 +152,7 @@ class Generator:
 
     def _file(self, symbols: torch.Tensor, tokens: torch.Tensor) -> Generated | None:
         """The file of drawn symbols and tokens; None where they decode to no surface."""
-        box, mirrored = frame_of_symbols(symbols.tolist())
+        box, mirrored = box_of_tokens(symbols.tolist())
         data = self._codec.from_tokens(tokens.cpu().numpy(), scale=box, mirrored=mirrored, packing="coded")
         try:
             return Generated(data, self._codec.decode(data, _SEEN_RESOLUTION))

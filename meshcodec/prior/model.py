@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from meshcodec.config import PLANES, ModelConfig, PriorConfig
 from meshcodec.model.layers import Block
 from meshcodec.model.quantizer import MultiScaleQuantizer, resize
-from meshcodec.prior.frames import SYMBOLS, VALUES
+from meshcodec.prior.box import SYMBOLS, VALUES
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,10 @@ Past = list[tuple[Tensor, Tensor]]
 Groups = list[tuple[int, Tensor | None]]
 """Of tokens that follow each other: how many, and what each of them sees of its group; None: all of it."""
 
+
 UNKNOWN = 256
 """Stands for a token that is to be predicted."""
+
 
 _SMALL = 64
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshcodec.model.quantizer import MultiScaleQuantizer
-from meshcodec.prior.frames import SYMBOLS
+from meshcodec.prior.box import SYMBOLS
 from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
 
 _MIRRORS = 8

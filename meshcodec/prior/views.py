@@ -16,16 +16,28 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.render import pillow, render_mesh
+from meshcodec.pictures.render import render_mesh
+from meshcodec.pictures.sheets import pillow
 
 _FILL = 0.9
+
+
 _DARKEST = 0.2
 """Brightness of the darkest parts of an object, so that they differ from what is around it."""
+
+
 _RENDERED = 96
+
+
 _BORDER_DIFFERENCE = 0.12
 """Root mean square over the three colours, from 0 to 1."""
+
+
 _LEAST_SHARE, _MOST_SHARE = 0.005, 0.95
+
+
 _MOST_PIXELS = 1024
+
 
 View = NDArray[np.float32]
 
@@ -33,7 +45,7 @@ View = NDArray[np.float32]
 def shaded_view(
     vertices: ArrayLike, faces: ArrayLike, azimuth: float, elevation: float, up: str, side: int
 ) -> View:
-    """The view (side, side) of a mesh from a direction, see `meshcodec.geometry.render.render_mesh`."""
+    """The view (side, side) of a mesh from a direction, see `meshcodec.pictures.render.render_mesh`."""
     options: dict[str, Any] = {"size": _RENDERED, "azimuth": azimuth, "elevation": elevation, "up": up}
     picture = render_mesh(
         vertices, faces, background=(0, 0, 0), color=(255, 255, 255), lines=False, **options

@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.inside import (
+from meshcodec.geometry.normalize import halve
+from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.geometry.signed_distance import (
     TargetField,
     Unsigned,
     Winding,
@@ -35,24 +36,30 @@ from meshcodec.geometry.inside import (
     unsigned_distance,
     winding_number,
 )
-from meshcodec.geometry.normalize import halve
-from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 
 POINTS = 8192
+
+
 NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
+
+
 QUERIES = NEAR + MIDDLE + UNIFORM
+
+
 MAX_DISTANCE = 0.25
 """Distances are kept up to this magnitude; the decoder's truncation is well below it."""
+
 
 HALVED_SHARE = 0.2
 """Of the meshes, for each axis, those of which only one half along it is in the cube."""
 
+
 BLOCK = 128
 
-log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Sample:
 
 Sampler = Callable[[NDArray[np.floating], NDArray[np.integer], int], Sample]
 """`make_sample` or its like on another device: (vertices, faces, seed) -> Sample."""
+
 
 Block = tuple[Path, str, list[CorpusItem]]
 """Stem of a block's files, its split, its meshes."""
@@ -135,20 +143,6 @@ def prepare(
             failed += left_out
             bar.update()
     return failed
-
-
-def in_forks(
-    work: Callable[[int], Result], count: int, jobs: int, begin: Callable[[], None] | None = None
-) -> Iterator[Result]:
-    """``work(0)`` to ``work(count - 1)``, in any order, by forked processes that each `begin` with something.
-
-    One job needs no other process: forks of a process with threads may wait for ever.
-    """
-    if jobs == 1:
-        yield from map(work, range(count))
-        return
-    with multiprocessing.get_context("fork").Pool(jobs, begin) as pool:
-        yield from pool.imap_unordered(work, range(count))
 
 
 def plan_blocks(

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.normalize import snug_placement_of
+from meshcodec.geometry.normalize import fit_box
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 
+
 _TOLD_FOLDERS = 3
+
 
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
@@ -53,7 +55,7 @@ class CorpusItem:
 
 def to_unit(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Mesh:
     """Move a mesh into the unit frame as the encoder does: its bounding box fills the cube."""
-    return snug_placement_of(vertices).to_unit(vertices).astype(np.float32), faces.astype(np.int32)
+    return fit_box(vertices).to_unit(vertices).astype(np.float32), faces.astype(np.int32)
 
 
 def read_corpus(folder: Path) -> list[CorpusItem]:
@@ -77,7 +79,7 @@ def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
     """`count` shapes of the generator, one for each seed from `first_seed` on."""
 
     # Here, and not above, because packed corpora are read where the generator's libraries are missing.
-    from meshcodec.train.procedural import generate
+    from meshcodec.train.shapes.procedural import generate
 
     def item(seed: int) -> CorpusItem:
         return CorpusItem(f"procedural-{seed}", "procedural", lambda: generate(seed))

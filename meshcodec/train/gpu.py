@@ -35,27 +35,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshcodec.config import EXTENT, TrainConfig
-from meshcodec.device import choose_device
+from meshcodec.config import EXTENT
 from meshcodec.errors import MeshcodecError, UsageError
-from meshcodec.model import VariationalTokenizer
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.runtime.device import choose_device
 from meshcodec.train import cache
+from meshcodec.train.autoencoder import Trainer
+from meshcodec.train.batches import Batch, cube_symmetries, query_counts, validation_batches
 from meshcodec.train.cache import MAX_DISTANCE, SampleCache, plan_blocks, write_block
-from meshcodec.train.data import Batch, cube_symmetries, query_counts, validation_batches
 from meshcodec.train.grow import start_weights
-from meshcodec.train.loop import Trainer
 from meshcodec.train.pack import unpack
+from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.torch_targets import Geometry
 from meshcodec.weights import save_model
 
 PIECE_BYTES = 15 * 2**20
 """Largest piece of a checkpoint."""
 
+
 WIND_UP_SECONDS = 25.0
 """Kept at the end of a call for validation and for writing the results."""
 
+
 _PIECE = re.compile(r"checkpoint-(\d+)-of-(\d+)\.part")
+
+
 _FIELDS = ("points", "normals", "queries", "distances")
+
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +69,7 @@ log = logging.getLogger(__name__)
 class DeviceBatches:
     """Batches drawn, turned and refitted on the device, from a cache that lies in its memory.
 
-    A `meshcodec.train.loop.BatchSource` that draws as `meshcodec.train.data.training_batches` does, but from
+    A `meshcodec.train.batches.BatchSource` that draws as `meshcodec.train.batches.training_batches` does, but from
     another random stream.
 
     Raises
@@ -101,14 +107,14 @@ class DeviceBatches:
             yield turn(batch, torch.where(free[:, None, None], rotations, self._symmetries[which]), free)
 
     def validation(self) -> list[Batch]:
-        """See `meshcodec.train.data.validation_batches`."""
+        """See `meshcodec.train.batches.validation_batches`."""
         return [batch.to(self._device) for batch in validation_batches(self._held_out, self._config)]
 
     def refresh(self) -> None:
         """Nothing: the cache was whole."""
 
     def thin(self, rows: Tensor, stream: torch.Generator) -> Batch:
-        """Random runs of points and of each kind of query of (B,) meshes; see `meshcodec.train.data.thin`."""
+        """Random runs of points and of each kind of query of (B,) meshes; see `meshcodec.train.batches.subsample`."""
         chosen = _runs(len(rows), self.points.shape[1], self._config.points, stream)
         columns, first = [], 0
         for kind, count in query_counts(self._config):
@@ -142,7 +148,7 @@ def random_rotations(count: int, stream: torch.Generator) -> Tensor:
 
 
 def turn(batch: Batch, matrices: Tensor, refit: Tensor) -> Batch:
-    """`meshcodec.train.data.turn` of a whole batch.
+    """`meshcodec.train.batches.turn` of a whole batch.
 
     Parameters
     ----------

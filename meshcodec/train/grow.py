@@ -13,8 +13,9 @@ from torch import Tensor
 
 from meshcodec.config import PLANES, ModelConfig
 from meshcodec.errors import UsageError
-from meshcodec.model import VariationalTokenizer
-from meshcodec.weights import Registry, load_model
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.registry import Registry
+from meshcodec.weights import load_model
 
 
 def start_weights(folder: Path, config: ModelConfig, recipe: Path) -> dict[str, Tensor]:

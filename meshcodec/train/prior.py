@@ -9,7 +9,7 @@ A run's folder holds all of it, so that a run goes on where it was stopped:
 ``checkpoint.pt``    weights, averaged weights, optimizer, step
 ``log.jsonl``        losses; held out, nats a token of each scale
 ``report.json``      held out, bits a token of each scale: uniform, by one table for each digit, by the
-                     networks of `meshcodec.entropy`, and by the prior, alone, with words, with a picture
+                     networks of `meshcodec.format.token_coder`, and by the prior, alone, with words, with a picture
 ===================  =====================================================================================
 
 Nothing is known of which way is up, so two of the views of a mesh have y up and two have z up.
@@ -34,32 +34,45 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meshcodec.config import ModelConfig, PriorRecipe
-from meshcodec.entropy import TokenModel
+from meshcodec.config import ModelConfig
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.geometry.inside import classify
-from meshcodec.geometry.io import write_atomic
+from meshcodec.format.token_coder import TokenModel
 from meshcodec.geometry.sample import sample_surface
-from meshcodec.geometry.symmetry import coding_placement_of
-from meshcodec.model import VariationalTokenizer
-from meshcodec.prior.frames import frame_symbols
+from meshcodec.geometry.signed_distance import classify
+from meshcodec.geometry.symmetry import fit_coding_box
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.rates import RateNetwork
+from meshcodec.prior.box import box_tokens
 from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer, scale_contexts
 from meshcodec.prior.views import shaded_view, silhouette
 from meshcodec.prior.words import word_ids, words_of
-from meshcodec.rates import RateNetwork
-from meshcodec.train.cache import in_forks
-from meshcodec.train.coder import held_out_bits, one_thread
+from meshcodec.runtime.files import write_atomic
+from meshcodec.runtime.threads import one_thread
+from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
-from meshcodec.train.loop import write_log
+from meshcodec.train.log import write_log
+from meshcodec.train.recipe import PriorRecipe
+from meshcodec.train.token_coder import held_out_bits
 
 DRAWS = 2
+
+
 VIEWS = 4
+
+
 _BLOCK = 256
+
+
 _ELEVATIONS = (0.0, 45.0)
+
+
 _KNOWN_SHARE = 0.7
 """Of the scales, those of which some tokens are known."""
+
+
 _WORD_SHARE = 0.6
 """Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
+
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +143,7 @@ def _write_block(number: int) -> None:
 def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -> tuple[Any, ...]:
     """Tokens, flipped tokens, symbols, views and caption of a mesh."""
     vertices, faces = item.mesh()
-    placement = coding_placement_of(vertices, faces)
+    placement = fit_coding_box(vertices, faces)
     surfaces = classify(placement.to_unit(vertices), faces)
     rng = np.random.default_rng(0)
     draws = [sample_surface(surfaces, model.config.input_points, rng) for _ in range(DRAWS)]
@@ -147,7 +160,7 @@ def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -
         )
         for up in "yz" * (VIEWS // 2)
     ]
-    symbols = np.array(frame_symbols(placement.half_extents, placement.mirrored), dtype=np.uint8)
+    symbols = np.array(box_tokens(placement.half_extents, placement.mirrored), dtype=np.uint8)
     pictures = np.rint(np.stack(views) * 255).astype(np.uint8)
     return tokens, flipped, symbols, pictures, np.str_(" ".join(words_of(item.caption)))
 
@@ -235,7 +248,7 @@ def train_prior(
 def token_bits(
     train: Shapes, judged: Shapes, coder: TokenModel | None, shape: ModelConfig, scales: int
 ) -> list[dict[str, float]]:
-    """Held-out bits a token of each scale, see `meshcodec.train.coder.held_out_bits`."""
+    """Held-out bits a token of each scale, see `meshcodec.train.token_coder.held_out_bits`."""
     if coder is None:
         return [{"side": side} for side in shape.scale_sides[:scales]]
     networks = [RateNetwork.of(network) for network in coder.networks[:scales]]

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshcodec.train.data import Batch
+from meshcodec.train.batches import Batch
 
 
 @dataclass(eq=False)
-class Guest:
+class ReplayEntry:
     """A batch that stays.
 
     Attributes
@@ -37,7 +37,7 @@ class Guest:
     visits: int
 
 
-class Replay:
+class ReplayBuffer:
     """The batches that stay, and who is next.
 
     Parameters
@@ -56,9 +56,9 @@ class Replay:
         self._visits, self._room, self._rate, self._decay = visits, room, rate, decay
         self._fresh = fresh
         self._random = random.Random(seed)
-        self._guests: list[Guest] = []
+        self._guests: list[ReplayEntry] = []
 
-    def next(self) -> Guest | None:
+    def next(self) -> ReplayEntry | None:
         """One of those that stay, or None when it is a new batch's turn."""
         if len(self._guests) < self._room or (self._fresh and self._random.random() < self._fresh):
             return None
@@ -70,9 +70,9 @@ class Replay:
             return
         free = [d.detach().clone().requires_grad_() for d in digits]
         optimizer = torch.optim.Adam(free, lr=self._rate, betas=(0.9, 0.95))
-        self._guests.append(Guest(batch, free, optimizer, visits=1))
+        self._guests.append(ReplayEntry(batch, free, optimizer, visits=1))
 
-    def visited(self, guest: Guest) -> None:
+    def visited(self, guest: ReplayEntry) -> None:
         """Step the digits by the gradients of a visit, and say goodbye after the last."""
         fall = 0.5 * (1 + math.cos(math.pi * guest.visits / self._visits))
         guest.optimizer.param_groups[0]["lr"] = self._rate * (self._decay + (1 - self._decay) * fall)

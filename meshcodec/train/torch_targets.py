@@ -1,6 +1,6 @@
 """Training targets in plain torch, for machines with a GPU and without the geometry libraries.
 
-The twin of `meshcodec.geometry.inside` and, through it, of `meshcodec.train.cache.make_sample`. They keep the
+The twin of `meshcodec.geometry.signed_distance` and, through it, of `meshcodec.train.cache.make_sample`. They keep the
 definition; this module answers the two questions that they ask of a mesh by brute force, every point against
 every triangle. The winding number is exact here and a tree's approximation there.
 """
@@ -15,16 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.geometry import inside as definition
-from meshcodec.geometry.inside import Surfaces
+from meshcodec.geometry import signed_distance as definition
+from meshcodec.geometry.signed_distance import FaceClasses
 from meshcodec.train import cache
 from meshcodec.train.cache import Sample
 
 _PAIRS = {"cuda": 1 << 27, "cpu": 1 << 17}
 """Pairs of a point and a triangle looked at in one go: what fills a GPU, what fits a processor's cache."""
 
+
 _NO_AREA = 1e-14
 """Twice the area up to which a triangle is taken for its edges only; `classify` drops the same ones."""
+
 
 Vector = tuple[Tensor, Tensor, Tensor]
 
@@ -118,7 +120,7 @@ def triangle_table(corners: Tensor) -> Tensor:
 
 
 class Geometry:
-    """`winding_number` and `unsigned_distance` of `meshcodec.geometry.inside`, answered on a device.
+    """`winding_number` and `unsigned_distance` of `meshcodec.geometry.signed_distance`, answered on a device.
 
     Takes and returns numpy arrays, as they do. On CUDA the sums over triangles are in Triton kernels
     (`meshcodec.train.triton_targets`).
@@ -156,11 +158,11 @@ class Geometry:
         found: NDArray[np.float32] = distances.cpu().numpy()
         return found
 
-    def classify(self, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Surfaces:
-        """See `meshcodec.geometry.inside.classify`."""
+    def classify(self, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> FaceClasses:
+        """See `meshcodec.geometry.signed_distance.classify`."""
         return definition.classify(vertices, faces, self.winding_number, self.unsigned_distance)
 
-    def target(self, surfaces: Surfaces) -> definition.TargetField:
+    def target(self, surfaces: FaceClasses) -> definition.TargetField:
         """The signed distance that the codec is asked to reproduce."""
         return definition.TargetField(surfaces, self.winding_number, self.unsigned_distance)
 

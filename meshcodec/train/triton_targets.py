@@ -18,6 +18,7 @@ from torch import Tensor
 BLOCK = 64
 """Points of a program."""
 
+
 TILE = 16
 """Triangles looked at in one go."""
 

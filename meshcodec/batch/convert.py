@@ -1,0 +1,228 @@
+"""One file of a folder: read, converted, written, recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from meshcodec import __version__
+from meshcodec.batch.options import CompressOptions, DecompressOptions, Options
+from meshcodec.errors import BadMeshError, PartialFailureError, one_line
+from meshcodec.format.container import LARGEST_FILE
+from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.registry import Registry
+from meshcodec.runtime.files import is_local, write_whole
+from meshcodec.runtime.memory import bounded_memory
+from meshcodec.runtime.workers import DIED
+
+if TYPE_CHECKING:
+    from meshcodec.api import Codec
+    from meshcodec.modes.prepare import PreparedMesh
+    from meshcodec.modes.result import Encoded
+
+
+Record = dict[str, Any]
+
+
+# ---- one file, in a worker
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file: its path, input and output relative to their folders, the output's path."""
+
+    verb: Verb
+    path: Path
+    input: str
+    output: str
+    target: Path
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What is done to each file: its bytes and path to new bytes and what is known about them."""
+
+    convert: Callable[..., tuple[bytes, Record]]
+    endings: tuple[str, ...]
+    ending: str
+    options: Options
+
+    def settings(self) -> Record:
+        """The options as the manifest holds them: those that shape the output."""
+        options = dataclasses.asdict(self.options)
+        for name in ("device", "weights", "max_faces", "max_bytes", "max_memory"):
+            options.pop(name, None)
+        if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
+            options["model"] = Registry(self.options.weights).default().model_id.hex()
+        return {**options, "version": __version__}
+
+    def most_bytes(self) -> int:
+        """Larger inputs are refused."""
+        return self.options.max_bytes if isinstance(self.options, CompressOptions) else LARGEST_FILE
+
+
+_CODECS: dict[tuple[Any, ...], Codec] = {}  # one per process
+
+
+def _codec(options: Options) -> Codec:
+    key: tuple[Any, ...] = (options.device, options.weights)
+    if isinstance(options, CompressOptions):
+        key += (options.max_faces, options.max_bytes)
+    if key not in _CODECS:
+        from meshcodec.api import Codec
+
+        _CODECS[key] = Codec(*key)
+    return _CODECS[key]
+
+
+def encode_file(
+    options: CompressOptions, path: Path, data: bytes, ready: Mapping[str, Encoded] = MappingProxyType({})
+) -> tuple[bytes, Record]:
+    """Encode and measure; what is `ready`, by its digest, was encoded together with others."""
+    from meshcodec.config import TAUS
+    from meshcodec.metrics import fscore
+    from meshcodec.target import Target
+
+    codec, kind = _codec(options), _kind(path)
+    if options.size is None:
+        target = Target(options.min_fscore, options.tau, options.max_error)
+        measured = codec.encode_to_target(
+            _source(path, data), target, options.effort, options.seed, kind, packing=options.packing
+        )
+        if not measured.met and not options.best_effort:
+            raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
+        encoded, scores = measured.encoded, measured.scores
+        found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
+    else:
+        encoded = ready.get(sha256_of(data)) or codec.encode_detailed(
+            _source(path, data), options.size, options.effort, options.seed, kind, packing=options.packing
+        )
+        found = {}
+        if options.measure:
+            original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)
+            measures = fscore(original, codec.decode(encoded.data), TAUS)
+            found = dict(zip(map(str, TAUS), measures, strict=True))
+    about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
+    return encoded.data, about
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower()
+
+
+def _source(path: Path, data: bytes) -> Path | _Content:
+    """What to read a mesh from: in a store it was read already, and only here it can have files beside it."""
+    return path if is_local(path) else _Content(path, data)
+
+
+class _Content(io.BytesIO):
+    """The bytes of a file that has a name."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__(data)
+        self.name = str(path)
+
+
+def decode_file(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
+    mesh = _codec(options).decode(data, options.resolution)
+    return export_mesh(mesh, options.format), {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}
+
+
+def run_batch(jobs: list[Job]) -> list[Record]:
+    """`run_job` of files to be encoded, whose meshes are refined in one batch."""
+    began = time.perf_counter()
+    convert = partial(encode_file, ready=_encoded_together(jobs))
+    share = (time.perf_counter() - began) / len(jobs)
+    records = [run_job(replace(job, verb=replace(job.verb, convert=convert))) for job in jobs]
+    return [{**record, "seconds": round(record["seconds"] + share, 3)} for record in records]
+
+
+def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
+    """What could be encoded together, by digests.
+
+    The others are left to `_run`, which does each alone, meets its error again and puts it into its record.
+    """
+    options = jobs[0].verb.options
+    assert isinstance(options, CompressOptions)
+    assert options.size is not None
+    codec = _codec(options)
+    subjects: dict[str, PreparedMesh] = {}
+    try:
+        with bounded_memory(options.max_memory):
+            for job in jobs:
+                with suppress(Exception):
+                    data = _bytes_within(job.path, job.verb.most_bytes())
+                    source = _source(job.path, data)
+                    subjects[sha256_of(data)] = codec.prepare(source, options.seed, _kind(job.path))
+            encoded = codec.encode_subjects(
+                list(subjects.values()), options.size, options.effort, packing=options.packing
+            )
+    except Exception as error:  # memory that does for one of them, perhaps; no other file is to suffer
+        fault = f"{len(subjects)} meshes could not be encoded together ({one_line(error)}): each alone"
+        warnings.warn(fault, RuntimeWarning, stacklevel=2)
+        return {}
+    return dict(zip(subjects, encoded, strict=True))
+
+
+def run_job(job: Job) -> Record:
+    """The record of one file, which is written by then; never raises on account of the file."""
+    began = time.perf_counter()
+    record = _record(job)
+    try:
+        try:
+            data = _bytes_within(job.path, job.verb.most_bytes())
+        except OSError as error:
+            raise BadMeshError(
+                f"cannot be read ({error.strerror})", "check the file's permissions"
+            ) from error
+        record |= {"sha256": sha256_of(data), "bytes_in": len(data)}
+        with bounded_memory(job.verb.options.max_memory):
+            made, about = job.verb.convert(job.verb.options, job.path, data)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(job.target, made)
+        record |= {"output": job.output, "output_sha256": sha256_of(made), "bytes_out": len(made), **about}
+    except Exception as error:  # a record with its error, whatever it is
+        record["error"] = one_line(error).removeprefix(f"{job.path}: ")
+    return {**record, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _bytes_within(path: Path, limit: int) -> bytes:
+    """A file's content. A pipe would never end and a sparse file fill the memory: neither is read."""
+    if path.exists() and not path.is_file():
+        raise BadMeshError("it is not a regular file", "take it out of the folder")
+    if path.stat().st_size > limit:
+        raise BadMeshError(f"it is larger than {limit} bytes", "take it out of the folder")
+    return path.read_bytes()
+
+
+def died_record(job: Job) -> Record:
+    return {**_record(job), "error": DIED}
+
+
+def _record(job: Job) -> Record:
+    """What is known of a file before anything is done with it."""
+    return {
+        "input": job.input,
+        "output": None,
+        "sha256": None,
+        "output_sha256": None,
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "seconds": 0.0,
+        "error": None,
+        "options": job.verb.settings(),
+    }
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,275 @@
+"""Whole folders: every mesh to a ``.vat`` file in a mirrored tree, and back.
+
+A run writes ``manifest.jsonl`` into the output folder, one line per file, as it goes:
+
+==============================  ==================================================================
+``input``, ``output``           paths relative to the two folders; ``output`` is null where there is none
+``sha256``, ``output_sha256``   of both files
+``bytes_in``, ``bytes_out``     their sizes
+``fscore``                      F-scores by distance, where they were measured
+``tokens``, ``faces`` ...       what the verb knows about its result
+``seconds``                     of the whole file
+``error``                       one line, or null
+``options``                     what it was made with, model and version included
+==============================  ==================================================================
+
+Files appear whole or not at all, and the line follows its file. So a run that was killed at any time goes on
+where it stopped: a line whose input, options and output are still the same is kept, all else is done again.
+In a store behind a URL, files cannot grow: there the manifest is written anew every ten seconds and at the
+end.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from meshcodec.batch.convert import (
+    Job,
+    Record,
+    Verb,
+    decode_file,
+    died_record,
+    encode_file,
+    run_batch,
+    run_job,
+)
+from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_manifest, still_true
+from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
+from meshcodec.errors import UsageError
+from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.runtime.files import files_below, is_local, name_below
+from meshcodec.runtime.memory import memory_share
+from meshcodec.runtime.threads import available_cores
+from meshcodec.runtime.workers import run_jobs
+
+_TOGETHER = 16  # meshes of a batch on a GPU; a kill can lose as many
+
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a folder.
+
+    Attributes
+    ----------
+    records : lines of the manifest, in the order of the inputs
+    kept : how many of them are from a run before
+    skipped : files that are hidden or of another kind
+    """
+
+    records: list[Record]
+    kept: int
+    skipped: int
+
+    @property
+    def failed(self) -> list[Record]:
+        """Records with an error."""
+        return [record for record in self.records if record["error"] is not None]
+
+    def lines(self) -> list[str]:
+        """A few lines for people."""
+        done = [record for record in self.records if record["error"] is None]
+        before, after = (sum(record[key] for record in done) for key in ("bytes_in", "bytes_out"))
+        ratio = f"{before / after:.0f} : 1" if before >= after else f"1 : {after / max(before, 1):.0f}"
+        lines = [
+            f"{len(done)} files done ({self.kept} by a run before), {len(self.failed)} failed, "
+            f"{self.skipped} others skipped",
+            f"{before} bytes in, {after} bytes out" + (f", {ratio}" if after else ""),
+        ]
+        measured = [record for record in done if record.get("fscore")]
+        for tau in measured[0]["fscore"] if measured else ():
+            mean = sum(record["fscore"][tau] for record in measured) / len(measured)
+            worst = min(measured, key=lambda record: float(record["fscore"][tau]))
+            lines.append(f"F@{tau} mean {mean:.3f}, worst {worst['fscore'][tau]:.3f} ({worst['input']})")
+        return lines
+
+
+def compress(
+    folder: Path,
+    out: Path,
+    options: CompressOptions,
+    jobs: int | None = 1,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+    engine: Engine = "processes",
+) -> Summary:
+    """Encode every mesh under `folder` to a ``.vat`` file at the same place under `out`.
+
+    Parameters
+    ----------
+    folder, out : `out` is made where it is missing; either may come from `meshcodec.runtime.files.open_folder`
+    jobs : worker processes; None for one on each core, or as many as the cluster has room for
+    resume : go on with the run whose manifest is in `out`
+    force : overwrite
+    quiet : no progress bar
+    engine : "processes" of this machine, or "ray" for those of a cluster that sees both folders
+
+    Returns
+    -------
+    Summary
+        A mesh that cannot be encoded is a record with its error.
+
+    Raises
+    ------
+    UsageError
+        No meshes, two of them with one output, outputs that exist, no cluster.
+    """
+    verb = Verb(encode_file, READ_FORMATS, "vat", options)
+    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
+
+
+def decompress(
+    folder: Path,
+    out: Path,
+    options: DecompressOptions,
+    jobs: int | None = 1,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+    engine: Engine = "processes",
+) -> Summary:
+    """Decode every ``.vat`` file under `folder` to a mesh at the same place under `out`; see `compress`."""
+    verb = Verb(decode_file, ("vat",), options.format, options)
+    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
+
+
+# ---- the folder
+
+
+def _mirror(
+    verb: Verb,
+    folder: Path,
+    out: Path,
+    jobs: int | None,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    engine: Engine,
+) -> Summary:
+    options = verb.options
+    if engine == "processes":
+        jobs = jobs or available_cores()
+        if options.max_memory is None:
+            options = replace(options, max_memory=memory_share(jobs))
+    else:  # the workers have working folders of their own
+        folder, out = (path.absolute() if is_local(path) else path for path in (folder, out))
+        options = replace(options, weights=options.weights and options.weights.absolute())
+    verb = replace(verb, options=options)
+    together = engine == "processes" and _refined_on_gpu(options)
+    work, skipped = _plan(verb, folder, out)
+    manifest = out / MANIFEST
+    if manifest.exists() and not (resume or force):
+        raise UsageError(f"{manifest} exists", "pass --resume to go on with that run, or -f to start anew")
+    before = {record.get("input"): record for record in read_manifest(manifest)} if resume else {}
+    found = ((job, before.get(job.input)) for job in work)
+    kept = [record for job, record in found if record is not None and still_true(record, job)]
+    done = {record["input"] for record in kept}
+    missing = [job for job in work if job.input not in done]
+    if not (resume or force):
+        existing = [job.target for job in missing if job.target.exists()]
+        if existing:
+            raise UsageError(
+                f"{existing[0]} exists" + (f" and {len(existing) - 1} other outputs" * (len(existing) > 1)),
+                "pass -f to overwrite, or choose another folder",
+            )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made ({error.strerror})", "choose another folder") from error
+    if resume:
+        for left in out.rglob(".*.tmp"):
+            if _TEMPORARY.fullmatch(left.name):
+                left.unlink(missing_ok=True)
+    # The long ones first, so that none is last and alone.
+    missing.sort(key=lambda job: _bytes_of(job.path), reverse=True)
+    records = list(kept)
+    with (
+        (Manifest if is_local(manifest) else StoredManifest)(manifest, kept) as lines,
+        tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
+    ):
+        for record in _records(engine, missing, jobs, together):
+            lines.add(record)
+            records.append(record)
+            taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
+            bar.set_postfix_str(f"{taken / 1e6:.1f} MB in, {given / 1e6:.3f} MB out", refresh=False)
+            bar.update()
+    order = {job.input: number for number, job in enumerate(work)}
+    records.sort(key=lambda record: order[record["input"]])
+    return Summary(records, len(kept), skipped)
+
+
+def _records(engine: Engine, work: list[Job], jobs: int | None, together: bool) -> Iterator[Record]:
+    """The records of files as they are done, those of a batch at the same time."""
+    if engine == "ray":
+        from meshcodec.runtime.ray_engine import run_on_ray
+
+        yield from run_on_ray(run_job, work, jobs, died_record)
+        return
+    workers = min(jobs or available_cores(), max(len(work), 1))
+    if together:
+        dead: list[Job] = []
+        size = max(min(_TOGETHER, math.ceil(len(work) / workers)), 1)
+        groups = [work[start : start + size] for start in range(0, len(work), size)]
+        for records in run_jobs(run_batch, groups, workers, partial(_bury, dead)):
+            yield from records
+        work = dead
+    yield from run_jobs(run_job, work, workers, died_record)
+
+
+def _bury(dead: list[Job], jobs: list[Job]) -> list[Record]:
+    """Files whose worker died: no records yet, since only one of them will have been the cause."""
+    dead += jobs
+    return []
+
+
+def _refined_on_gpu(options: Options) -> bool:
+    """Whether many meshes are refined at the price of one."""
+    if not isinstance(options, CompressOptions) or options.size is None or not options.effort:
+        return False
+    from meshcodec.runtime.device import choose_device
+
+    return choose_device(options.device)[0].type == "cuda"
+
+
+def _plan(verb: Verb, folder: Path, out: Path) -> tuple[list[Job], int]:
+    """The files to convert, in order, and the number of others."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is not a folder", "name a folder")
+    work, skipped = [], 0
+    for path in files_below(folder):
+        name = name_below(folder, path)
+        if name.as_posix() == MANIFEST or any(part.startswith(".") for part in name.parts):
+            skipped += name.as_posix() != MANIFEST
+        elif path.suffix.lower().removeprefix(".") not in verb.endings:
+            skipped += 1
+        else:
+            output = name.with_suffix(f".{verb.ending}")
+            work.append(Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
+    if not work:
+        known = ", ".join(f".{ending}" for ending in verb.endings)
+        raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")
+    first: dict[str, Job] = {}
+    for job in work:
+        other = first.setdefault(job.output, job)
+        if other is not job:
+            raise UsageError(
+                f"{other.input} and {job.input} would both become {job.output}", "rename one of them"
+            )
+    return work, skipped
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the worker says what is wrong with it

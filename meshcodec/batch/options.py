@@ -1,0 +1,58 @@
+"""What folders are converted with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from meshcodec.format.payload import PACKINGS
+from meshcodec.geometry.io import MAX_BYTES, MAX_FACES
+
+
+@dataclass(frozen=True)
+class CompressOptions:
+    """How each mesh is encoded; see `meshcodec.api`.
+
+    Attributes
+    ----------
+    size : bytes, or None where a quality is asked for
+    min_fscore, tau, max_error : of `meshcodec.target.Target`
+    best_effort : write the best also where no size reaches the quality
+    measure : decode what was written and record its F-scores
+    packing : of the tokens, one of `meshcodec.format.payload.PACKINGS`
+    max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
+    max_memory : bytes of each process; by default what the machine has is shared among them
+    """
+
+    size: int | None = 1024
+    min_fscore: float | None = None
+    tau: float = 0.02
+    max_error: float | None = None
+    best_effort: bool = False
+    effort: int = 4
+    seed: int = 0
+    measure: bool = True
+    packing: str = PACKINGS[0]
+    max_faces: int = MAX_FACES
+    max_bytes: int = MAX_BYTES
+    max_memory: int | None = None
+    device: str = "auto"
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class DecompressOptions:
+    """How each file is decoded: extension of the meshes, cells a side, bytes of memory of each process."""
+
+    format: str = "obj"
+    resolution: int = 256
+    device: str = "auto"
+    weights: Path | None = None
+    max_memory: int | None = None
+
+
+Options = CompressOptions | DecompressOptions
+
+
+Engine = Literal["processes", "ray"]

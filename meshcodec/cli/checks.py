@@ -1,0 +1,188 @@
+"""The verbs ``info``, ``verify`` and ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshcodec import __version__
+from meshcodec.cli.group import cli
+from meshcodec.cli.options import device_option, json_option, weights_option
+from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json
+from meshcodec.diagnose import describe_file, verify_file
+from meshcodec.errors import MeshcodecError, PartialFailureError, WeightsError, quote_name
+from meshcodec.registry import Registry
+from meshcodec.runtime.threads import available_cores
+
+if TYPE_CHECKING:
+    pass
+
+
+@cli.command()
+@click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
+@weights_option
+@json_option
+def info(files: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
+    """Print what .vat files say about themselves."""
+    registry = _registry(weights)
+    _each(files, lambda name: describe_file(name, registry), _description, as_json)
+
+
+@cli.command()
+@click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
+@click.option("--against", metavar="MESH", help="Print F-scores against this mesh.")
+@weights_option
+@device_option
+@json_option
+def verify(
+    files: tuple[str, ...], against: str | None, weights: Path | None, device: str, as_json: bool
+) -> None:
+    """Check that .vat files are whole and decode.
+
+    Header, checksum, number of tokens, whether the model is here, and whether the mesh is closed.
+    """
+    if against is not None:
+        check_input(against)
+    from meshcodec.api import Codec
+    from meshcodec.geometry.io import load_mesh
+
+    codec = Codec(device, weights)
+    reference = load_mesh(against) if against is not None else None
+    _each(files, lambda name: verify_file(name, codec, reference), _verdict, as_json)
+
+
+@cli.command()
+@weights_option
+@json_option
+def doctor(weights: Path | None, as_json: bool) -> None:
+    """Say which device computes, and check the weights."""
+    import platform
+
+    import numpy
+    import torch
+    import trimesh
+
+    from meshcodec.kernels import choose_kernel
+    from meshcodec.prior.weights import load_prior
+    from meshcodec.runtime.device import bfloat16_is_fast, choose_device
+    from meshcodec.weights import load_coder, load_model
+
+    device, reason = choose_device()
+    kernel, kernel_reason = choose_kernel(device)
+    report: dict[str, Any] = {
+        "versions": {
+            "meshcodec": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "trimesh": trimesh.__version__,
+        },
+        "device": str(device),
+        "reason": reason,
+        "kernel": kernel,
+        "kernel_reason": kernel_reason,
+        "cores": available_cores(),
+        "bfloat16": "fast" if bfloat16_is_fast(device) else "slow",
+        "weights": None,
+        "models": [],
+    }
+    fault: WeightsError | None = None
+    try:
+        registry = Registry(weights)
+        report["weights"] = str(registry.folder)
+        for model_id, entry in registry.entries.items():
+            state, loaded = "ok", {}
+            try:
+                load_model(entry)
+                loaded = {"coder": load_coder(entry), "prior": load_prior(entry)}
+            except WeightsError as error:
+                state, fault = error.fault, error
+            default = model_id == registry.default_id
+            parts = [name for name, part in loaded.items() if part is not None]
+            report["models"].append(
+                {"id": model_id, "name": entry.name, "default": default, "state": state, "parts": parts}
+            )
+        registry.default()
+    except WeightsError as error:
+        fault = error
+    if as_json:
+        print_json(report)
+    else:
+        click.echo("versions  " + ", ".join(f"{name} {v}" for name, v in report["versions"].items()))
+        click.echo(f"device    {report['device']} ({reason})")
+        click.echo(f"kernel    {kernel} ({kernel_reason})")
+        click.echo(f"cores     {report['cores']}")
+        click.echo(f"bfloat16  {report['bfloat16']}")
+        click.echo(f"weights   {report['weights'] or 'none'}")
+        for model in report["models"]:
+            default = ", default" if model["default"] else ""
+            state = ", ".join([model["state"], *model["parts"]])
+            click.echo(f"model     {model['id']} {model['name']}{default}: {state}")
+    if fault is not None:
+        raise fault
+
+
+def _registry(weights: Path | None) -> Registry | None:
+    """The registry; None when no folder was named and none is installed."""
+    try:
+        return Registry(weights)
+    except WeightsError:
+        if weights is not None:
+            raise
+        return None
+
+
+def _description(record: dict[str, Any]) -> str:
+    scales = record["scales"]
+    lines = [
+        f"{record['file']}: {record['bytes']} bytes, format version {record['version']}",
+        f"  model   {record['model']} ({record['model_name'] or 'not installed'})",
+        f"  tokens  {record['tokens']}, packing {record['packing']}",
+    ]
+    if scales is not None:
+        sides = " ".join(map(str, scales["sides"]))
+        lines.append(f"  scales  {scales['whole']} whole of {scales['of']}; cells a side: {sides}")
+    if record["center"] is not None:
+        x, y, z = record["center"]
+        sides = " ".join(f"{side:.7g}" for side in record["half_extents"])
+        lines.append(f"  place   centre {x:.7g} {y:.7g} {z:.7g}, half sides {sides}")
+        if mirrors := [axis for axis, is_one in zip("xyz", record["mirrored"], strict=True) if is_one]:
+            lines.append(f"  mirror  across {' '.join(mirrors)}")
+    else:
+        lines.append("  place   none: it stays in the cube [-1, 1]")
+    return "\n".join(lines)
+
+
+def _verdict(record: dict[str, Any]) -> str:
+    line = f"{record['file']}: ok, {record['tokens']} tokens, model {record['model']}"
+    return f"{line}, {fscore_line(record['fscore'])}" if record["fscore"] else line
+
+
+def _each(
+    names: Sequence[str],
+    examine: Callable[[str], dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    as_json: bool,
+) -> None:
+    """Examine files one by one; of several, those that fail do not keep the others from being printed."""
+    records, failed = [], []
+    for name in names:
+        try:
+            record = examine(name)
+        except MeshcodecError as error:
+            if len(names) == 1:
+                raise
+            print_error(error)
+            failed.append(quote_name(name))
+            records.append({"file": quote_name(name), "error": str(error)})
+            continue
+        records.append(record)
+        if not as_json:
+            click.echo(line(record))
+    if as_json:
+        print_json(records)
+    if failed:
+        raise PartialFailureError(f"{len(failed)} of {len(names)} files failed: {', '.join(failed)}")

@@ -1,0 +1,70 @@
+"""The ``meshcodec`` command: options, files and messages around `meshcodec.api`.
+
+Results go to stdout, talk to stderr. A failure is one line, ``meshcodec: error: FILE: fault; remedy``, and
+the exit code of its class in `meshcodec.errors`; 130 after an interruption. Whatever imports numpy, torch or
+trimesh is imported inside the verb that needs it, so that ``--help`` and ``info`` answer at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from meshcodec import __version__
+from meshcodec.cli.streams import log_line, print_error
+from meshcodec.errors import MeshcodecError, UsageError
+from meshcodec.runtime.threads import SHORT_WAITS, set_defaults
+
+_EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed, or no size reaches the quality
+asked for; 4 bad input or corrupt file; 5 weights missing or not the ones the file names; 130 interrupted.
+
+Shell completion: eval "$(_MESHCODEC_COMPLETE=bash_source meshcodec)", or zsh_source, or for fish:
+_MESHCODEC_COMPLETE=fish_source meshcodec | source"""
+
+
+# ---- the command
+
+
+class _Cli(click.Group):
+    """Turns errors and interruptions into messages and exit codes, and keeps the verbs in order."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_: log_line(f"meshcodec: warning: {message}")
+                return super().invoke(ctx)
+        except MeshcodecError as error:
+            print_error(error)
+            ctx.exit(error.exit_code)
+        except OSError as error:
+            # Files report this themselves, so it is stdout. A reader that left (EPIPE) is click's business.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            # What is still in the buffer would fail once more, and with a traceback, when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            fault = f"<stdout>: cannot be written ({error.strerror})"
+            print_error(UsageError(fault, "make room, or write to another place"))
+            ctx.exit(UsageError.exit_code)
+        except KeyboardInterrupt:
+            click.echo("meshcodec: interrupted", err=True)
+            ctx.exit(130)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Cli, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="meshcodec", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Meshes to files of 512 bytes to 4 KB, and back. The name - stands for a pipe."""
+
+
+def main() -> None:
+    """Entry point of the ``meshcodec`` command."""
+    set_defaults(SHORT_WAITS)
+    cli(prog_name="meshcodec")

@@ -1,0 +1,247 @@
+"""Option types and options that several verbs share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from meshcodec.config import SIZES, TAUS
+from meshcodec.errors import UsageError
+from meshcodec.format.container import MIN_SIZE
+from meshcodec.format.payload import PACKINGS
+from meshcodec.runtime.memory import LEAST_MEMORY
+from meshcodec.runtime.threads import set_defaults
+
+DEFAULT_SIZE = SIZES["1k"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# ---- option types and shared options
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes, with k for 1024 of them."""
+    match = re.fullmatch(r"(\d+)(k?)", text.strip().lower(), re.ASCII)
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a size; give {', '.join(SIZES)} or a number of bytes")
+    size = int(match[1]) * (1024 if match[2] else 1)
+    if size < MIN_SIZE:
+        raise click.BadParameter(f"{size} bytes is too small; ask for {MIN_SIZE} or more")
+    return size
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes, with k, m or g for powers of 1024."""
+    match = re.fullmatch(r"(\d{1,15})([kmg]?)", text.strip().lower(), re.ASCII)
+    if not match or not int(match[1]):
+        raise click.BadParameter(f"{text!r} is not a number of bytes; give one like 512m or 2g")
+    return int(match[1]) << 10 * " kmg".index(match[2] or " ")
+
+
+def parse_memory(text: str) -> int:
+    """A number of bytes in which the program finds room."""
+    size = parse_bytes(text)
+    if size < LEAST_MEMORY:
+        raise click.BadParameter(f"{text!r} is too little; allow {LEAST_MEMORY >> 20}m or more")
+    return size
+
+
+def parse_fscore_target(text: str) -> tuple[float, float]:
+    """An F-score and the distance at which it is taken: 0.95 or 0.95@0.01."""
+    score, _, tau = text.partition("@")
+    try:
+        wanted, distance = float(score), float(tau) if tau else TAUS[0]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not an F-score; give one like 0.95 or 0.95@0.01") from None
+    if not 0 < wanted <= 1 or distance not in TAUS:
+        known = ", ".join(map(str, TAUS))
+        raise click.BadParameter(f"{text!r}: an F-score lies in 0 to 1, its distance is one of {known}")
+    return wanted, distance
+
+
+def parse_list(text: str) -> list[str]:
+    """Values separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_sizes(text: str) -> list[int]:
+    return [parse_size(part) for part in parse_list(text)]
+
+
+PATH = click.Path(path_type=Path)
+
+
+def parse_folder(text: str) -> Path:
+    """A folder of this machine, or one behind a URL."""
+    from meshcodec.runtime.files import open_folder
+
+    return open_folder(text)
+
+
+weights_option = click.option(
+    "--weights", type=PATH, metavar="FOLDER", help="Use the weights of this folder."
+)
+
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
+
+
+effort_option = click.option(
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=4,
+    show_default=True,
+    help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 900 or 1200 steps;"
+    " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
+    " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
+)
+
+
+packing_option = click.option(
+    "--packing",
+    type=click.Choice(PACKINGS),
+    default=PACKINGS[0],
+    show_default=True,
+    help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
+)
+
+
+def resolution_option(default: int | None) -> Callable[[F], F]:
+    return click.option(
+        "--resolution",
+        type=click.IntRange(16, 512),
+        default=default,
+        show_default=default is not None,
+        help="Cells a side of the decoded grid.",
+    )
+
+
+def jobs_option(command: F) -> F:
+    return click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        callback=_one_thread,
+        help="Processes of one thread; by default one for each core.",
+    )(command)
+
+
+def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int | None:
+    """One job is done in this process, with one thread as in any worker: the same bytes at the same price.
+
+    The libraries read the environment when they are loaded, which is later.
+    """
+    if jobs == 1:
+        from meshcodec.runtime.threads import ONE_THREAD
+
+        set_defaults(ONE_THREAD)
+    return jobs
+
+
+def quality_options(command: F) -> F:
+    options = (
+        click.option(
+            "--size",
+            type=parse_size,
+            metavar="SIZE",
+            help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for.",
+        ),
+        click.option(
+            "--min-fscore",
+            type=parse_fscore_target,
+            metavar="F[@TAU]",
+            help="Take the smallest of 512, 1k, 2k, 4k whose decode has this F-score (at TAU 0.02).",
+        ),
+        click.option(
+            "--max-error",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="E",
+            help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
+        ),
+        click.option(
+            "--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def limit_options(command: F) -> F:
+    faces = click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        default=5_000_000,
+        show_default=True,
+        help="Refuse meshes of more triangles.",
+    )
+    size = click.option(
+        "--max-bytes",
+        type=parse_bytes,
+        default="512m",
+        show_default=True,
+        metavar="BYTES",
+        help="Refuse larger mesh files.",
+    )
+    return faces(size(max_memory_option(command)))
+
+
+def max_memory_option(command: F) -> F:
+    return click.option(
+        "--max-memory",
+        type=parse_memory,
+        metavar="BYTES",
+        help="Of each process; by default what the machine has, shared among them.",
+    )(command)
+
+
+def asks_quality(
+    size: int | None,
+    min_fscore: tuple[float, float] | None,
+    max_error: float | None,
+    best_effort: bool,
+) -> bool:
+    """Whether a quality is asked for rather than a size."""
+    asks = min_fscore is not None or max_error is not None
+    if asks and size is not None:
+        raise UsageError("--size and a quality exclude each other", "give one of them")
+    if best_effort and not asks:
+        raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
+    return asks
+
+
+def verbosity_options(command: F) -> F:
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more, with seconds of the stages.")
+    return quiet(verbose(command))
+
+
+into_option = click.option(
+    "-o", "--output", type=parse_folder, required=True, metavar="OUT|URL", help="Folder; mirrored."
+)
+
+
+resume_option = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
+
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Where files are done: on this machine, or on the Ray cluster of RAY_ADDRESS, -j actors of it.",
+)

@@ -1,0 +1,188 @@
+"""Files, pipes, messages and progress of the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshcodec.errors import (
+    STDIN,
+    BadMeshError,
+    CorruptFileError,
+    MeshcodecError,
+    UsageError,
+    error_context,
+    quote_name,
+)
+from meshcodec.format.container import LARGEST_FILE, VatFile
+
+if TYPE_CHECKING:
+    from meshcodec.modes.result import Progress
+    from meshcodec.modes.tokens.refine import Stop
+
+
+TEXT_FORMATS = ("obj", "off")
+
+
+# ---- .vat files
+
+
+def read_vat(name: str) -> tuple[bytes, VatFile]:
+    with error_context(name):
+        try:
+            if name == "-":
+                data = sys.stdin.buffer.read(LARGEST_FILE)
+            else:
+                with Path(name).open("rb") as stream:
+                    data = stream.read(LARGEST_FILE)
+        except FileNotFoundError as error:
+            raise CorruptFileError("there is no such file", "check the path") from error
+        except OSError as error:
+            raise CorruptFileError(f"cannot be read: {error.strerror}", "check the path") from error
+        return data, VatFile.from_bytes(data)
+
+
+def fscore_line(scores: dict[str, float]) -> str:
+    return "  ".join(f"F@{tau} {f:.4f}" for tau, f in scores.items())
+
+
+# ---- input, output and talk
+
+
+class Pipe(io.BytesIO):
+    """What came through a pipe, with the name that messages give it."""
+
+    name = STDIN
+
+
+def check_input(name: str) -> None:
+    """Before the output is looked at: of a wrong input, the output's folder is not what is wrong."""
+    try:
+        missing = name != "-" and not Path(name).exists()
+    except OSError:
+        missing = False  # the reader says what is wrong
+    if missing:
+        raise BadMeshError("there is no such file", "check the path").about(quote_name(name))
+
+
+def output_path(source: str, output: str | None, extension: str) -> str:
+    """Where the result goes: where asked, else beside the input; from pipe to pipe."""
+    if output is not None:
+        return output
+    if source == "-":
+        return "-"
+    if not Path(source).name:
+        raise UsageError(f"{source or repr(source)}: not the name of a file", "name a file")
+    return str(Path(source).with_suffix(f".{extension}"))
+
+
+def check_output(out: str, force: bool, as_json: bool, binary: bool) -> None:
+    """Refuse before any work what could not be written after it."""
+    if out == "-":
+        if as_json:
+            raise UsageError("--json and -o - both write to stdout", "name an output file")
+        if binary and sys.stdout.isatty():
+            raise UsageError("binary data is not written to a terminal", "redirect it or name a file with -o")
+        return
+    path, shown = Path(out), quote_name(out)
+    try:
+        if path.is_dir():
+            raise UsageError(f"{shown}: is a folder", "name a file")
+        if path.exists():
+            if path.is_file() and not force:
+                raise UsageError(f"{shown}: exists", "pass -f to overwrite")
+            if not path.is_file():
+                return  # a device or a named pipe
+        if not path.parent.is_dir():
+            raise UsageError(f"{shown}: {path.parent} is not a folder", "create it or choose another output")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UsageError(f"{shown}: {path.parent} is read-only", "choose another output folder")
+    except OSError as error:
+        raise UsageError(f"{shown}: cannot be written ({error.strerror})", "choose another output") from error
+
+
+def write_output(out: str, data: bytes, force: bool) -> None:
+    from meshcodec.runtime.files import write_atomic
+
+    if out == "-":
+        stream = sys.stdout.buffer
+        stream.write(data)
+        stream.flush()  # so that a closed pipe is noticed here
+    else:
+        write_atomic(Path(out), data, force)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Progress | None]:
+    """A bar for the steps of the refinement, where there is a terminal to draw it on."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with ExitStack() as stack:
+        bars: list[tqdm[Any]] = []
+
+        def show(step: int, steps: int, loss: float, fscore: float) -> None:
+            if not bars:  # effort 0 has no steps and gets no bar
+                bars.append(stack.enter_context(tqdm(desc="refining", total=steps, unit="step", leave=False)))
+            bars[0].total = steps  # a mesh may turn out to be hard
+            bars[0].set_postfix({"loss": f"{loss:.4f}", "F@0.02": f"{fscore:.3f}"}, refresh=False)
+            bars[0].update(step - bars[0].n)
+
+        yield show
+
+
+@contextmanager
+def interruptible() -> Iterator[Stop]:
+    """Let the first Ctrl-C end the refinement, so that what it found is not lost; the second one kills."""
+    asked = False
+
+    def first(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, previous)
+        log_line("meshcodec: finishing with the best found so far; again to give up")
+
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
+        yield lambda: False
+        return
+    previous = signal.signal(signal.SIGINT, first)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def extension_of(out: str) -> str:
+    return Path(out).suffix.lower().removeprefix(".")
+
+
+def display_target(out: str) -> str:
+    return "<stdout>" if out == "-" else quote_name(out)
+
+
+def print_error(error: MeshcodecError) -> None:
+    click.echo(f"meshcodec: error: {' '.join(str(error).splitlines())}", err=True)
+
+
+def stages_line(seconds: dict[str, float]) -> str:
+    return "seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items())
+
+
+def log_line(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=1))

@@ -1,0 +1,189 @@
+"""The verb ``train`` and its steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from meshcodec.cli.group import cli
+from meshcodec.cli.options import PATH, device_option, jobs_option
+from meshcodec.cli.streams import log_line
+from meshcodec.errors import UsageError, quote_name
+from meshcodec.registry import Registry
+from meshcodec.runtime.threads import available_cores
+from meshcodec.train.recipe import PriorRecipe, TrainConfig
+
+
+@cli.group()
+def train() -> None:
+    """Train weights: prepare, run, export, coder, prior."""
+
+
+_cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help="Of 'train prepare'.")
+
+
+@train.command()
+@click.argument("corpus", metavar="CORPUS", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="CACHE")
+@click.option("--recipe", type=PATH, required=True, metavar="R.json")
+@jobs_option
+def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
+    """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
+    config = _recipe(recipe, TrainConfig)
+    from meshcodec.train.cache import prepare as fill
+    from meshcodec.train.corpus import procedural_items, read_corpus
+
+    _log_to_stderr()
+    items = read_corpus(corpus) + procedural_items(config.procedural_meshes)
+    left_out = fill(items, output, config.validation_sources, jobs or available_cores())
+    log_line(f"{quote_name(corpus)} -> {quote_name(output)}: {len(items)} meshes, {left_out} newly left out")
+
+
+@train.command()
+@click.argument("recipe", metavar="RECIPE.json", type=PATH)
+@_cache
+@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Checkpoint and log.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch; by default its own choice.")
+@click.option("--from-weights", type=PATH, metavar="FOLDER", help="Start from this folder's default model.")
+@device_option
+@click.pass_context
+def run(
+    ctx: click.Context,
+    recipe: Path,
+    cache: Path,
+    output: Path,
+    threads: int | None,
+    from_weights: Path | None,
+    device: str,
+) -> None:
+    """Train by a recipe, or go on with a run that was stopped."""
+    config = _recipe(recipe, TrainConfig)
+    import torch
+
+    from meshcodec.runtime.device import choose_device
+    from meshcodec.train.autoencoder import Trainer
+    from meshcodec.train.grow import start_weights
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen, reason = choose_device(device)
+    if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
+    start_from = start_weights(from_weights, config.model, recipe) if from_weights is not None else None
+    trainer = Trainer(config, cache, output, chosen, start_from)
+    _log_to_stderr()
+    log_line(f"training on {chosen} ({reason})")
+    trainer.run()
+    if not trainer.finished:
+        log_line(f"stopped at step {trainer.step} of {config.steps}; the same command goes on from here")
+        ctx.exit(130)
+
+
+@train.command()
+@click.argument("run_folder", metavar="RUN", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="WEIGHTS_FOLDER")
+@click.option("--name", required=True, help="Of the model: letters, digits, dots, dashes.")
+def export(run_folder: Path, output: Path, name: str) -> None:
+    """Write the averaged weights of a run as safetensors and enter them in the folder's registry."""
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise UsageError(f"--name {name!r} does not suit a file", "use letters, digits, dots and dashes")
+    import pickle
+
+    import torch
+
+    from meshcodec.model.vat import VariationalTokenizer
+    from meshcodec.weights import save_model
+
+    checkpoint = run_folder / "checkpoint.pt"
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        model = VariationalTokenizer(TrainConfig.from_dict(json.loads(state["config"])).model)
+        model.load_state_dict(state["averaged"])
+    except FileNotFoundError as error:
+        raise UsageError(f"{checkpoint}: there is no such file", "name the folder of 'train run'") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.PickleError) as error:
+        raise UsageError(f"{checkpoint}: not a checkpoint of this version", "train again") from error
+    try:
+        model_id = save_model(model, output, name)
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror})", "choose another") from error
+    log_line(f"{quote_name(run_folder)} -> {quote_name(output)}: model {model_id}, step {state['step']}")
+    click.echo(model_id)
+
+
+@train.command()
+@click.argument("folder", metavar="WEIGHTS_FOLDER", type=PATH)
+@_cache
+@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Tokens and networks so far.")
+@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Of refined tokens.")
+@click.option("--meshes", type=click.IntRange(min=13), default=200, show_default=True, help="Of each round.")
+@jobs_option
+def coder(folder: Path, cache: Path, output: Path, rounds: int, meshes: int, jobs: int | None) -> None:
+    """Fit what entropy-codes the tokens of the folder's default model, and enter it in the registry.
+
+    Goes on where it was stopped. A model gets it once: files hang on it.
+    """
+    entry = Registry(folder).default()
+    if entry.coder_path is not None:
+        raise UsageError(f"{entry.coder_path} is there already", "files hang on it; train another model")
+    from meshcodec.train.token_coder import CoderConfig, train_coder
+    from meshcodec.weights import load_model, save_coder
+
+    _log_to_stderr()
+    config = CoderConfig(rounds=rounds, meshes=meshes)
+    fitted = train_coder(load_model(entry), cache, output, config, jobs or available_cores())
+    path = save_coder(fitted, folder, entry.model_id.hex())
+    log_line(f"{quote_name(output)} -> {quote_name(path)}")
+
+
+@train.command()
+@click.argument("folder", metavar="WEIGHTS_FOLDER", type=PATH)
+@click.option("--corpus", type=PATH, required=True, metavar="CORPUS", help="Folder of meshes.")
+@click.option("--recipe", type=PATH, required=True, metavar="R.json")
+@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Tokens, checkpoint and log.")
+@jobs_option
+def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | None) -> None:
+    """Train what 'generate' draws shapes from, for the folder's default model, and enter it in the registry.
+
+    Goes on where it was stopped.
+    """
+    config = _recipe(recipe, PriorRecipe)
+    entry = Registry(folder).default()
+    from meshcodec.prior.weights import save_prior
+    from meshcodec.train.corpus import read_corpus
+    from meshcodec.train.prior import train_prior
+    from meshcodec.weights import load_coder, load_model
+
+    _log_to_stderr()
+    items = read_corpus(corpus)
+    trained = train_prior(
+        items, load_model(entry), load_coder(entry), output, config, jobs or available_cores()
+    )
+    path = save_prior(trained, folder, entry.model_id.hex())
+    log_line(f"{quote_name(output)} -> {quote_name(path)}")
+
+
+_Recipe = TypeVar("_Recipe", TrainConfig, PriorRecipe)
+
+
+def _recipe(path: Path, kind: type[_Recipe]) -> _Recipe:
+    remedy = "see meshcodec/config.py for what a recipe holds"
+    try:
+        return kind.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})", "name a recipe") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error})", remedy) from error
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a recipe ({error})", remedy) from error
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

@@ -1,0 +1,76 @@
+"""What ``info``, ``verify`` and ``doctor`` find out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshcodec.cli.streams import read_vat
+from meshcodec.errors import CorruptFileError, error_context, quote_name
+from meshcodec.metrics import fscore_by_tau
+from meshcodec.registry import Registry
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from meshcodec.api import Codec
+
+
+_VERIFY_RESOLUTION = 64
+
+
+def describe_file(name: str, registry: Registry | None) -> dict[str, Any]:
+    data, file = read_vat(name)
+    entry = registry.entries.get(file.model_id.hex()) if registry else None
+    count = file.count
+    scales = None
+    if entry is not None:
+        ends = entry.config.scale_ends()
+        scales = {
+            "sides": [s for s, end in zip(entry.config.scale_sides, (0, *ends), strict=False) if end < count],
+            "whole": sum(end <= count for end in ends),
+            "of": len(ends),
+        }
+    return {
+        "file": quote_name(name),
+        "bytes": len(data),
+        "version": data[3],
+        "packing": file.packing,
+        "tokens": count,
+        "model": file.model_id.hex(),
+        "model_name": entry.name if entry else None,
+        "scales": scales,
+        "center": file.center,
+        "scale": file.scale,
+        "half_extents": file.half_extents,
+        "mirrored": file.mirrored,
+        "level": file.level,
+    }
+
+
+def verify_file(name: str, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
+    from meshcodec.metrics import is_closed
+    from meshcodec.modes.result import DEFAULT_RESOLUTION
+
+    data, file = read_vat(name)
+    with error_context(name, weights_too=True):
+        codec.registry.find(file.model_id)
+    with error_context(name):
+        resolution = DEFAULT_RESOLUTION if reference is not None else _VERIFY_RESOLUTION
+        try:
+            mesh = codec.decode(data, resolution)
+        except CorruptFileError:
+            if resolution == DEFAULT_RESOLUTION:
+                raise
+            resolution = DEFAULT_RESOLUTION  # a thin sheet can slip between the points of the small grid
+            mesh = codec.decode(data, resolution)
+        if not is_closed(mesh):
+            raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
+        return {
+            "file": quote_name(name),
+            "tokens": file.count,
+            "model": file.model_id.hex(),
+            "resolution": resolution,
+            "faces": len(mesh.faces),
+            "closed": True,
+            "fscore": fscore_by_tau(reference, mesh) if reference is not None else None,
+        }

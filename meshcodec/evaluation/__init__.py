@@ -1,0 +1,1 @@
+"""Measuring: the benchmark, the report, the baselines, and sets of generated shapes."""

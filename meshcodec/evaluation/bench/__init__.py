@@ -1,0 +1,1 @@
+"""``meshcodec bench``: size against quality over a folder of meshes, beside other codecs."""

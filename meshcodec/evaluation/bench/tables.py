@@ -1,0 +1,242 @@
+"""Tables of the benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from meshcodec.config import TAUS
+from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, f_of, mean, sizes_of
+
+_TIE = 0.001
+
+
+_HEADLINE_SIZE = 1024
+
+
+_WORST = 10
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """Bytes that a baseline needs for our mean F-score.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that ours was allowed.
+    tau : float
+        One of `meshcodec.config.TAUS`.
+    f : float
+        Our mean F-score there.
+    bytes : float
+        That the baseline needs, by linear interpolation of F over log2(bytes) on its mean curve.
+    bound : str
+        ``<`` or ``>`` where our score is off the baseline's curve and ``bytes`` is its end; else empty.
+    """
+
+    size: int
+    tau: float
+    f: float
+    bytes: float
+    bound: str
+
+    @property
+    def ratio(self) -> float:
+        """Baseline's bytes over ours: above 1 is a win."""
+        return self.bytes / self.size
+
+
+@dataclass
+class BenchReport:
+    """What a run of the bench found.
+
+    Attributes
+    ----------
+    rows : list of BenchRow
+        By file, codec and size.
+    sizes : list of int
+        Bytes, ascending.
+    model_id : str
+        Of our codec; empty if it did not take part.
+    effort, packing, resolution : int, str, int
+        What our codec ran at.
+    computed : int
+        Rows that this run computed; all others came from the cache.
+    out : Path
+        Folder with ``rows.json``, ``rows.csv``, ``table.md``, ``f_*.png`` and ``worst.png``.
+    notes : list of str
+        What could not be made, and why.
+    """
+
+    rows: list[BenchRow]
+    sizes: list[int]
+    model_id: str
+    effort: int
+    packing: str
+    resolution: int
+    computed: int
+    out: Path
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[BenchRow]:
+        """The rows that hold an error."""
+        return [row for row in self.rows if row.error]
+
+    def of(self, codec: str, size: int | None) -> list[BenchRow]:
+        """The rows of one codec at one size; a codec without a size answers for every size."""
+        return [r for r in self.rows if r.codec == codec and (r.size == size or r.size is None)]
+
+    def codecs(self) -> list[str]:
+        """Codecs with a row, ours first."""
+        present = {row.codec for row in self.rows}
+        return [codec for codec in (OURS, *BASELINES) if codec in present]
+
+    def curve(self, codec: str, tau: float) -> list[tuple[int, float]]:
+        """(size, mean F at ``tau``) by size."""
+        return [(size, mean(f_of(row, tau) for row in self.of(codec, size))) for size in self.sizes]
+
+    def wins(self, against: str, size: int, tau: float) -> tuple[int, int, int]:
+        """Files on which ours has the higher F, the same to 0.001, and the lower one."""
+        theirs = {row.file: f_of(row, tau) for row in self.of(against, size)}
+        gaps = [f_of(row, tau) - theirs[row.file] for row in self.of(OURS, size) if row.file in theirs]
+        won, lost = sum(gap > _TIE for gap in gaps), sum(gap < -_TIE for gap in gaps)
+        return won, len(gaps) - won - lost, lost
+
+    def equivalents(self, against: str = "draco") -> list[Equivalent]:
+        """Bytes that the baseline needs for our F-score, at each size and tau; a Bjontegaard-style rate."""
+        if not {OURS, against} <= set(self.codecs()):
+            return []
+        found = []
+        for tau in TAUS:
+            theirs = self.curve(against, tau)
+            for size, f in self.curve(OURS, tau):
+                found.append(Equivalent(size, tau, f, *bytes_for(theirs, f)))
+        return found
+
+    def ragged(self) -> set[str]:
+        """Files whose mesh has several parts or a border, as far as any codec's row could tell."""
+        told = [row for row in self.rows if not row.error]
+        return {r.file for r in told if r.scores.components_reference > 1 or r.scores.volume_iou is None}
+
+    def worst(self, count: int = _WORST) -> list[BenchRow]:
+        """Our rows with the lowest F@0.02 + F@0.01 at 1 KB, or at the size nearest to it."""
+        codec = OURS if OURS in self.codecs() else next(iter(self.codecs()), OURS)
+        size = min(self.sizes, key=lambda s: abs(math.log2(s / _HEADLINE_SIZE)))
+        return sorted(self.of(codec, size), key=lambda r: (f_of(r, 0.02) + f_of(r, 0.01), r.file))[:count]
+
+    def table(self) -> str:
+        """The report as Markdown."""
+        count = len({row.file for row in self.rows})
+        ours = f", model {self.model_id}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
+        lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
+        head = [
+            "codec",
+            "size",
+            "bytes",
+            *(f"F@{tau:g}" for tau in TAUS),
+            *(f"median F@{tau:g}" for tau in TAUS),
+        ]
+        head += [
+            "exterior F@0.01",
+            "point F@0.01",
+            "median Chamfer",
+            "normals",
+            "IoU (closed)",
+            "encode s",
+            "decode s",
+        ]
+        body = []
+        for codec in self.codecs():
+            for size in sizes_of(codec, self.sizes):
+                if rows := self.of(codec, size):
+                    body.append(_summary(codec, size, rows))
+        lines += _markdown([*head, "failed"], body)
+        lines += [
+            "",
+            "Bytes, F, normals and IoU are means over all files (medians where so named), failures as 0;",
+        ]
+        lines += ["seconds are medians."]
+        if files := self.ragged():
+            lines += ["", f"Means over the {len(files)} meshes with several parts or a border:", ""]
+            cells = []
+            for codec in self.codecs():
+                for size in sizes_of(codec, self.sizes):
+                    of_these = [row for row in self.of(codec, size) if row.file in files]
+                    means = [f"{mean(f_of(row, tau) for row in of_these):.3f}" for tau in TAUS]
+                    cells.append([codec, "-" if size is None else str(size), *means])
+            lines += _markdown(["codec", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
+        others = [codec for codec in self.codecs() if codec != OURS]
+        if OURS in self.codecs() and others:
+            lines += ["", "Meshes on which ours is better / the same to 0.001 / worse:", ""]
+            cells = [
+                [other, str(size), *(" / ".join(map(str, self.wins(other, size, tau))) for tau in TAUS)]
+                for other in others
+                for size in self.sizes
+            ]
+            lines += _markdown(["against", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
+        if found := self.equivalents():
+            lines += ["", "Bytes that decimate + Draco needs for our mean F-score, divided by ours:", ""]
+            cells = [
+                [str(size), *(f"{e.bound}{e.ratio:.2f}" for e in found if e.size == size)]
+                for size in self.sizes
+            ]
+            lines += _markdown(["size", *(f"F@{tau:g}" for tau in TAUS)], cells)
+        if rows := self.worst():
+            lines += ["", f"The lowest scores of {rows[0].codec} at {rows[0].size} bytes:", ""]
+            theirs = {row.file: row for row in self.of("draco", rows[0].size)}
+            cells = []
+            for row in rows:
+                other = theirs.get(row.file)
+                beside = f"{f_of(other, 0.02):.3f} / {f_of(other, 0.01):.3f}" if other else "-"
+                cells.append([row.file, f"{f_of(row, 0.02):.3f} / {f_of(row, 0.01):.3f}", beside, row.error])
+            lines += _markdown(["file", "F@0.02 / F@0.01", "draco", "error"], cells)
+        return "\n".join(lines) + "\n"
+
+
+def bytes_for(curve: Sequence[tuple[int, float]], f: float) -> tuple[float, str]:
+    """Bytes at which a curve of (bytes, F) reaches ``f``; ``<`` if it starts above, ``>`` if it ends below.
+
+    Linear in F over log2(bytes); a curve that falls is taken at its running maximum.
+    """
+    sizes = [math.log2(size) for size, _ in curve]
+    values = np.maximum.accumulate([value for _, value in curve]).tolist()
+    if f < values[0]:
+        return float(curve[0][0]), "<"
+    if f > values[-1]:
+        return float(curve[-1][0]), ">"
+    k = next(i for i, value in enumerate(values) if value >= f)
+    if k == 0:
+        return float(curve[0][0]), ""
+    share = (f - values[k - 1]) / (values[k] - values[k - 1])
+    return float(2 ** (sizes[k - 1] + share * (sizes[k] - sizes[k - 1]))), ""
+
+
+def _summary(codec: str, size: int | None, rows: list[BenchRow]) -> list[str]:
+    scores = [row.scores for row in rows]
+    cells = [codec, "-" if size is None else str(size)]
+    cells.append("-" if size is None else f"{mean(row.bytes or 0 for row in rows):.0f}")
+    cells += [f"{mean(f_of(row, tau) for row in rows):.3f}" for tau in TAUS]
+    cells += [f"{np.median([f_of(row, tau) for row in rows]):.3f}" for tau in TAUS]
+    cells.append(f"{mean(s.f_exterior_001 or 0.0 for s in scores):.3f}")
+    cells.append(f"{mean(s.f_points_001 or 0.0 for s in scores):.3f}")
+    cells.append(f"{np.median([s.chamfer for s in scores]):.4f}")
+    cells.append(f"{mean(s.normal_consistency for s in scores):.3f}")
+    volumes = [s.volume_iou for s in scores if s.volume_iou is not None]
+    cells.append(f"{mean(volumes):.3f} ({len(volumes)})" if volumes else "-")
+    done = [row for row in rows if not row.error]
+    for seconds in ([r.encode_seconds for r in done], [r.decode_seconds for r in done]):
+        cells.append(f"{np.median(seconds):.2f}" if seconds else "-")
+    return [*cells, str(len(rows) - len(done))]
+
+
+def _markdown(head: list[str], body: list[list[str]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in body]
+    rows = [head, ["---"] * len(head), *cells]
+    return ["| " + " | ".join(row) + " |" for row in rows]

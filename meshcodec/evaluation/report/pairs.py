@@ -1,0 +1,101 @@
+"""Which decode belongs to which reference."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.evaluation.report.rows import NO_DECODE, quoted
+from meshcodec.geometry.formats import READ_FORMATS
+
+VAT = "vat"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference and the file that belongs to it, or why there is none; names are below the folders."""
+
+    file: str
+    reference: Path
+    decoded: str | None
+    target: Path | None
+    error: str = ""
+
+    @property
+    def is_vat(self) -> bool:
+        return self.target is not None and suffix_of(self.target) == VAT
+
+
+def find_pairs(references: Path, decoded: Path) -> tuple[list[Pair], tuple[str, ...]]:
+    """The pairs by the name of the reference, and the names of decoded files that belong to none."""
+    for path in (references, decoded):
+        if not path.exists():
+            raise BadMeshError("there is no such file or folder", "check the path").about(quoted(str(path)))
+    if references.is_dir() != decoded.is_dir():
+        raise UsageError(
+            f"{quoted(str(references))} and {quoted(str(decoded))} are a file and a folder",
+            "give two files or two folders",
+        )
+    if not references.is_dir():
+        return [Pair(references.name, references, decoded.name, decoded)], ()
+
+    same = references.resolve() == decoded.resolve()
+    ours = _below(references, READ_FORMATS, decoded)
+    theirs = _below(decoded, (VAT,) if same else (*READ_FORMATS, VAT), references)
+    if not ours:
+        raise UsageError(
+            f"{quoted(str(references))}: holds no mesh", f"give a folder with {', '.join(READ_FORMATS)} files"
+        )
+    exact = ours.keys() & theirs.keys()
+    by_stem: dict[str, list[str]] = {}
+    for name in theirs:
+        if name not in exact:
+            by_stem.setdefault(_stem(name), []).append(name)
+    claims = Counter(_stem(name) for name in ours if name not in exact)
+    pairs, taken = [], set[str]()
+    for name, path in ours.items():
+        found = [name] if name in exact else []
+        found += by_stem.get(_stem(name), [])
+        taken.update(found)
+        if not found:
+            pairs.append(Pair(name, path, None, None, NO_DECODE))
+        elif len(found) > 1:
+            fault = f"{' and '.join(map(quoted, found))} would both be its decode; remove one of them"
+            pairs.append(Pair(name, path, None, None, fault))
+        elif found[0] != name and claims[_stem(name)] > 1:
+            fault = f"{quoted(found[0])} would be the decode of other references, too; rename one of them"
+            pairs.append(Pair(name, path, None, None, fault))
+        else:
+            pairs.append(Pair(name, path, found[0], theirs[found[0]]))
+    return pairs, tuple(name for name in theirs if name not in taken)
+
+
+def _below(folder: Path, endings: Sequence[str], other: Path) -> dict[str, Path]:
+    """Files of a folder by name, in order; without those of the other folder, which may lie inside."""
+    found = {}
+    stop = other.resolve() if other.resolve() != folder.resolve() else None
+    for path in sorted(_walk(folder, stop)):
+        name = path.relative_to(folder)
+        if suffix_of(path) in endings and not any(part.startswith(".") for part in name.parts):
+            found[name.as_posix()] = path
+    return found
+
+
+def _walk(folder: Path, stop: Path | None) -> Iterator[Path]:
+    """All files below a folder. Links to folders are left alone: they may go in circles."""
+    for top, folders, names in os.walk(folder):
+        if stop is not None:
+            folders[:] = [name for name in folders if (Path(top) / name).resolve() != stop]
+        yield from (Path(top) / name for name in names)
+
+
+def _stem(name: str) -> str:
+    return name[: len(name) - len(Path(name).suffix)]
+
+
+def suffix_of(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")

@@ -1,0 +1,101 @@
+"""What every mesh must have, whichever format it came in."""
+
+from __future__ import annotations
+
+import numpy as np
+import trimesh
+from numpy.typing import ArrayLike, NDArray
+
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.triangles import used_vertices
+
+EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
+
+
+_CHUNK = 1 << 16
+
+
+# ---- checking
+
+
+def checked_mesh(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces: int) -> trimesh.Trimesh:
+    vertices = as_positions(vertices)
+    faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
+    if len(faces) == 0:
+        raise no_faces_error(len(vertices))
+    check_faces(len(faces), max_faces)
+    check_indices(faces, len(vertices))
+
+    a, b, c = faces.T
+    faces = faces[(a != b) & (b != c) & (c != a)]
+    if len(faces) == 0:
+        raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
+    vertices, faces = without_unused(vertices, faces)
+    if not np.isfinite(vertices).all():
+        raise BadMeshError("it has NaN or infinite coordinates", "repair the mesh or export it again")
+    _check_area(vertices, faces)
+    # A copy, as the arrays may still be those of the caller's mesh.
+    return trimesh.Trimesh(vertices.copy(), faces, process=False)
+
+
+def as_positions(vertices: ArrayLike) -> Vertices:
+    """Vertices as float64 (n, 3); a glTF may name any of its accessors as positions."""
+    positions = np.asarray(vertices, dtype=np.float64)
+    if positions.size and (positions.ndim != 2 or positions.shape[1] != 3):
+        raise BadMeshError("its vertices do not have three coordinates each", "export it again")
+    return positions.reshape(-1, 3)
+
+
+def no_faces_error(points: int) -> BadMeshError:
+    if points:
+        fault = f"it has no faces: a point cloud of {points} points"
+        return BadMeshError(fault, "make a surface of it first")
+    return BadMeshError("it has no faces", "give a mesh with a surface")
+
+
+def without_unused(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
+    """A mesh without the vertices that no face uses."""
+    used = used_vertices(faces, len(vertices))
+    if used.all():
+        return vertices, faces
+    return vertices[used], (np.cumsum(used) - 1)[faces]
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise BadMeshError(
+            f"it is larger than {max_bytes} bytes", "simplify the mesh first, or allow more with --max-bytes"
+        )
+
+
+def check_indices(faces: NDArray[np.int64], count: int) -> None:
+    if len(faces) and (int(faces.min()) < 0 or int(faces.max()) >= count):
+        raise BadMeshError(f"its faces name vertices that it does not have (it has {count})", EXPORT_AGAIN)
+
+
+def _check_area(vertices: Vertices, faces: Faces) -> None:
+    """Refuse zero extent, and faces that are all without area, at any scale of the coordinates."""
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    extent = float((high / 2 - low / 2).max())
+    if extent == 0:
+        raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")
+    for start in range(0, len(faces), _CHUNK):  # nearly always the first chunk decides
+        corners = (vertices[faces[start : start + _CHUNK]] / 2 - low / 2) / extent
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        if float(np.abs(normals).max()) > 1e-14:  # above the rounding of coordinates in 0..1
+            return
+    raise BadMeshError("all its faces are degenerate: none has an area", "give a mesh with a surface")
+
+
+Vertices = NDArray[np.float64]
+
+
+Faces = NDArray[np.int64]
+
+
+def check_faces(count: int, max_faces: int) -> None:
+    """Refuse more faces than are allowed. Raises BadMeshError."""
+    if count > max_faces:
+        raise BadMeshError(
+            f"it has more than {max_faces} faces", "simplify the mesh first, or allow more with --max-faces"
+        )

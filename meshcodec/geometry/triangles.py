@@ -1,0 +1,68 @@
+"""Arrays of triangles: areas, points, merging, dropping."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+    a, b, c = faces.T
+    faces = faces[(a != b) & (b != c) & (c != a)]
+    used, index = np.unique(faces, return_inverse=True)
+    return vertices[used], index.reshape(-1, 3).astype(np.int64)
+
+
+def used_vertices(faces: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """(count,) which vertices the (F, 3) `faces` use; `numpy.unique` of millions of them is much slower."""
+    used = np.zeros(count, dtype=bool)
+    used[faces] = True
+    return used
+
+
+def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(F,) areas of the triangles (F, 3) of vertices (V, 3)."""
+    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
+    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return areas
+
+
+def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(n, 3) points, one in each of the triangles (n, 3, 3), even over its area."""
+    count = len(triangles)
+    u, v = rng.random(count), rng.random(count)
+    flip = u + v > 1.0
+    u[flip], v[flip] = 1.0 - u[flip], 1.0 - v[flip]
+    a, b, c = triangles.astype(np.float64).transpose(1, 0, 2)
+    points: NDArray[np.float64] = a + u[:, None] * (b - a) + v[:, None] * (c - a)
+    return points
+
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+Ints: TypeAlias = NDArray[np.int64]
+
+
+def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+    """Merge vertices with equal coordinates; drop faces left with equal corners and vertices of no face.
+
+    Returns
+    -------
+    vertices : (V', 3) float64
+    faces : (F', 3) int64
+    """
+    places = np.asarray(vertices, dtype=np.float64) + 0.0  # -0.0 and 0.0 are one place
+    order = np.lexsort(places.T)
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
+    group = np.empty(len(order), dtype=np.int64)
+    group[order] = np.cumsum(new) - 1
+    merged = group[faces]
+    a, b, c = merged.T
+    merged = merged[(a != b) & (b != c) & (c != a)]
+    distinct = places[order[new]]
+    used = used_vertices(merged, len(distinct))
+    return distinct[used], (np.cumsum(used) - 1)[merged]

@@ -1,0 +1,1 @@
+"""How one prepared mesh becomes bytes, and bytes a mesh."""

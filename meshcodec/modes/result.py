@@ -1,0 +1,57 @@
+"""What encoding and decoding give beside the bytes and the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trimesh
+
+Progress = Callable[[int, int, float, float], None]
+"""Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
+
+
+DEFAULT_RESOLUTION = 256
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file and how it came about.
+
+    Attributes
+    ----------
+    data : the ``.vat`` file
+    tokens : tokens in it
+    packing : 0, a byte each, or 1, range coded
+    scales : scales begun
+    effort : level asked for
+    refined : whether the refined tokens were kept, rather than the encoder's own
+    interrupted : whether `stop` ended the refinement early
+    seconds : of each stage
+    """
+
+    data: bytes
+    tokens: int
+    packing: int
+    scales: int
+    effort: int
+    refined: bool
+    interrupted: bool
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A mesh and what its decoding cost.
+
+    Attributes
+    ----------
+    mesh : closed, in the original frame
+    evaluated, total : points at which the field was evaluated, and points of the whole grid
+    seconds : of each stage
+    """
+
+    mesh: trimesh.Trimesh
+    evaluated: int
+    total: int
+    seconds: dict[str, float] = field(default_factory=dict)

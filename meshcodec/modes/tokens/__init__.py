@@ -1,0 +1,1 @@
+"""Coding by tokens: VAT's, refined for each mesh."""

@@ -1,0 +1,1 @@
+"""Pictures of meshes: a rasterizer, and sheets with captions."""

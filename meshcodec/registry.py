@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from meshcodec.config import ModelConfig, PriorConfig
+from meshcodec.errors import WeightsError
+
+REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
+
+
+@dataclass(frozen=True)
+class PriorEntry:
+    """The prior of a model: file, hash in hex, shape."""
+
+    path: Path
+    sha256: str
+    config: PriorConfig
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One model of the registry.
+
+    Attributes
+    ----------
+    model_id : 4 bytes, as ``.vat`` headers hold it
+    path : the safetensors file
+    sha256 : its hash in hex
+    config : shape of the model
+    name : what people call it
+    coder_path, coder_sha256 : the file of the integer networks that entropy-code its tokens, and its hash;
+        None where the model has none
+    prior : the transformer over its tokens; None where the model has none
+    """
+
+    model_id: bytes
+    path: Path
+    sha256: str
+    config: ModelConfig
+    name: str
+    coder_path: Path | None = None
+    coder_sha256: str | None = None
+    prior: PriorEntry | None = None
+
+
+def weights_folder() -> Path:
+    """Where the shipped weights lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "weights_data", package.parent / "weights"):
+        if (folder / "registry.json").is_file():
+            return folder
+    raise WeightsError(f"{package}: no weights found", REMEDY)
+
+
+class Registry:
+    """The models of one weights folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or weights_folder()
+        path = self.folder / "registry.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self.default_id: str = content["default"]
+            self.entries = {
+                name: _entry(self.folder, bytes.fromhex(name), **entry)
+                for name, entry in content["models"].items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(f"{path}: not a readable registry ({error})", REMEDY) from error
+
+    def default(self) -> WeightsEntry:
+        """The model that encodes when none is named."""
+        if self.default_id not in self.entries:
+            fault = f"the default model {self.default_id!r} is not among its models"
+            raise WeightsError(f"{self.folder}: {fault}", REMEDY)
+        return self.entries[self.default_id]
+
+    def find(self, model_id: bytes) -> WeightsEntry:
+        """The model of a ``.vat`` header. Raises WeightsError when it is not here."""
+        if model_id.hex() not in self.entries:
+            known = ", ".join(self.entries) or "none"
+            raise WeightsError(
+                f"made with model {model_id.hex()}, which is not installed (here: {known})",
+                "install the meshcodec version that wrote it, or pass --weights FOLDER",
+            )
+        return self.entries[model_id.hex()]
+
+
+def _entry(
+    folder: Path,
+    model_id: bytes,
+    name: str,
+    file: str,
+    sha256: str,
+    config: dict[str, Any],
+    coder: dict[str, str] | None = None,
+    prior: dict[str, Any] | None = None,
+) -> WeightsEntry:
+    entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
+    if coder is not None:
+        entry = replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
+    if prior is not None:
+        shape = PriorConfig.from_dict(prior["config"])
+        entry = replace(entry, prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
+    return entry

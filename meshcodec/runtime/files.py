@@ -1,0 +1,122 @@
+"""Folders behind URLs, such as ``s3://bucket/meshes``: fsspec's file systems through universal_pathlib.
+
+On this machine's file system a path is an ordinary `pathlib.Path` and none of this is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PurePosixPath
+from typing import cast
+
+from meshcodec.errors import UsageError
+
+
+def write_atomic(path: Path, data: bytes, overwrite: bool) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises UsageError: the file exists and ``overwrite`` is False, it is a folder, or it cannot be written.
+    """
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder", "name a file")
+        if path.exists() and not path.is_file():
+            # /dev/null or a pipe: replacing it would remove the device.
+            path.write_bytes(data)
+            return
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists", "pass -f to overwrite")
+        if not path.parent.is_dir():
+            raise UsageError(f"{path.parent} is not a folder", "create it or choose another output")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {foreign_message(error)}", "choose another output") from error
+
+    # Made by hand because the tempfile module gives its files mode 0600, which os.replace would keep.
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"cannot write {path.name} in {path.parent}: {foreign_message(error)}",
+                "choose another output folder",
+            ) from error
+        raise
+
+
+def foreign_message(error: BaseException) -> str:
+    """The message of a foreign exception, on one line and without the path that ours starts with."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:160] or type(error).__name__
+
+
+def open_folder(name: str) -> Path:
+    """The folder of a name: a path, or a URL of any file system that fsspec knows.
+
+    What a URL gives has the methods of a `Path`, but is none.
+
+    Raises
+    ------
+    UsageError
+        A URL, and what is needed for it is not installed or does not know it.
+    """
+    if "://" not in name:
+        return Path(name)
+    try:
+        import fsspec
+        from upath import UPath
+    except ImportError:
+        remedy = "install it (pip install 'meshcodec[ray]'), or use a folder of this machine"
+        raise UsageError(f"{name}: URLs need universal_pathlib, which is not installed", remedy) from None
+    try:
+        fsspec.get_filesystem_class(name.partition("://")[0])  # UPath takes what it does not know for a path
+        folder = UPath(name)
+        folder.fs  # noqa: B018 - connects, and tells what is missing
+    except (ImportError, ValueError, OSError) as error:
+        fault = " ".join(str(error).split())
+        raise UsageError(f"{name}: {fault}", "install what it needs, or check the URL") from error
+    return cast("Path", folder)
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path of `open_folder` is one of this machine's file system."""
+    return isinstance(path, Path)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in a fixed order. Links to folders are left alone: they may go in circles."""
+    if is_local(folder):
+        for top, folders, names in os.walk(folder):
+            folders.sort()
+            yield from (Path(top) / name for name in sorted(names))
+    else:
+        found = [path for path in folder.rglob("*") if path.is_file()]
+        yield from sorted(found, key=lambda path: path.as_posix())
+
+
+def name_below(folder: Path, path: Path) -> PurePath:
+    """The path of a file of `files_below` without that of its folder."""
+    if is_local(path):
+        return path.relative_to(folder)
+    return PurePosixPath(path.as_posix().removeprefix(folder.as_posix().rstrip("/") + "/"))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, over an old one, so that it is there whole or not at all; object stores do so by nature.
+
+    Raises UsageError: it cannot be written.
+    """
+    if is_local(path):
+        write_atomic(path, data, overwrite=True)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error}", "choose another output folder") from error

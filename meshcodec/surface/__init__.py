@@ -1,0 +1,1 @@
+"""A signed distance field to a closed triangle mesh."""

@@ -1,0 +1,102 @@
+"""Signed distance fields as functions of points or of grid indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from meshcodec.config import TRUNCATION
+from meshcodec.format.container import LEVEL_UNIT
+
+
+class OffsetField:
+    """A field whose surface is that of another at a level, truncated."""
+
+    def __init__(self, field: Field, level: int) -> None:
+        self._field, self._level = field, level * LEVEL_UNIT
+        self.error = field.error if isinstance(field, GridField) else 0.0
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        return self._truncated(self._field(points))
+
+    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
+        ask, ask_again = by_keys(self._field, ticks)
+        return lambda keys: self._truncated(ask(keys)), lambda keys: self._truncated(ask_again(keys))
+
+    def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
+        return (distances - self._level).clamp(-TRUNCATION, TRUNCATION)
+
+
+class CachedField:
+    """A field that is asked again and again at the points of one grid, and evaluated once at each."""
+
+    def __init__(self, field: Field) -> None:
+        self._field, self._ask, self._ask_again = field, field, field
+        self.error = field.error if isinstance(field, GridField) else 0.0
+        self._values = torch.empty(0)
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        return self._field(points)
+
+    def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
+        """The grid must be the same each time."""
+        if len(self._values) != len(ticks) ** 3:
+            self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
+            self._ask, self._ask_again = by_keys(self._field, ticks)
+        return self._at, self._ask_again
+
+    def _at(self, keys: torch.Tensor) -> torch.Tensor:
+        new = keys[self._values[keys].isnan()]
+        if len(new):
+            self._values[new] = self._ask(new)
+        return self._values[keys]
+
+
+Field = Callable[[Tensor], Tensor]
+
+
+@runtime_checkable
+class GridField(Protocol):
+    """A field that is quicker to evaluate where it knows the grid beforehand.
+
+    Attributes
+    ----------
+    error : how far the quick distances may be off. Those that are nearer to zero are asked for again from
+        the exact function: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
+    """
+
+    error: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(n, 3) float32 points -> (n,) distances."""
+
+    def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
+        """The field, quick and exact, by (n,) int32 keys of the grid whose points are (N, 3) ``ticks``.
+
+        That is, the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
+        """
+
+
+def by_points(field: Field, ticks: Tensor) -> Field:
+    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
+
+    def ask(keys: Tensor) -> Tensor:
+        index = indices(keys, len(ticks))
+        return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
+
+    return ask
+
+
+def by_keys(field: Field, ticks: Tensor) -> tuple[Field, Field]:
+    """`GridField.on_grid`, if the field has it, else `by_points` twice."""
+    return field.on_grid(ticks) if isinstance(field, GridField) else (by_points(field, ticks),) * 2
+
+
+def indices(keys: Tensor, side: int) -> list[Tensor]:
+    """(n,) keys of a grid of ``side`` points a side to three (n,) grid indices."""
+    rows = keys // side
+    i = rows // side
+    return [i, rows - i * side, keys - rows * side]

@@ -1,0 +1,169 @@
+"""Losses of the autoencoder, and its validation."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from meshcodec.config import SIZES, TRUNCATION
+from meshcodec.model.decoder import to_distance
+from meshcodec.model.quantizer import resize
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.budget import payload_bytes
+from meshcodec.modes.tokens.refine import surface_error
+from meshcodec.train.batches import Batch
+from meshcodec.train.recipe import TrainConfig
+from meshcodec.train.replay import ReplayEntry
+
+SIGN_SHARPNESS = 0.01
+"""Distance at which inside/outside counts as nearly sure in the sign loss, in the unit frame."""
+
+
+def ladder_scales(config: TrainConfig) -> list[int]:
+    """Number of scales in a file of each ladder size that the model's schedule reaches."""
+    ends = config.model.scale_ends()
+    counts = (sum(end <= payload_bytes(size) for end in ends) for size in SIZES.values())
+    return sorted({count for count in counts if count})
+
+
+def field_loss(
+    logits: Tensor, distances: Tensor, sign_weight: float, near_surface: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Training loss and its distance part.
+
+    Parameters
+    ----------
+    logits, distances : (B, Q) of the field head, and signed distances
+    near_surface : take `surface_error` as the distance part of the loss
+
+    Returns
+    -------
+    loss, distance_loss : scalars; the second is mean |error| of truncated distances, in truncations
+    """
+    target = distances.clamp(-TRUNCATION, TRUNCATION)
+    found = to_distance(logits)
+    distance_loss = (found - target).abs().mean() / TRUNCATION
+    # Near the surface the slope of the logit is 1 / TRUNCATION, so this is distance / SIGN_SHARPNESS.
+    sign_loss = F.binary_cross_entropy_with_logits(
+        -logits * (TRUNCATION / SIGN_SHARPNESS), torch.sigmoid(-distances / (0.5 * SIGN_SHARPNESS))
+    )
+    fit = surface_error(found, target) if near_surface else distance_loss
+    return fit + sign_weight * sign_loss, distance_loss
+
+
+class Objective(nn.Module):
+    """The model with its training loss."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = VariationalTokenizer(config.model)
+        self.ladder = ladder_scales(config)
+        if config.freeze_tokens:
+            self.model.encoder.requires_grad_(False)
+            self.model.quantizer.requires_grad_(False)
+
+    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Loss of a batch, its unbounded digits (none where it is not quantized), and parts of the loss.
+
+        Draws from torch's random stream.
+        """
+        with torch.autocast(batch.points.device.type, torch.bfloat16):
+            mu, log_variance = self.model.encoder(batch.points, batch.normals)
+        z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
+        kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
+        digits = self.model.quantizer.project(mu) if quantized else []
+        if not quantized:
+            latent = self._low_pass(z)
+        elif self.config.freeze_tokens:
+            latent = self.model.quantizer.compose(digits, self._draw_tokens(len(z)))
+        else:
+            latent = self.model.quantizer(z, self._draw_scales(len(z)).to(z.device))
+        loss, parts = self._decoded(latent, batch)
+        return loss + self.config.kl_weight * kl, digits, {**parts, "kl": kl.detach()}
+
+    def revisit(self, guest: ReplayEntry) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch decoded from its own digits, and parts."""
+        tokens = self._draw_tokens(len(guest.batch.points))
+        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, tokens), guest.batch)
+        return loss, {f"revisited {name}": value for name, value in parts.items()}
+
+    def decoding_parameters(self) -> list[nn.Parameter]:
+        """What takes part in a later visit: all but the encoder and the way into the quantizer."""
+        named = self.model.named_parameters()
+        inwards = re.compile(r"encoder\.|quantizer\.scales\.\d+\.down\.")
+        return [p for name, p in named if p.requires_grad and not inwards.match(name)]
+
+    def large_matrices(self) -> list[Tensor]:
+        """The matrices that turn vectors of at least 64 channels into such."""
+        linear = [m.weight for m in self.model.modules() if isinstance(m, nn.Linear)]
+        return [weight for weight in linear if weight.requires_grad and min(weight.shape) >= 64]
+
+    def trained(self) -> list[nn.Parameter]:
+        """All parameters but those that the recipe freezes."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def _decoded(self, latent: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        queries, distances = batch.queries, batch.distances
+        if queries.shape[1] > self.config.step_queries:
+            chosen = torch.randint(queries.shape[1], (self.config.step_queries,), device=queries.device)
+            queries, distances = queries[:, chosen], distances[:, chosen]
+        with torch.autocast(latent.device.type, torch.bfloat16):
+            logits = self.model.field(self.model.decode_latent(latent), queries)
+        loss, distance_loss = field_loss(logits, distances, self.config.sign_weight, self.config.near_surface)
+        # Tensors, because turning them into numbers would make every step wait for the device.
+        return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
+
+    def _draw_scales(self, count: int) -> Tensor:
+        """(count,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
+        ladder = torch.tensor(self.ladder)
+        # The smallest files are the hardest and the ones that matter most.
+        weights = torch.linspace(1.5, 1.0, len(ladder))
+        rungs = ladder[torch.multinomial(weights, count, replacement=True)]
+        any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
+        return torch.where(torch.rand(count) < 0.9, rungs, any_number)
+
+    def _draw_tokens(self, count: int) -> Tensor:
+        """(count,) tokens kept of each mesh: half of the time whole scales, else any number from one rung of
+        the ladder to the next, as files of entropy-coded tokens have."""
+        ends = torch.tensor(self.config.model.scale_ends())
+        rungs = ends[torch.tensor(self.ladder) - 1]
+        number = torch.randint(len(rungs), (count,))
+        lower, upper = rungs[number], torch.cat([rungs[1:], ends[-1:]])[number]
+        between = lower + ((upper - lower) * torch.rand(count)).long()
+        whole = ends[self._draw_scales(count) - 1]
+        return torch.where(torch.rand(count) < 0.5, whole, between)
+
+    def _low_pass(self, z: Tensor) -> Tensor:
+        """First phase: half of the time what a prefix of the scales could hold at best."""
+        if torch.rand(()) < 0.5:
+            return z
+        sides = [self.config.model.scale_sides[count - 1] for count in self.ladder]
+        side = sides[int(torch.randint(len(sides), ()))]
+        return resize(resize(z, side), z.shape[2])
+
+
+@torch.no_grad()
+def validate(
+    model: VariationalTokenizer, batches: list[Batch], ladder: list[int], quantized: bool
+) -> dict[str, float]:
+    """Distance loss on held-out meshes, for each size of the ladder and without quantization."""
+    device = next(model.parameters()).device
+    totals: dict[str, float] = {}
+    for batch in (b.to(device) for b in batches):
+        with torch.autocast(device.type, torch.bfloat16):
+            mu, _ = model.encoder(batch.points, batch.normals)
+        latents = {"free": mu}
+        if quantized:
+            for count in ladder:
+                keep = torch.full((len(mu),), count, device=device)
+                latents[f"{model.config.scale_ends()[count - 1]}"] = model.quantizer(mu, keep)
+        for name, latent in latents.items():
+            with torch.autocast(device.type, torch.bfloat16):
+                logits = model.field(model.decode_latent(latent), batch.queries)
+            loss = field_loss(logits, batch.distances, 0.0)[1]
+            totals[name] = totals.get(name, 0.0) + float(loss) / len(batches)
+    return totals

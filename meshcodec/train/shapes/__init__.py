@@ -1,0 +1,1 @@
+"""Generated shapes: signed distance functions, and a procedural generator."""

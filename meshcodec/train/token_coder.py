@@ -1,0 +1,354 @@
+"""Fitting the networks that entropy-code tokens.
+
+The tokens of a finished file are not the encoder's: refinement moves them, and where bits are dear it moves
+them to what the networks expect. So networks are fitted in rounds: first to the encoder's tokens of the
+cache, then to tokens that refinement makes with the networks of the round before, at the bits of the sizes of
+the ladder.
+
+A run's folder holds all that a round needs, so that a run goes on where it was stopped:
+
+==========================  ==============================================================
+``encoder.npy``             (M, T) uint8, the encoder's tokens; ``judge.npy`` of the meshes held out
+``round-R/NUMBER.npy``      (T,) uint8, the refined tokens of one mesh, T by its size
+``round-R.pt``              the networks after round R; round 0 is the encoder's
+``report.json``             bits a token by scale, held out, of the last round's networks
+==========================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from meshcodec.config import PLANES, SIZES, ModelConfig
+from meshcodec.format.range_coder import TOTAL_BITS
+from meshcodec.format.token_coder import LOGIT_BITS, TokenModel, cell_features, token_symbols
+from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.budget import payload_bytes
+from meshcodec.modes.tokens.rates import RateNetwork, TokenRates
+from meshcodec.modes.tokens.refine import RateControl, refine
+from meshcodec.runtime.files import write_atomic
+from meshcodec.runtime.threads import one_thread
+from meshcodec.runtime.workers import in_forks
+from meshcodec.train.batches import Arrays, cube_symmetries, subsample, turn
+from meshcodec.train.cache import POINTS, QUERIES, SampleCache
+from meshcodec.train.recipe import TrainConfig
+
+HIDDEN = 48
+
+
+_BATCH = 4096
+
+
+_LADDER = (SIZES["512"], SIZES["512"], SIZES["1k"], SIZES["2k"])
+"""Sizes whose files are made in turn; 4 KB hold all tokens as they are."""
+
+
+_HELD_OUT = 13
+"""One in so many of the refined meshes judges, and is not fitted to."""
+
+
+_TOKENS_PER_BYTE = 1.9
+
+
+_MOST_CELLS = 600_000
+
+
+_ALL_QUERIES = TrainConfig(points=POINTS // 2, queries=QUERIES, query_shares=(1.0, 1.0, 1.0))
+
+
+_FLOOR = 1e-4
+
+
+_FADES = 400
+"""Entries of the table of exponentials: e**(-_FADES / 32) is below half a unit."""
+
+
+log = logging.getLogger(__name__)
+
+
+Tokens = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CoderConfig:
+    """How networks are fitted.
+
+    Attributes
+    ----------
+    rounds : of refined tokens, after that of the encoder's
+    meshes : refined in each round
+    steps : gradient steps of a refinement
+    fit_steps : optimizer steps for each scale in the first round; later ones take half
+    """
+
+    rounds: int = 3
+    meshes: int = 200
+    steps: int = 50
+    fit_steps: int = 600
+
+
+def train_coder(
+    model: VariationalTokenizer, cache: Path, folder: Path, config: CoderConfig, jobs: int
+) -> TokenModel:
+    """Fit the networks of a model; goes on where a run was stopped.
+
+    Parameters
+    ----------
+    model : frozen
+    cache : of `meshcodec.train.cache.prepare`
+    folder : of the run, see above
+    jobs : processes that refine
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # products this small are not worth dividing, and threads do not survive a fork
+    try:
+        return _train(model, cache, folder, config, jobs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    model: VariationalTokenizer, cache: Path, folder: Path, config: CoderConfig, jobs: int
+) -> TokenModel:
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = model.config
+    made = _kept(folder / "encoder.npy", lambda: encoder_tokens(model, SampleCache(cache, "train")))
+    judge = _kept(folder / "judge.npy", lambda: encoder_tokens(model, SampleCache(cache, "validation")))
+    # Whole rows, and the same ones as short as files are, which the networks are told.
+    rng = np.random.default_rng(0)
+    encoded = [row[:end] for row in made for end in (None, rng.choice(shape.scale_ends()))]
+    networks = _networks(shape)
+    pool = list[Tokens]()
+    for number in range(config.rounds + 1):
+        if number:
+            coder = token_model(networks, shape)
+            pool += _refined(model, coder, cache, folder / f"round-{number}", number, config, jobs)
+            judge_rows = pool[::_HELD_OUT]
+        rows = [tokens for place, tokens in enumerate(pool) if place % _HELD_OUT]
+        state = folder / f"round-{number}.pt"
+        if state.exists():
+            for network, values in zip(networks, torch.load(state), strict=True):
+                network.load_state_dict(values)
+        else:
+            steps = config.fit_steps // (2 if number else 1)
+            for scale, network in enumerate(networks):
+                fit(network, scale, shape, rows, encoded, steps)
+            torch.save([network.state_dict() for network in networks], state)
+    report = {"encoder": held_out_bits(networks, encoded, list(judge), shape)}
+    if config.rounds:
+        report["refined"] = held_out_bits(networks, rows, judge_rows, shape)
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    return token_model(networks, shape)
+
+
+def _networks(shape: ModelConfig) -> list[RateNetwork]:
+    """New networks, which know nothing, at a random start."""
+    torch.manual_seed(0)
+    D, L = len(shape.token_levels), max(shape.token_levels)
+    absent = [np.zeros((1, PLANES, side, side, D), dtype=np.int16) for side in shape.scale_sides]
+    features = [cell_features(absent, scale, 1).shape[-1] for scale in range(len(absent))]
+    networks = [RateNetwork(count, HIDDEN, D, L) for count in features]
+    for network in networks:
+        nn.init.normal_(network.weights, std=1 / (3 * math.sqrt(len(network.weights))))
+        nn.init.normal_(network.out, std=0.02)
+    return networks
+
+
+def token_model(networks: list[RateNetwork], shape: ModelConfig) -> TokenModel:
+    """The integer networks of float ones."""
+    fades = np.exp(-np.arange(_FADES) / (1 << LOGIT_BITS))
+    exponential = np.rint(fades * (1 << TOTAL_BITS)).astype(np.int64)
+    return TokenModel(shape, tuple(network.rounded() for network in networks), exponential)
+
+
+@torch.no_grad()
+def encoder_tokens(model: VariationalTokenizer, samples: SampleCache) -> Tokens:
+    """(M, max_tokens): the tokens of all samples, each turned by some symmetry of the cube."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for start in range(0, len(samples), 16):
+        batch = [_turned(samples, k, rng)[:2] for k in range(start, min(start + 16, len(samples)))]
+        points, normals = (torch.from_numpy(np.stack(part)) for part in zip(*batch, strict=True))
+        rows.append(model.tokenize(points, normals).numpy())
+    return np.concatenate(rows)
+
+
+def _turned(samples: SampleCache, index: int, rng: np.random.Generator) -> Arrays:
+    """Points, normals and all queries and distances of a sample, turned by some symmetry of the cube."""
+    return turn(
+        subsample(samples[index], _ALL_QUERIES, rng), cube_symmetries()[rng.integers(48)], refit=False
+    )
+
+
+_shared: tuple[Any, ...] = ()
+"""What forked workers need."""
+
+
+def _refined(
+    model: VariationalTokenizer,
+    coder: TokenModel,
+    cache: Path,
+    folder: Path,
+    number: int,
+    config: CoderConfig,
+    jobs: int,
+) -> list[Tokens]:
+    """The refined tokens of a round's meshes, those of a run before included."""
+    global _shared
+    folder.mkdir(exist_ok=True)
+    first = (number - 1) * config.meshes
+    wanted = range(first, first + config.meshes)
+    missing = [k for k in wanted if not (folder / f"{k:06d}.npy").exists()]
+    _shared = (model, coder, SampleCache(cache, "train"), folder, config.steps, missing)
+    for done, _ in enumerate(in_forks(_refine_one, len(missing), jobs, one_thread), 1):
+        if done % 50 == 0 or done == len(missing):
+            log.info("round %d: %d of %d meshes refined", number, done, len(missing))
+    return [np.load(path) for path in sorted(folder.glob("*.npy"))]
+
+
+def _refine_one(place: int) -> None:
+    model, coder, samples, folder, steps, missing = _shared
+    number = missing[place]
+    rng = np.random.default_rng([number, 7])
+    points, normals, queries, distances = _turned(samples, number % len(samples), rng)
+    room = payload_bytes(_LADDER[number % len(_LADDER)], level=True)
+    ends = model.config.scale_ends()
+    goal = min((end for end in ends if end >= _TOKENS_PER_BYTE * room), default=ends[-1])
+    with torch.no_grad():
+        mu, _ = model.encoder(*(torch.from_numpy(a[None]) for a in (points, normals)))
+        digits = model.quantizer.project(mu)
+    rate = RateControl(TokenRates(coder, torch.device("cpu")), 8 * room)
+    pools = queries[None], distances[None], np.ones_like(distances)[None]
+    digits = refine(model, digits, *pools, [goal], [], steps, number, [rate])
+    with torch.no_grad():
+        tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in digits])[0].numpy()
+    data = io.BytesIO()
+    np.save(data, tokens)
+    write_atomic(folder / f"{number:06d}.npy", data.getvalue(), overwrite=True)
+
+
+def _kept(path: Path, make: Callable[[], Tokens]) -> Tokens:
+    if not path.exists():
+        np.save(path, make())
+    result: Tokens = np.load(path)
+    return result
+
+
+def fit(
+    network: RateNetwork,
+    scale: int,
+    shape: ModelConfig,
+    refined: list[Tokens],
+    encoded: list[Tokens],
+    steps: int,
+) -> None:
+    """Fit the network of a scale by cross-entropy, AdamW with a linearly falling rate.
+
+    Of each batch half comes from refined tokens at the coarse scales, of which there are few, and most at the
+    fine ones; without refined tokens all comes from the encoder's.
+    """
+    sources = [_cells(encoded, scale, shape)]
+    shares = [1.0]
+    if refined:
+        sources.append(_cells(refined, scale, shape))
+        shares = [0.5, 0.5] if scale < 4 else [0.15, 0.85]
+    else:
+        network.out_bias.data = _table(sources[0][1], max(shape.token_levels)).log()
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
+    peak = 2e-3 if refined else 4e-3
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = peak * min(1.0, (step + 1) / 50) * (1 - step / steps)
+        parts = [
+            (features[rows], symbols[rows])
+            for (features, symbols), share in zip(sources, shares, strict=True)
+            for rows in (torch.randint(0, len(features), (int(_BATCH * share),)),)
+        ]
+        features = torch.cat([part[0] for part in parts]).float()
+        symbols = torch.cat([part[1] for part in parts])
+        loss = F.cross_entropy(network(features, symbols).flatten(0, 1), symbols.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    log.info("scale %d fitted: %.3f bits a digit", scale, float(loss.detach()) / math.log(2))
+
+
+def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
+    """(N, F) int16 features and (N, D) symbols of the cells of a scale, of all rows that hold it whole."""
+    ends = shape.scale_ends()
+    whole = [row for row in rows if len(row) >= ends[scale]]
+    # Enough is enough: all cells of thousands of meshes do not fit in memory.
+    whole = whole[:: max(1, len(whole) * shape.scale_tokens[scale] // _MOST_CELLS)]
+    parts = [
+        _cells_of(np.stack(group), scale, shape)
+        for length in ends[scale:]
+        if (group := [row for row in whole if len(row) == length])
+    ]
+    features, symbols = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+    return features, symbols
+
+
+def _cells_of(tokens: Tokens, scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
+    """The same of (M, T) tokens of one length."""
+    levels = np.array(shape.token_levels)
+    symbols = token_symbols(tokens, shape)
+    digits, start = [], 0
+    for side, count in zip(shape.scale_sides[: scale + 1], shape.scale_tokens, strict=False):
+        part = symbols[:, start : start + count]
+        doubled = (2 * part - (levels - 1)).astype(np.int16)
+        digits.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
+        start += count
+    begun = shape.scales_begun(tokens.shape[1])
+    features = torch.from_numpy(cell_features(digits, scale, begun)).flatten(0, 3)
+    return features, torch.from_numpy(part).flatten(0, 1)
+
+
+def _table(symbols: Tensor, levels: int) -> Tensor:
+    """(N, D) symbols -> (D, L) their shares, none of them zero."""
+    return F.one_hot(symbols, levels).float().mean(0).clamp(min=_FLOOR)
+
+
+@torch.no_grad()
+def held_out_bits(
+    networks: list[RateNetwork], fitted: list[Tokens], judged: list[Tokens], shape: ModelConfig
+) -> list[dict[str, float]]:
+    """Mean bits of a token at each scale: uniform, with one table for each digit, and with the network.
+
+    Parameters
+    ----------
+    fitted : tokens that the tables are made of
+    judged : tokens that are counted
+    """
+    report = []
+    for scale, network in enumerate(networks):
+        features, symbols = _cells(judged, scale, shape)
+        _, known = _cells(fitted, scale, shape)
+        table = _table(known, max(shape.token_levels)).log2()
+        by_table = -table.T.gather(0, symbols).sum(1).mean()
+        by_network = torch.zeros(())
+        for part, wanted in zip(features.split(1 << 16), symbols.split(1 << 16), strict=True):
+            nats = F.cross_entropy(
+                network(part.float(), wanted).flatten(0, 1), wanted.flatten(), reduction="sum"
+            )
+            by_network += nats / math.log(2) / len(symbols)
+        report.append(
+            {
+                "side": shape.scale_sides[scale],
+                "uniform": math.log2(math.prod(shape.token_levels)),
+                "table": float(by_table),
+                "network": float(by_network),
+            }
+        )
+    return report
