@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 
 __version__ = "0.2.0"
-
-
 __all__ = [
     "BadMeshError",
     "Codec",
@@ -35,8 +33,6 @@ __all__ = [
     "decode",
     "encode",
 ]
-
-
 _LAZY = ("Codec", "decode", "encode")
 
 

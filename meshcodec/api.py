@@ -63,8 +63,6 @@ from meshcodec.target import Measured, Target
 from meshcodec.weights import load_coder, load_model
 
 DEFAULT_EFFORT = 4
-
-
 ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once, and on a GPU refines at once."""
 

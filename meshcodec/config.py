@@ -11,15 +11,9 @@ from typing import Any
 
 EXTENT = 1.05
 """Half-extent of the cube that planes and grids cover; the unit-frame mesh fills [-1, 1] of it."""
-
-
 TRUNCATION = 0.1
 """Signed distances are learned and decoded up to this magnitude, in the unit frame."""
-
-
 PLANES = 3
-
-
 SIZES = {"512": 512, "1k": 1024, "2k": 2048, "4k": 4096}
 """The ladder of file sizes, in bytes; `scale_sides` is chosen so that each ends at a scale."""
 

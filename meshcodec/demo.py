@@ -31,11 +31,7 @@ from meshcodec.pictures.sheets import contact_sheet, save_png
 from meshcodec.runtime.files import write_atomic
 
 TAUS = (0.02, 0.01)
-
-
 PICTURE_SIDE = 200
-
-
 PICTURE_COLUMNS = 6
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshcodec.cli.streams import read_vat
 from meshcodec.errors import CorruptFileError, error_context, quote_name
-from meshcodec.metrics import fscore_by_tau
+from meshcodec.format.container import VatFile
 from meshcodec.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 _VERIFY_RESOLUTION = 64
 
 
-def describe_file(name: str, registry: Registry | None) -> dict[str, Any]:
-    data, file = read_vat(name)
+def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | None) -> dict[str, Any]:
+    """What the header of a file says, and what the registry knows of its model."""
     entry = registry.entries.get(file.model_id.hex()) if registry else None
     count = file.count
     scales = None
@@ -47,11 +46,21 @@ def describe_file(name: str, registry: Registry | None) -> dict[str, Any]:
     }
 
 
-def verify_file(name: str, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
-    from meshcodec.metrics import is_closed
+def verify_file(
+    name: str, data: bytes, file: VatFile, codec: Codec, reference: trimesh.Trimesh | None
+) -> dict[str, Any]:
+    """Decode a file and check that its mesh is closed; measure it where there is a reference.
+
+    Raises
+    ------
+    CorruptFileError
+        It does not decode, or to an open mesh.
+    WeightsError
+        The model that it names is not here.
+    """
+    from meshcodec.metrics import fscore_by_tau, is_closed
     from meshcodec.modes.result import DEFAULT_RESOLUTION
 
-    data, file = read_vat(name)
     with error_context(name, weights_too=True):
         codec.registry.find(file.model_id)
     with error_context(name):

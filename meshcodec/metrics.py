@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import igl
 import numpy as np
@@ -33,13 +33,8 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.triangles import Floats, Ints, merge_identical, used_vertices
 
-if TYPE_CHECKING:
-    import trimesh
-
 
 def fscore_by_tau(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, float]:
-    from meshcodec.metrics import fscore
-
     return {str(tau): f for tau, f in zip(TAUS, fscore(reference, decoded, TAUS), strict=True)}
 
 
@@ -48,14 +43,8 @@ def scores_by_tau(scores: Scores) -> dict[str, float]:
 
 
 _TAGS = ("002", "001", "0005")
-
-
 MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"
-
-
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
-
-
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
 
 

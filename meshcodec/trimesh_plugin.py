@@ -31,6 +31,4 @@ def _export(mesh: trimesh.Trimesh, **options: Any) -> bytes:
 
 
 load.mesh_loaders["vat"] = _load
-
-
 export._mesh_exporters["vat"] = _export

@@ -11,8 +11,6 @@ from meshcodec.errors import UsageError
 from meshcodec.runtime.files import write_whole
 
 MANIFEST = "manifest.jsonl"
-
-
 _SAVE_SECONDS = 10  # what a kill can lose of a manifest in a store
 
 

@@ -50,8 +50,6 @@ from meshcodec.runtime.threads import available_cores
 from meshcodec.runtime.workers import run_jobs
 
 _TOGETHER = 16  # meshes of a batch on a GPU; a kill can lose as many
-
-
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
 
 

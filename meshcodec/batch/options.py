@@ -53,6 +53,4 @@ class DecompressOptions:
 
 
 Options = CompressOptions | DecompressOptions
-
-
 Engine = Literal["processes", "ray"]

@@ -11,7 +11,7 @@ import click
 from meshcodec import __version__
 from meshcodec.cli.group import cli
 from meshcodec.cli.options import device_option, json_option, weights_option
-from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json
+from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json, read_vat
 from meshcodec.diagnose import describe_file, verify_file
 from meshcodec.errors import MeshcodecError, PartialFailureError, WeightsError, quote_name
 from meshcodec.registry import Registry
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def info(files: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
     """Print what .vat files say about themselves."""
     registry = _registry(weights)
-    _each(files, lambda name: describe_file(name, registry), _description, as_json)
+    _each(files, lambda name: describe_file(name, *read_vat(name), registry), _description, as_json)
 
 
 @cli.command()
@@ -51,7 +51,7 @@ def verify(
 
     codec = Codec(device, weights)
     reference = load_mesh(against) if against is not None else None
-    _each(files, lambda name: verify_file(name, codec, reference), _verdict, as_json)
+    _each(files, lambda name: verify_file(name, *read_vat(name), codec, reference), _verdict, as_json)
 
 
 @cli.command()

@@ -17,8 +17,6 @@ from meshcodec.runtime.memory import LEAST_MEMORY
 from meshcodec.runtime.threads import set_defaults
 
 DEFAULT_SIZE = SIZES["1k"]
-
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -87,19 +85,11 @@ def parse_folder(text: str) -> Path:
 weights_option = click.option(
     "--weights", type=PATH, metavar="FOLDER", help="Use the weights of this folder."
 )
-
-
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
-
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-
-
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
-
-
 effort_option = click.option(
     "--effort",
     type=click.IntRange(0, 9),
@@ -109,8 +99,6 @@ effort_option = click.option(
     " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
     " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
 )
-
-
 packing_option = click.option(
     "--packing",
     type=click.Choice(PACKINGS),
@@ -233,11 +221,7 @@ def verbosity_options(command: F) -> F:
 into_option = click.option(
     "-o", "--output", type=parse_folder, required=True, metavar="OUT|URL", help="Folder; mirrored."
 )
-
-
 resume_option = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
-
-
 engine_option = click.option(
     "--engine",
     type=click.Choice(["processes", "ray"]),

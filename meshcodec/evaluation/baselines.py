@@ -37,29 +37,13 @@ from meshcodec.metrics import MeshLike, Reference
 
 BITS = (6, 7, 8, 9, 10)
 """Bits per coordinate that are tried."""
-
-
 _TAUS = (0.02, 0.01)
-
-
 _SAMPLES = 20_000
-
-
 _FIRST_LOOK = 4_000  # samples that pick which candidates are scored with all
-
-
 _FINALISTS = 4  # of 15 candidates a size
-
-
 _GRID_STEP = 1.015  # ratio of neighbouring face counts: so counts are shared between bit depths and sizes
-
-
 _MIN_FACES = 4
-
-
 _FACES_PER_BYTE = 4  # more faces than Draco ever fits into a byte at these sizes, save on flat grids
-
-
 _STAGE = 8  # decimate from a stage with at least this many times the faces wanted
 
 

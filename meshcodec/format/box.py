@@ -6,21 +6,11 @@ import math
 import struct
 
 _SCALE = struct.Struct("<f")
-
-
 _BOX_BIAS = 133
-
-
 _LARGEST = float.fromhex("0x1.fffffep+127")  # of float32
-
-
 Triple = tuple[float, float, float]
-
-
 Axes = tuple[bool, bool, bool]
 """A choice of axes: x, y, z."""
-
-
 NO_AXES: Axes = (False, False, False)
 
 

@@ -51,61 +51,25 @@ from meshcodec.format import payload as packings
 from meshcodec.format.box import NO_AXES, Axes, Triple, is_box, pack_box, placement_fault, unpack_box
 
 MAGIC = b"VAT"
-
-
 VERSION = 1
-
-
 MAX_TOKENS = 0xFFFF
-
-
 MIN_SIZE = 64
-
-
 LARGEST_FILE = 1 << 17
 """Bytes above any whole file: what is longer is refused without reading it all."""
-
-
 _HEADER = struct.Struct("<3sBB4sHI")
-
-
 _PLACEMENT = struct.Struct("<3f4s")
-
-
 HEADER_BYTES = _HEADER.size  # without the placement
-
-
 PLACEMENT_BYTES = _PLACEMENT.size
-
-
 LEVEL_BYTES = 1
-
-
 LEVEL_UNIT = 1 / 2000
 """Of the level, in units of the decoder's cube [-1, 1]^3."""
-
-
 _CRC_AT = HEADER_BYTES - 4
-
-
 _PACKING_MASK = 0x03
-
-
 _HAS_PLACEMENT = 0x10
-
-
 _HAS_LEVEL = 0x20
-
-
 _HAS_BOX = 0x40
-
-
 _MIRRORED = (0x04, 0x08, 0x80)  # across x, y, z
-
-
 _NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)
-
-
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
 
 

@@ -12,8 +12,6 @@ from typing import Protocol
 from meshcodec.errors import CorruptFileError
 
 BYTES, CODED = 0, 1
-
-
 PACKINGS = ("coded", "bytes")
 """What an encoder may be asked for; the first by default. ``coded`` takes the shorter of both packings."""
 

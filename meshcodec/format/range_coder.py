@@ -4,11 +4,7 @@ from __future__ import annotations
 
 TOTAL_BITS = 16
 """Frequencies of a digit's levels add up to 2 to this power; each is at least 1."""
-
-
 _TOP = 1 << 32
-
-
 _BOTTOM = 1 << 24
 
 

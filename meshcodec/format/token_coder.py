@@ -35,36 +35,18 @@ from meshcodec.errors import CorruptFileError
 from meshcodec.format.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
 
 Integers = NDArray[np.int64]
-
-
 Code = Callable[[Integers, Integers], Integers]
 """Starts of the levels of N digits, (N, L + 1), and their symbols where known, (N,) -> their symbols."""
-
-
 WEIGHT_BITS = 8
 """A weight of 1 is the integer 2 to this power."""
-
-
 HIDDEN_BITS = 4
-
-
 LOGIT_BITS = 5
 """Fractional bits of hidden units and of logits (natural logarithms)."""
-
-
 HIDDEN_MAX = (1 << 12) - 1
 """Hidden units are cut off here, so that every sum fits 32 bits."""
-
-
 _POSITION = 12
-
-
 _SLAB = 8
-
-
 _FINER = 4
-
-
 _NEIGHBOURS = ((0, -1), (-1, -1), (-1, 0), (-1, 1))
 
 

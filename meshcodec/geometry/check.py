@@ -10,8 +10,6 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.triangles import used_vertices
 
 EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
-
-
 _CHUNK = 1 << 16
 
 
@@ -88,8 +86,6 @@ def _check_area(vertices: Vertices, faces: Faces) -> None:
 
 
 Vertices = NDArray[np.float64]
-
-
 Faces = NDArray[np.int64]
 
 

@@ -3,6 +3,4 @@
 from __future__ import annotations
 
 READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")
-
-
 WRITE_FORMATS = ("obj", "ply", "stl", "glb", "off")

@@ -26,8 +26,6 @@ from meshcodec.geometry.check import (
 )
 
 _MOST_JSON_VALUES = 5_000_000
-
-
 _MOST_NODE_STEPS = 10_000_000
 """Steps from the root to each node of a glTF, over all nodes: they are what its transforms cost."""
 
@@ -35,17 +33,9 @@ _MOST_NODE_STEPS = 10_000_000
 # ---- glTF
 
 _COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
-
-
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-
-
 _DRACO = "KHR_draco_mesh_compression"
-
-
 _TRIANGLES = 4
-
-
 _PLAIN = bytes(range(128)) + b"?" * 128
 
 

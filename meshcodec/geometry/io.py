@@ -26,15 +26,9 @@ from meshcodec.geometry.readers import read_obj, read_off, read_ply
 from meshcodec.runtime.files import foreign_message
 
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
-
-
 MAX_FACES = 5_000_000
-
-
 MAX_BYTES = 512 << 20
 """Of a file and, a second time, of the buffers beside a glTF. Reading takes at most some 30 times as much."""
-
-
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,
     "off": read_off,

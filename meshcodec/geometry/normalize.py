@@ -12,8 +12,6 @@ from meshcodec.errors import BadMeshError
 from meshcodec.format.box import NO_AXES, Axes, round_box
 
 _FLOAT32 = np.finfo(np.float32)
-
-
 LARGEST_STRETCH = 8.0
 """A box is nowhere narrower than its longest side divided by this: a flat mesh stays a sheet."""
 

@@ -30,15 +30,9 @@ from meshcodec.geometry.check import Faces, Vertices, check_faces
 
 _LONGEST_LINE = 1 << 24
 """Splitting a line makes an object of each word, 20 times its bytes; no line of a real file is this long."""
-
-
 _PIECE = 1 << 20
 """Bytes of text that are turned into numbers at a time."""
-
-
 _LONGEST_HEADER = 1 << 16
-
-
 _EXPORT_AGAIN = "export the mesh again"
 
 

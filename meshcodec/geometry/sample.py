@@ -16,16 +16,10 @@ from meshcodec.geometry.signed_distance import FaceClasses, FaceKind
 from meshcodec.geometry.triangles import points_in
 
 SHARP_ANGLE = np.deg2rad(15.0)
-
-
 NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
 """Standard deviations of query points about the surface, in the unit frame."""
-
-
 _MOST_DRAWS = 256
 """Points drawn at once for each one wanted, at most, in search of those in the cube."""
-
-
 SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]
 
 

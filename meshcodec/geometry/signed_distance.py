@@ -36,28 +36,16 @@ from scipy.sparse.csgraph import connected_components
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
-
-
 SIDE_STEP = 0.0075
 """How far to each side of a face the winding number is tested; thinner plates count as sheets."""
-
-
 OPEN = 0.25
 """A part with a border is open where w beside it is this far from whole numbers, on the mean of its area."""
-
-
 HIDDEN_SHARE = 0.03
 """`nested` is chosen where more of the area than this is hidden, deeper than `HIDDEN_DEPTH`."""
-
-
 HIDDEN_DEPTH = 0.02
 """Hidden surface closer to what shows than this is as good as carried: the coarsest tau of the metric."""
-
-
 _MANY_FACES = 20_000
 """Above this count a face is small enough for its centroid alone to speak for it."""
-
-
 _HIDDEN_SAMPLES = 2000
 
 
@@ -101,8 +89,6 @@ class FaceClasses:
 
 Winding = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
 """`winding_number` or its like on another device: (vertices, faces, points) -> (n,) numbers."""
-
-
 Unsigned = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]], NDArray[np.float32]]
 """`unsigned_distance` or its like on another device: (points, vertices, faces) -> (n,) distances."""
 

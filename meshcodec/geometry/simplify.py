@@ -12,16 +12,11 @@ import point_cloud_utils as pcu
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.evaluation.report.pictures import Floats, Ints
 from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical
 
 DECIMATORS = ("quadric", "prune", "sloppy")
 """Decimators that are tried."""
-
-
 _ANY_ERROR = 1e9  # the number of faces decides, not the error
-
-
 _Decimate = Callable[[Floats, Ints, int], tuple[Floats, Ints]]
 
 

@@ -15,8 +15,6 @@ from meshcodec.geometry.signed_distance import unsigned_distance
 from meshcodec.geometry.triangles import face_areas, points_in
 
 _SAMPLES = 10_000
-
-
 _SHARES = ((0.01, 0.99), (0.005, 0.95))
 """A mesh is symmetric where of its samples' images this share is nearer to it than that, in units of the
 longest half-extent: the best F-score of a symmetric decode is not much below the first share, at 0.01."""

@@ -7,6 +7,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
 
 def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     a, b, c = faces.T
@@ -38,12 +41,6 @@ def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDAr
     a, b, c = triangles.astype(np.float64).transpose(1, 0, 2)
     points: NDArray[np.float64] = a + u[:, None] * (b - a) + v[:, None] * (c - a)
     return points
-
-
-Floats: TypeAlias = NDArray[np.float64]
-
-
-Ints: TypeAlias = NDArray[np.int64]
 
 
 def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:

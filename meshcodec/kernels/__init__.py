@@ -26,11 +26,7 @@ from meshcodec.runtime.threads import in_threads
 from meshcodec.surface.field import Field
 
 VARIABLE = "MESHCODEC_KERNEL"
-
-
 CHOICES = ("auto", "reference", "triton")
-
-
 BATCHES = {"tables": 1 << 20, "triton": 1 << 20, "reference": 1 << 16}
 """Points to ask each kernel for at once: the reference keeps every hidden layer of all of them in memory."""
 

@@ -25,13 +25,9 @@ from meshcodec.model.decoder import FieldHead
 
 BLOCK = 64
 """Points of a program."""
-
-
 WARPS = 8
 """Of a program. Of 64 and 128 points and 4 and 8 warps this pair spills the fewest registers, by the account
 of the compiler for sm_80 and sm_90; none of them has been timed."""
-
-
 _LEAST = 16  # sums of a matrix product are at least so long
 
 

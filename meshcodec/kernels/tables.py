@@ -29,16 +29,10 @@ from meshcodec.runtime.threads import in_threads
 
 CHUNK = 4096
 """Points whose hidden layers stay in a core's caches: 2 MB in float32, half of it in bfloat16."""
-
-
 ERRORS = {torch.float32: 0.0, torch.bfloat16: 4e-4}
 """How far from the reference's the distances are near the surface at most; float32 rounds by 1e-6."""
-
-
 ERRORS_BELOW = 2e-3
 """How near the surface that is: 3.0e-4 is the largest error on the golden files, 2.7e-4 below 6e-4."""
-
-
 _ROWS = 16  # rows of a table that are made at once
 
 

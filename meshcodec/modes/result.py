@@ -9,8 +9,6 @@ import trimesh
 
 Progress = Callable[[int, int, float, float], None]
 """Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
-
-
 DEFAULT_RESOLUTION = 256
 
 

@@ -16,35 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from meshcodec.geometry.triangles import used_vertices
 
 Array = NDArray[Any]
-
-
 Image = NDArray[np.uint8]
-
-
 Color = tuple[int, int, int]
-
-
 WHITE: Color = (255, 255, 255)
-
-
 _SUPER = 2  # rays per pixel and axis
-
-
 _MARGIN = 1.04  # half the picture's side over the radius
-
-
 _KEY = np.array([-0.45, 0.65, 0.61])  # lights, in the camera's frame: x right, y up, z towards the eye
-
-
 _FILL = np.array([0.80, -0.05, 0.60])
-
-
 _CREASE = 0.7  # cosine between the normals of neighbouring rays below which a line is drawn
-
-
 _CLIFF = 0.04  # step in depth beyond the surface's own slope at which a line is drawn, over the radius
-
-
 _INK = 0.45  # brightness of a line
 
 

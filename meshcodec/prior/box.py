@@ -9,12 +9,8 @@ from meshcodec.format.box import Axes
 
 SYMBOLS = 4
 """Of a box: which axes are mirrored, then the length of each side."""
-
-
 VALUES = 16
 """A symbol is 0 to this, exclusively."""
-
-
 _STEP = 0.2
 """Between two lengths, in octaves; the longest of the three sides is 0."""
 

@@ -23,18 +23,10 @@ from meshcodec.prior.words import word_ids, words_of
 from meshcodec.runtime.files import write_atomic
 
 BATCH = 16
-
-
 _TRIES = 4
 """Times that a shape is drawn before its tokens are found to decode to nothing again."""
-
-
 _SEEN_RESOLUTION = 128
-
-
 _PICTURE = 220
-
-
 _COLUMNS = 8
 
 

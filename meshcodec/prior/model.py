@@ -62,16 +62,10 @@ class Conditions:
 
 Past = list[tuple[Tensor, Tensor]]
 """Keys and values, (B, heads, T, channels), of what a sequence began with, of each block."""
-
-
 Groups = list[tuple[int, Tensor | None]]
 """Of tokens that follow each other: how many, and what each of them sees of its group; None: all of it."""
-
-
 UNKNOWN = 256
 """Stands for a token that is to be predicted."""
-
-
 _SMALL = 64
 
 

@@ -20,25 +20,13 @@ from meshcodec.pictures.render import render_mesh
 from meshcodec.pictures.sheets import pillow
 
 _FILL = 0.9
-
-
 _DARKEST = 0.2
 """Brightness of the darkest parts of an object, so that they differ from what is around it."""
-
-
 _RENDERED = 96
-
-
 _BORDER_DIFFERENCE = 0.12
 """Root mean square over the three colours, from 0 to 1."""
-
-
 _LEAST_SHARE, _MOST_SHARE = 0.005, 0.95
-
-
 _MOST_PIXELS = 1024
-
-
 View = NDArray[np.float32]
 
 

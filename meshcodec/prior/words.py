@@ -7,24 +7,14 @@ import zlib
 from collections.abc import Iterable
 
 _PART = 3
-
-
 _WORD = re.compile(r"[^\W\d_]+")
-
-
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
-
-
 _SHORTEST = 3
-
-
 _COMMON_WORDS = """
 and assets binary blend blender collision dae data description descriptions draco examples export
 fbx file files for glb gltf mesh meshes model models obj off org other package part parts ply public
 source src stl test testdata the urdf urdfs visual visuals with xml
 """
-
-
 _COMMON = frozenset(_COMMON_WORDS.split())
 """Words of paths that say nothing of a shape."""
 

@@ -9,8 +9,6 @@ import torch
 from meshcodec.errors import UsageError
 
 CHOICES = ("auto", "cpu", "cuda")
-
-
 FEWEST_POINTS = 1024
 """Rows below which `in_parts` gives up."""
 

@@ -17,8 +17,6 @@ except ImportError:  # not a Unix
 
 LEAST_MEMORY = 512 << 20
 """Bytes that the libraries and the weights take before there is any mesh."""
-
-
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 

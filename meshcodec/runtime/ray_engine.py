@@ -16,11 +16,7 @@ from meshcodec.errors import UsageError
 from meshcodec.runtime.threads import ONE_THREAD
 
 J = TypeVar("J")
-
-
 R = TypeVar("R")
-
-
 ATTEMPTS = 3
 """Times that a job is started which each time loses its actor, be it the machine's fault or its own."""
 

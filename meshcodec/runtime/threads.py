@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import torch
-
 SHORT_WAITS = {"GOMP_SPINCOUNT": "10000"}
 """How often threads that meet after each operation of torch look for each other before they sleep. libgomp's
 own 300 000 take the core, where another process has the other one, from the very thread that is waited for;
@@ -27,6 +25,8 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
     The threads end with it: as long as there are more of them than cores, OpenMP's own are put to sleep
     wherever they wait for each other, which slows short operations down, such as a gradient step's.
     """
+
+    import torch  # here, because the command line must answer without it
 
     def work(arguments: tuple[int, ...]) -> None:
         with torch.no_grad():  # which each thread has a switch of its own for
@@ -48,6 +48,8 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
 
 def one_thread() -> None:
     """What a forked worker begins with: its processes share the cores."""
+    import torch
+
     torch.set_num_threads(1)
 
 

@@ -31,11 +31,7 @@ def in_forks(
 
 
 J = TypeVar("J")
-
-
 R = TypeVar("R")
-
-
 DIED = "the worker process died (out of memory?)"
 """What a result says of a job that killed its worker."""
 

@@ -23,7 +23,7 @@ from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.surface.arrays import select
 from meshcodec.surface.field import Field
 from meshcodec.surface.grid import CORNERS, Grid, signs_differ
-from meshcodec.surface.marching_cubes import Extraction
+from meshcodec.surface.marching_cubes import Extraction, polygonize
 
 _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 
@@ -103,7 +103,7 @@ def extract(
         if resolution % (2 * step):
             inside = torch.stack([a < resolution for a in cells]).all(dim=0)
             cells = [select(a, inside) for a in cells]
-    return grid.polygonize(torch.cat(known))
+    return polygonize(grid, torch.cat(known))
 
 
 def extract_dense(
@@ -120,7 +120,7 @@ def extract_dense(
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
     grid = Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     ticks = torch.arange(resolution + 1, dtype=torch.int32, device=grid.device)
-    return grid.polygonize(grid.evaluate_lattice(ticks))
+    return polygonize(grid, grid.evaluate_lattice(ticks))
 
 
 def _may_hold(values: list[Tensor], reach: float) -> Tensor:

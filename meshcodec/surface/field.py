@@ -11,6 +11,52 @@ from torch import Tensor
 from meshcodec.config import TRUNCATION
 from meshcodec.format.container import LEVEL_UNIT
 
+Field = Callable[[Tensor], Tensor]
+
+
+@runtime_checkable
+class GridField(Protocol):
+    """A field that is quicker to evaluate where it knows the grid beforehand.
+
+    Attributes
+    ----------
+    error : how far the quick distances may be off. Those that are nearer to zero are asked for again from
+        the exact function: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
+    """
+
+    error: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(n, 3) float32 points -> (n,) distances."""
+
+    def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
+        """The field, quick and exact, by (n,) int32 keys of the grid whose points are (N, 3) ``ticks``.
+
+        That is, the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
+        """
+
+
+def by_points(field: Field, ticks: Tensor) -> Field:
+    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
+
+    def ask(keys: Tensor) -> Tensor:
+        index = grid_indices(keys, len(ticks))
+        return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
+
+    return ask
+
+
+def by_keys(field: Field, ticks: Tensor) -> tuple[Field, Field]:
+    """`GridField.on_grid`, if the field has it, else `by_points` twice."""
+    return field.on_grid(ticks) if isinstance(field, GridField) else (by_points(field, ticks),) * 2
+
+
+def grid_indices(keys: Tensor, side: int) -> list[Tensor]:
+    """(n,) keys of a grid of ``side`` points a side to three (n,) grid indices."""
+    rows = keys // side
+    i = rows // side
+    return [i, rows - i * side, keys - rows * side]
+
 
 class OffsetField:
     """A field whose surface is that of another at a level, truncated."""
@@ -53,50 +99,3 @@ class CachedField:
         if len(new):
             self._values[new] = self._ask(new)
         return self._values[keys]
-
-
-Field = Callable[[Tensor], Tensor]
-
-
-@runtime_checkable
-class GridField(Protocol):
-    """A field that is quicker to evaluate where it knows the grid beforehand.
-
-    Attributes
-    ----------
-    error : how far the quick distances may be off. Those that are nearer to zero are asked for again from
-        the exact function: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
-    """
-
-    error: float
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """(n, 3) float32 points -> (n,) distances."""
-
-    def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
-        """The field, quick and exact, by (n,) int32 keys of the grid whose points are (N, 3) ``ticks``.
-
-        That is, the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
-        """
-
-
-def by_points(field: Field, ticks: Tensor) -> Field:
-    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
-
-    def ask(keys: Tensor) -> Tensor:
-        index = indices(keys, len(ticks))
-        return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
-
-    return ask
-
-
-def by_keys(field: Field, ticks: Tensor) -> tuple[Field, Field]:
-    """`GridField.on_grid`, if the field has it, else `by_points` twice."""
-    return field.on_grid(ticks) if isinstance(field, GridField) else (by_points(field, ticks),) * 2
-
-
-def indices(keys: Tensor, side: int) -> list[Tensor]:
-    """(n,) keys of a grid of ``side`` points a side to three (n,) grid indices."""
-    rows = keys // side
-    i = rows // side
-    return [i, rows - i * side, keys - rows * side]

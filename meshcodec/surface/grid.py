@@ -12,28 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from meshcodec.format.box import Axes
-from meshcodec.surface.arrays import CHUNK, distinct, select, sort, take, zeros
-from meshcodec.surface.field import Field, GridField, by_keys, indices
-from meshcodec.surface.marching_cubes import EDGES, ENDS, Extraction, edge_corners, triangle_table, with_image
+from meshcodec.surface.arrays import distinct, select, sort, take, zeros
+from meshcodec.surface.field import Field, GridField, by_keys, grid_indices
 
 Array = NDArray[Any]
-
-
 MIN_RESOLUTION = 16
-
-
 MAX_RESOLUTION = 512
-
-
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
-
-
 _EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
-
-
 _SPREAD = (1, 3, 1)  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
-
-
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -107,7 +94,7 @@ class Grid:
 
     def indices(self, keys: Tensor) -> list[Tensor]:
         """(n,) keys to three (n,) grid indices."""
-        return indices(keys, self.side)
+        return grid_indices(keys, self.side)
 
     def at(self, keys: Tensor) -> Tensor:
         """The values at keys."""
@@ -250,95 +237,6 @@ class Grid:
             border = (i == 0) | (j == 0) | (k == 0) | (i == last) | (j == last) | (k == last)
             self.values.scatter_(0, part.long(), torch.where(border, values.abs(), values))
         self.evaluated += len(keys)
-
-    def crossed(self, keys: Tensor, directions: tuple[int, ...]) -> Tensor:
-        """Edges from ``keys`` to evaluated neighbours of the other sign, as 3 * lower key + axis."""
-        found = [keys[:0]]
-        for part in keys.split(CHUNK):
-            inside = self.at(part) < 0
-            for axis, stride in enumerate(self.strides):
-                for direction in directions:
-                    beyond = part + direction * stride
-                    other = self.at(beyond.clamp(0, len(self.values) - 1))
-                    hit = (inside != (other < 0)) & (other != 0)
-                    found.append(3 * select(part if direction > 0 else beyond, hit) + axis)
-        return torch.cat(found)
-
-    def cells_of(self, edges: Tensor) -> Tensor:
-        """(4, n) keys of the lowest corners of the cells around each edge."""
-        lower = edges // 3
-        axis = edges - 3 * lower
-        strides = torch.tensor(self.strides, dtype=torch.int32, device=edges.device)
-        one, two = (take(strides.roll(-turn), axis) for turn in (1, 2))
-        beside = lower - one
-        return torch.stack([lower, beside, lower - two, beside - two])
-
-    def polygonize(self, keys: Tensor) -> Extraction:
-        """Follow the surface from the evaluated ``keys`` until it closes, and triangulate it."""
-        edges = self.crossed(keys, (1,))
-        found, around = [edges], []
-        while len(edges):
-            cells = distinct(self.cells_of(edges))
-            around.append(cells)
-            corners = [cells + offset for offset in self.offsets]
-            missing = distinct(torch.cat([select(c, self.at(c) == 0) for c in corners]))
-            if not len(missing):
-                break
-            self.evaluate(missing)
-            edges = distinct(self.crossed(missing, (1, -1)))
-            found.append(edges)
-        edges = distinct(torch.cat(found))
-        if not len(edges):
-            return Extraction(
-                np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), self.evaluated, len(self.values)
-            )
-        cells = distinct(torch.cat(around))
-        position, faces = self.vertices_on(edges), self.triangles_in(cells, edges)
-        for mirror in np.flatnonzero(self.mirrored):
-            position, faces = with_image(position, faces, int(mirror))
-        vertices = grid_to_world(position.cpu().numpy(), self.resolution, self.lo, self.hi)
-        return Extraction(vertices, faces.long().cpu().numpy(), self.evaluated, len(self.values))
-
-    def vertices_on(self, edges: Tensor) -> Tensor:
-        """(n, 3) float64 grid positions of the crossings of edges."""
-        lower = edges // 3
-        position = torch.stack(self.indices(lower), dim=-1).double()
-        axis = edges - 3 * lower
-        strides = torch.tensor(self.strides, dtype=torch.int32, device=edges.device)
-        near, far = self.at(lower).double(), self.at(lower + take(strides, axis))
-        share = (near / (near - far)).clamp(ENDS, 1 - ENDS)
-        return position.scatter_add_(1, axis.long()[:, None], share[:, None])
-
-    def triangles_in(self, cells: Tensor, edges: Tensor) -> Tensor:
-        """(F, 3) numbers among ``edges`` of the triangles' corners in ``cells``: all around them."""
-        device = cells.device
-        number = self.guesses.view(torch.int32)  # of each cell; guesses have served
-        number.scatter_(0, cells.long(), torch.arange(len(cells), dtype=torch.int32, device=device))
-        vertex = torch.empty(
-            len(cells) * len(EDGES), dtype=torch.int32, device=device
-        )  # only the crossed edges are filled in and read
-        axis = edges % 3
-        own = torch.arange(len(edges), dtype=torch.int32, device=device)
-        around = [[EDGES.index((edge_corners(a)[place], a)) for a in range(3)] for place in range(4)]
-        for cell, of_axis in zip(self.cells_of(edges), around, strict=True):
-            edge = take(torch.tensor(of_axis, dtype=torch.int32, device=device), axis)
-            slot = take(number, cell) * len(EDGES) + edge
-            vertex.scatter_(0, slot.long(), own)
-        case = torch.zeros(len(cells), dtype=torch.int32, device=device)
-        for bit, offset in enumerate(self.offsets):
-            case += (self.at(cells + offset) < 0).int() << bit
-        # Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
-        for mirror, index in zip(self.mirrored, self.indices(cells), strict=True):
-            if mirror:
-                case[index == 0] = 0
-        table = torch.from_numpy(triangle_table()).int().to(device)
-        count = take((table[:, :, 0] >= 0).sum(dim=1), case)
-        # Where a cell's triangles begin in the flat table, less their number in the mesh.
-        begin = 5 * case - (count.cumsum(0, dtype=torch.int32) - count.int())
-        owner = torch.repeat_interleave(count, output_size=int(count.sum())).int()
-        row = take(begin, owner) + torch.arange(len(owner), dtype=torch.int32, device=device)
-        slots = owner[:, None] * len(EDGES) + table.reshape(-1, 3).index_select(0, row)
-        return take(vertex, slots)
 
 
 def _interpolated(values: list[Tensor], place: tuple[int, int, int]) -> Tensor:

@@ -40,25 +40,13 @@ from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 
 POINTS = 8192
-
-
 NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
-
-
 QUERIES = NEAR + MIDDLE + UNIFORM
-
-
 MAX_DISTANCE = 0.25
 """Distances are kept up to this magnitude; the decoder's truncation is well below it."""
-
-
 HALVED_SHARE = 0.2
 """Of the meshes, for each axis, those of which only one half along it is in the cube."""
-
-
 BLOCK = 128
-
-
 log = logging.getLogger(__name__)
 
 
@@ -74,8 +62,6 @@ class Sample:
 
 Sampler = Callable[[NDArray[np.floating], NDArray[np.integer], int], Sample]
 """`make_sample` or its like on another device: (vertices, faces, seed) -> Sample."""
-
-
 Block = tuple[Path, str, list[CorpusItem]]
 """Stem of a block's files, its split, its meshes."""
 

@@ -21,11 +21,7 @@ from meshcodec.errors import UsageError
 from meshcodec.geometry.normalize import fit_box
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
-
-
 _TOLD_FOLDERS = 3
-
-
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 

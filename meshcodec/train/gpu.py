@@ -51,18 +51,10 @@ from meshcodec.weights import save_model
 
 PIECE_BYTES = 15 * 2**20
 """Largest piece of a checkpoint."""
-
-
 WIND_UP_SECONDS = 25.0
 """Kept at the end of a call for validation and for writing the results."""
-
-
 _PIECE = re.compile(r"checkpoint-(\d+)-of-(\d+)\.part")
-
-
 _FIELDS = ("points", "normals", "queries", "distances")
-
-
 log = logging.getLogger(__name__)
 
 

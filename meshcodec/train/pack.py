@@ -36,28 +36,14 @@ from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_i
 from meshcodec.train.recipe import TrainConfig
 
 MAX_BYTES = 30 * 2**20
-
-
 BITS = 13
 """Bits of a coordinate: a step is then a fortieth of the finest offset of the query points."""
-
-
 _MAGIC = b"MCPK\x01"
-
-
 _SMALLEST_LIMIT = 32
-
-
 _SAMPLED = 256
 """About as many meshes are looked at to estimate how far the long ones have to be simplified."""
-
-
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
-
-
 log = logging.getLogger(__name__)
-
-
 Quantized = tuple[NDArray[np.uint16], NDArray[np.int32]]
 
 

@@ -55,25 +55,13 @@ from meshcodec.train.recipe import PriorRecipe
 from meshcodec.train.token_coder import held_out_bits
 
 DRAWS = 2
-
-
 VIEWS = 4
-
-
 _BLOCK = 256
-
-
 _ELEVATIONS = (0.0, 45.0)
-
-
 _KNOWN_SHARE = 0.7
 """Of the scales, those of which some tokens are known."""
-
-
 _WORD_SHARE = 0.6
 """Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
-
-
 log = logging.getLogger(__name__)
 
 

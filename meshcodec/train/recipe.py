@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshcodec.config import ModelConfig, PriorConfig, tuples_for_lists
@@ -12,7 +12,7 @@ from meshcodec.config import ModelConfig, PriorConfig, tuples_for_lists
 class PriorRecipe:
     """How a prior is trained."""
 
-    model: PriorConfig = PriorConfig()
+    model: PriorConfig = field(default_factory=PriorConfig)
     steps: int = 1800
     """Optimizer steps in all."""
     batch: int = 24
@@ -56,7 +56,7 @@ class PriorRecipe:
 class TrainConfig:
     """One training recipe: the model and how it is trained."""
 
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = field(default_factory=ModelConfig)
     steps: int = 20_000
     """Optimizer steps in all."""
     quantize_from: int = 6_000

@@ -47,38 +47,18 @@ from meshcodec.train.cache import POINTS, QUERIES, SampleCache
 from meshcodec.train.recipe import TrainConfig
 
 HIDDEN = 48
-
-
 _BATCH = 4096
-
-
 _LADDER = (SIZES["512"], SIZES["512"], SIZES["1k"], SIZES["2k"])
 """Sizes whose files are made in turn; 4 KB hold all tokens as they are."""
-
-
 _HELD_OUT = 13
 """One in so many of the refined meshes judges, and is not fitted to."""
-
-
 _TOKENS_PER_BYTE = 1.9
-
-
 _MOST_CELLS = 600_000
-
-
 _ALL_QUERIES = TrainConfig(points=POINTS // 2, queries=QUERIES, query_shares=(1.0, 1.0, 1.0))
-
-
 _FLOOR = 1e-4
-
-
 _FADES = 400
 """Entries of the table of exponentials: e**(-_FADES / 32) is below half a unit."""
-
-
 log = logging.getLogger(__name__)
-
-
 Tokens = NDArray[np.uint8]
 
 

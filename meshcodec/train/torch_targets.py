@@ -22,12 +22,8 @@ from meshcodec.train.cache import Sample
 
 _PAIRS = {"cuda": 1 << 27, "cpu": 1 << 17}
 """Pairs of a point and a triangle looked at in one go: what fills a GPU, what fits a processor's cache."""
-
-
 _NO_AREA = 1e-14
 """Twice the area up to which a triangle is taken for its edges only; `classify` drops the same ones."""
-
-
 Vector = tuple[Tensor, Tensor, Tensor]
 
 

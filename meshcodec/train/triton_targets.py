@@ -17,8 +17,6 @@ from torch import Tensor
 
 BLOCK = 64
 """Points of a program."""
-
-
 TILE = 16
 """Triangles looked at in one go."""
 

@@ -13,16 +13,10 @@ from meshcodec.metrics import Scores
 
 OURS = "meshcodec"
 """Name of our own codec in rows and tables."""
-
-
 BASELINES = ("draco", "hull", "target")
 """``draco``: the best of decimation and Draco at the size. ``hull``: the convex hull. ``target``: the surface
 that our codec is asked for, which is as good as its decodes can become. The last two have no size."""
-
-
 SIZELESS = {"hull": convex_hull, "target": target_surface}
-
-
 TAGS = dict(zip(TAUS, ("002", "001", "0005"), strict=True))
 
 

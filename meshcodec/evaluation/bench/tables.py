@@ -14,11 +14,7 @@ from meshcodec.config import TAUS
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, f_of, mean, sizes_of
 
 _TIE = 0.001
-
-
 _HEADLINE_SIZE = 1024
-
-
 _WORST = 10
 
 

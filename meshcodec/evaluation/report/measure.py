@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 
 _PICTURES_TOTAL = 15_000_000  # what the pictures of all meshes are meant to take; the rest is slack
-
-
 _PICTURE_RESOLUTION = 128  # of decodes that are only looked at, with a quarter of the faces
 
 

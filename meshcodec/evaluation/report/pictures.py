@@ -19,29 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
 from meshcodec.evaluation.report.view3d import AZIMUTH, EDGE, ELEVATION, FAR, view_of
 from meshcodec.geometry.simplify import closest
+from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.pictures.render import Color, Image, distance_colors, frame_of, render_mesh
 
 _BACKGROUND: Color = (240, 242, 245)  # between the light page and the dark one
-
-
 _DECODED: Color = (204, 184, 156)
-
-
 _QUALITY = 72  # of WebP
-
-
 _MOST_FACES = 400_000  # that this may make
-
-
-Floats = NDArray[np.float64]
-
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from meshcodec.metrics import Scores
 
 NO_DECODE = "no decoded file"
 """What a row says of a reference without a partner."""
-
-
 _F = ("f_002", "f_001", "f_0005")
 
 

@@ -13,36 +13,20 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from meshcodec.evaluation.report.pictures import Floats, Ints
 from meshcodec.geometry.simplify import closest, simplify
+from meshcodec.geometry.triangles import Floats, Ints
 
 FAR = 0.04
 """Distance, in units of the reference's longest half-extent, at which the colours end."""
-
-
 LIMIT = 2.5
 """Half side of the cube, in the same units, that the 3D view shows; what is outside is moved to its side."""
-
-
 AZIMUTH, ELEVATION = 35.0, 25.0
 """Where the thumbnails and the 3D view look from at first, in degrees; see `render_mesh`."""
-
-
 _BITS = 14
-
-
 EDGE = FAR  # a face longer than this gets more corners, so that its middle has its own colour
-
-
 _MOST_VERTICES = 65_535  # what 16 bits can count
-
-
 _BYTES_PER_FACE = 5.0  # a first guess
-
-
 _FEWEST_FACES = 60
-
-
 _ROUNDS = 5
 
 

@@ -49,12 +49,8 @@ EFFORTS = (
     Effort((60, 40, 100, 150, 250, 300, 300), 40_000),
 )
 """Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
-
-
 _EASY, _EASY_LARGE = (0.9, 0.9, 0.0, 0.0), (0.98, 0.98, 0.95, 0.95)
 """F-scores with which no third to sixth round is needed; the latter from `_LARGE` bytes on."""
-
-
 _LARGE = 2048
 
 
@@ -65,8 +61,6 @@ def early_stop_fscore(size: int, number: int) -> float:
 
 _POOL_STEP = 600
 """Query points that a pool has at least for each step: the digits learn by heart what they see often."""
-
-
 FIRST_RATE, LATER_RATE = 0.3, 0.2
 """Of Adam at the first step of the first and of each later round, in levels of a digit; a cosine takes it to
 zero."""

@@ -15,11 +15,7 @@ from meshcodec.modes.tokens.refine import RateControl
 _CODED_GAIN = 1.7
 """So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
 price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
-
-
 _SQUEEZE = 1.15
-
-
 _CODER_BYTES = 4
 """What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
 

@@ -5,41 +5,30 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.api import Codec
 from meshcodec.config import TAUS
 from meshcodec.metrics import Reference
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import DEFAULT_RESOLUTION
 
+if TYPE_CHECKING:
+    from meshcodec.api import Codec
+
 CHECK_SAMPLES = 30_000
-
-
 CHECK_RESOLUTION = 160
-
-
 EXACT_RESOLUTION = DEFAULT_RESOLUTION
 """Of coarse measurements, and of those that are to be what a user finds in the decoded file."""
-
-
 JUDGED = TAUS[:2]
 """Distances of the F-scores by which candidates are compared."""
-
-
 _CLEAR = 0.02
 """F-scores that differ by this much in the coarse measurement differ in the exact one too."""
-
-
 LEVEL_STEPS = (2, 1)
-
-
 NEAR_LEVELS = (1, -1, 2, -2)
-
-
 MAX_LEVEL = 20
 """Steps in which the level is searched by coarse scores and by exact ones, and how far, in `LEVEL_UNIT`s."""
 

@@ -32,17 +32,9 @@ _ONES = {
     "out_bias": 1 << (WEIGHT_BITS + HIDDEN_BITS),
 }
 """What a parameter of 1 is as an integer."""
-
-
 _LARGEST_WEIGHT = (1 << 15) - 1
-
-
 _PASSES = 4
-
-
 _BISECTIONS = 20
-
-
 _WEIGHTS = (1e-8, 1e4)
 """Between which one bit is weighed against the squared error of the latent."""
 

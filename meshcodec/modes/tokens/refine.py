@@ -28,37 +28,19 @@ from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.runtime.device import bfloat16_is_fast
 
 STEP_QUERIES = 6000
-
-
 _MOMENTA = (0.8, 0.95)
-
-
 _OVERSHOOT = 0.1
 """Levels that a digit may go beyond its last one: a short way back when its gradient turns."""
-
-
 _SHORTER_SHARE = 0.1
 """Of the steps that a shorter prefix of the ladder gets, of all of them together."""
-
-
 _FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.07, 0.001, 10.0
 """Of the bits in the loss, as a share of those that a file has room for."""
-
-
 _WEIGHT_RATE = 0.2
-
-
 _TABLE_STEPS = 2
-
-
 REFINE_TRUNCATION = 0.05
 """Distances beyond this do not matter for the surface and are not spent bits on."""
-
-
 Progress = Callable[[int, int, float], None]
 """Called with steps done, steps in all, loss of a mesh in the mean."""
-
-
 Stop = Callable[[], bool]
 """Asked before each step; True ends the refinement with what it has found so far."""
 

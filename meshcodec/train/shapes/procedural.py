@@ -19,14 +19,8 @@ from meshcodec.geometry.triangles import used_vertices
 from meshcodec.train.shapes import sdf
 
 Points: TypeAlias = NDArray[np.float64]
-
-
 Faces: TypeAlias = NDArray[np.int32]
-
-
 Mesh: TypeAlias = tuple[Points, Faces]
-
-
 Maker: TypeAlias = Callable[[Generator], Mesh]
 
 
@@ -244,8 +238,6 @@ SOLIDS: tuple[Maker, ...] = (
         dome,
     ),
 )
-
-
 BARS: tuple[Maker, ...] = (box, box, cylinder, cylinder, rounded_box, prism, capsule)
 
 
@@ -826,8 +818,6 @@ FAMILIES: tuple[tuple[float, Maker], ...] = (
     (2, _from_sdf(_porous)),
     *((3, sheet), (3, plant), (3, wireframe), (3, grille), (2, open_shell)),
 )
-
-
 _WEIGHTS = np.array([w for w, _ in FAMILIES]) / sum(w for w, _ in FAMILIES)
 
 

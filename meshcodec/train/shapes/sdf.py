@@ -18,11 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-
-
 Sdf: TypeAlias = Callable[[Floats], Floats]
-
-
 _SLAB = 32768  # points evaluated at a time: the temporaries then stay in the processor's cache
 
 
