@@ -1,4 +1,4 @@
-"""The shipped weights folder: small, and nothing in it that the registry does not name; the release's number."""
+"""The shipped weights folder is small and holds only what the registry names; the changelog has the release."""
 
 from __future__ import annotations
 
