@@ -1,4 +1,4 @@
-"""The shipped weights folder is small and holds only what the registry names; the changelog has the release."""
+"""The shipped weights folder: small, nothing that the registry does not name; the dated release."""
 
 from __future__ import annotations
 
