@@ -1,4 +1,4 @@
-"""The shipped weights folder: small, and nothing in it that the registry does not name; the release's number."""
+"""The shipped weights folder: small, nothing that the registry does not name; the dated release."""
 
 from __future__ import annotations
 
