@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from support.paths import ROOT
 
 from meshcodec.api import Codec
 
 bpy: Any = pytest.importorskip("bpy")
 
-ADDON = Path(__file__).parent.parent / "integrations" / "blender_meshcodec.py"
+ADDON = ROOT / "integrations" / "blender_meshcodec.py"
 
 
 @pytest.fixture

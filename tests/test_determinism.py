@@ -13,11 +13,11 @@ import pytest
 import torch
 import trimesh
 from scipy.spatial import cKDTree
+from support.paths import ROOT
 
 from meshcodec.api import Codec
 from meshcodec.geometry.io import load_mesh
 
-ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.obj"))
 SCRIPT = """
 import sys, torch

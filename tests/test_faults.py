@@ -24,6 +24,7 @@ import pytest
 import torch
 import trimesh
 from click.testing import CliRunner, Result
+from support.paths import ROOT
 
 from meshcodec import batch
 from meshcodec.api import Codec
@@ -35,7 +36,7 @@ from meshcodec.registry import weights_folder
 from meshcodec.runtime.device import FEWEST_POINTS, in_parts
 from meshcodec.weights import load_model
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = ROOT
 LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
 NOBODY = 65534
 
@@ -178,14 +179,14 @@ def test_compress_notices_that_its_manifest_is_gone(
     source.mkdir()
     obj.rename(source / "a.obj")
     shutil.copy(source / "a.obj", source / "b.obj")
-    encode = batch._encode
+    encode = batch.convert.encode_file
 
     def encode_and_remove(*arguments: Any) -> Any:
         made = encode(*arguments)
         shutil.rmtree(out)
         return made
 
-    monkeypatch.setattr(batch, "_encode", encode_and_remove)
+    monkeypatch.setattr(batch.mirror, "encode_file", encode_and_remove)
     command = [
         "compress",
         source,

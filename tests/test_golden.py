@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
+from support.paths import BAD, GOLDEN, ROOT
 
 from meshcodec.api import Codec
 from meshcodec.cli.group import cli
@@ -27,9 +28,6 @@ from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import fscore
 
-ROOT = Path(__file__).parent.parent
-GOLDEN = Path(__file__).parent / "golden" / "v1"
-BAD = Path(__file__).parent / "golden" / "bad"
 RESOLUTION = 96
 EFFORT = 2
 CODED_SIZES = ("512", "1k", "2k")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from conftest import TINY
 from numpy.typing import NDArray
+from support.tiny import TINY
 from torch.utils.data import DataLoader
 
 import meshcodec.trimesh_plugin

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.paths import EXAMPLES
 
 from meshcodec.api import Codec
 from meshcodec.config import SIZES, TAUS
@@ -14,7 +15,7 @@ from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.target import Measured, Target
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.obj"))
+MESHES = sorted(EXAMPLES.glob("*.obj"))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def _coarse() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=MESHES, ids=lambda path: path.stem)
 def exhaustive(request: pytest.FixtureRequest, codec: Codec) -> tuple[Path, list[tuple[bytes, Scores]]]:
     """The file of each size and its scores, smallest first."""
     reference = Reference(load_mesh(request.param))
@@ -84,4 +85,4 @@ def test_the_best_where_none_is_enough(
 
 def test_a_distance_that_is_not_measured(codec: Codec) -> None:
     with pytest.raises(UsageError, match=r"0\.03"):
-        codec.encode_to_target(EXAMPLES[0], Target(0.5, 0.03))
+        codec.encode_to_target(MESHES[0], Target(0.5, 0.03))

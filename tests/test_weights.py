@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from support.paths import ROOT
+
 import meshcodec
 from meshcodec.registry import Registry, weights_folder
 
-ROOT = Path(__file__).parent.parent
 LARGEST_TOTAL = 14_000_000
 """Bytes that all files of the folder may take together: nearly all of the wheel."""
 OTHER_FILES = {"registry.json", "MODEL_CARD.md", "LICENSE"}

@@ -12,9 +12,10 @@ import pytest
 import torch
 import trimesh
 from click.testing import CliRunner, Result
-from conftest import TINY, load_benchmark
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.scripts import load_benchmark
+from support.tiny import TINY
 
 from meshcodec.api import Codec
 from meshcodec.cli.group import cli

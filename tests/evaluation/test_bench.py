@@ -12,7 +12,7 @@ import pytest
 import trimesh
 
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.evaluation.bench import run
+from meshcodec.evaluation.bench import run as bench_run
 from meshcodec.evaluation.bench.rows import OURS, BenchRow
 from meshcodec.evaluation.bench.run import run_bench
 from meshcodec.evaluation.bench.tables import BenchReport, bytes_for
@@ -78,10 +78,10 @@ def run(folder: Path, out: Path, **options: Any) -> BenchReport:
 @pytest.fixture(autouse=True)
 def _count_from_zero(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCodec, "calls", 0)
-    monkeypatch.setattr(run, "_CODECS", {})
+    monkeypatch.setattr(bench_run, "_CODECS", {})
     if "pictures" not in request.node.name:
-        monkeypatch.setattr(run, "_plot", lambda *_: None)
-        monkeypatch.setattr(run, "_render_worst", lambda *_: None)
+        monkeypatch.setattr(bench_run, "_plot", lambda *_: None)
+        monkeypatch.setattr(bench_run, "_render_worst", lambda *_: None)
 
 
 def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> 
 def test_a_second_run_computes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(folder, tmp_path / "out")
     assert FakeCodec.calls == 4
-    monkeypatch.setattr(run, "_run", None)  # nothing may even load a mesh to score
+    monkeypatch.setattr(bench_run, "_run", None)  # nothing may even load a mesh to score
     second = run(folder, tmp_path / "out")
     assert second.computed == 0
     assert FakeCodec.calls == 4

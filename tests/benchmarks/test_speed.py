@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import load_benchmark
+from support.scripts import load_benchmark
 
 from meshcodec.api import Codec
 from meshcodec.kernels.tables import GridTables

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import load_benchmark
+from support.scripts import load_benchmark
 
 from meshcodec.evaluation.bench.rows import BenchRow
 from meshcodec.metrics import Scores

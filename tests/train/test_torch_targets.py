@@ -27,6 +27,7 @@ from meshcodec.registry import Registry
 from meshcodec.train import gpu
 from meshcodec.train.autoencoder import Trainer, learning_rate
 from meshcodec.train.batches import Batch, cube_symmetries, random_rotation
+from meshcodec.train.batches import turn as one_turned
 from meshcodec.train.cache import MIDDLE, NEAR, POINTS, QUERIES, make_sample, prepare
 from meshcodec.train.corpus import Mesh, procedural_items, to_unit
 from meshcodec.train.pack import pack
@@ -172,7 +173,7 @@ def test_turning_a_batch_is_turning_each_mesh(cache: Path) -> None:
     turned = gpu.turn(batch, torch.from_numpy(matrices), torch.from_numpy(refit))
     for k in range(6):
         one = tuple(getattr(batch, f.name)[k].numpy() for f in dataclasses.fields(Batch))
-        wanted = batches.turn((one[0], one[1], one[2].copy(), one[3].copy()), matrices[k], bool(refit[k]))
+        wanted = one_turned((one[0], one[1], one[2].copy(), one[3].copy()), matrices[k], bool(refit[k]))
         for field, array in zip(dataclasses.fields(Batch), wanted, strict=True):
             assert np.allclose(getattr(turned, field.name)[k], array, rtol=0, atol=1e-5)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from conftest import TINY
+from support.tiny import TINY
 from torch import Tensor
 
 from meshcodec.config import EXTENT, PLANES, TRUNCATION

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_fused import run
+from support.interpreter import run
 
 from meshcodec.train import torch_targets
 

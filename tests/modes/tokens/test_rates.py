@@ -14,11 +14,11 @@ import pytest
 import torch
 import trimesh
 from click.testing import CliRunner
-from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_entropy import SHAPE, random_model
-from test_refine import first_guess, pool
+from support.coder import SHAPE, random_model
+from support.refinement import first_guess, pool
+from support.tiny import TINY
 from torch import Tensor
 
 from meshcodec.api import Codec

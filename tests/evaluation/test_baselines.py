@@ -14,6 +14,7 @@ pytest.importorskip("meshoptimizer")
 from meshcodec import metrics
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.evaluation import baselines
+from meshcodec.geometry.simplify import DECIMATORS
 
 PLACE = np.array([100.0, -30.0, 7.0])
 
@@ -88,10 +89,10 @@ def test_the_best_is_at_least_every_single_decimator(ball: trimesh.Trimesh) -> N
         assert len(result.data) <= 512
         return sum(reference.fscore(result.mesh, (0.02, 0.01)))
 
-    alone = [value(name) for name in baselines.DECIMATORS]
+    alone = [value(name) for name in DECIMATORS]
     assert min(alone) < 0.7 * max(alone)
-    assert value(*baselines.DECIMATORS) == pytest.approx(max(alone))
-    assert value(*reversed(baselines.DECIMATORS)) == pytest.approx(max(alone))
+    assert value(*DECIMATORS) == pytest.approx(max(alone))
+    assert value(*reversed(DECIMATORS)) == pytest.approx(max(alone))
 
 
 def test_identical_vertices_are_merged_first(ball: trimesh.Trimesh) -> None:

@@ -18,15 +18,17 @@ import numpy as np
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
+from support.paths import ROOT
 from tqdm import tqdm
 
 import meshcodec
-from meshcodec import cli as cli_module
 from meshcodec.cli.group import cli
+from meshcodec.cli.options import parse_size
+from meshcodec.cli.streams import progress_bar
 from meshcodec.format.box import NO_AXES
 from meshcodec.format.container import VatFile
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = ROOT
 CENTER, RADIUS = (5.0, -3.0, 2.0), 4.0
 
 
@@ -147,7 +149,7 @@ def test_the_bar_is_for_terminals(
     monkeypatch.setattr(stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setattr("tqdm.tqdm", functools.partial(tqdm, mininterval=0))  # draws every step
-    with cli_module._progress(quiet) as progress:
+    with progress_bar(quiet) as progress:
         if progress is not None:
             progress(1, 2, 0.5, 0.8)
             progress(2, 2, 0.25, 0.875)
@@ -278,7 +280,7 @@ def test_a_wrong_quality_is_refused(options: list[str], words: str, tmp_path: Pa
     ("text", "size"), [("512", 512), ("1k", 1024), ("4K", 4096), ("3k", 3072), ("777", 777)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert cli_module._size(text) == size
+    assert parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["63", "0k", "-1k", "1.5k", "k", "1m", "", "٥١٢"])
@@ -672,8 +674,8 @@ def test_the_package_loads_the_codec_when_it_is_asked_for() -> None:
 
 
 def test_defaults_are_those_of_the_python_interface() -> None:
-    from meshcodec import api, metrics
-    from meshcodec.geometry.formats import WRITE_FORMATS
+    from meshcodec import api
+    from meshcodec.modes import result
     from meshcodec.modes.tokens.efforts import EFFORTS
 
     def option(verb: str, name: str) -> Any:
@@ -682,9 +684,7 @@ def test_defaults_are_those_of_the_python_interface() -> None:
 
     assert option("encode", "effort").default == api.DEFAULT_EFFORT
     assert option("encode", "effort").type.max == len(EFFORTS) - 1
-    assert option("decode", "resolution").default == api.DEFAULT_RESOLUTION
-    assert cli_module.FORMATS == WRITE_FORMATS
-    assert cli_module._TAUS == metrics.TAUS
+    assert option("decode", "resolution").default == result.DEFAULT_RESOLUTION
 
 
 # ---- training
@@ -701,7 +701,7 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("handlers")
 def test_prepare_run_and_export(tmp_path: Path, ball: bytes, tiny_weights: Path) -> None:
-    from conftest import TINY
+    from support.tiny import TINY
 
     for folder in ("held", "rest"):
         (tmp_path / "corpus" / folder).mkdir(parents=True)

@@ -10,11 +10,12 @@ import numpy as np
 import point_cloud_utils as pcu
 import pytest
 import torch
-from conftest import TINY
 from numpy.typing import NDArray
+from support.kernels import head_and_planes, some_points
+from support.paths import GOLDEN
 
 from meshcodec.api import Codec
-from meshcodec.config import EXTENT, PLANES, ModelConfig
+from meshcodec.config import EXTENT
 from meshcodec.errors import UsageError
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.normalize import BoxTransform
@@ -26,19 +27,8 @@ from meshcodec.surface.field import by_points
 from meshcodec.surface.grid import grid_to_world
 from meshcodec.weights import load_model
 
-GOLDEN = sorted((Path(__file__).parent / "golden" / "v1").glob("*.vat"))
+FILES = sorted(GOLDEN.glob("*.vat"))
 CPU = torch.device("cpu")
-
-
-def head_and_planes(config: ModelConfig = TINY) -> tuple[FieldHead, torch.Tensor]:
-    """A field with random weights, distances of the order of the truncation, and (3, P, P, C) planes."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        head = FieldHead(config).requires_grad_(False)
-        for weight in head.parameters():
-            weight.mul_(2.5)
-        side, C = config.plane_side, config.plane_channels[-1]
-        return head, torch.randn(PLANES, side, side, C)
 
 
 def truth(head: FieldHead, planes: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
@@ -66,11 +56,6 @@ def truth(head: FieldHead, planes: torch.Tensor, points: torch.Tensor) -> torch.
             hidden = hidden * (1 + torch.erf(hidden / 2**0.5)) / 2
         found.append(0.1 * (state["mlp.4.weight"] @ hidden + state["mlp.4.bias"]))
     return torch.cat(found)
-
-
-def some_points(count: int, reach: float = 1.3 * EXTENT) -> torch.Tensor:
-    rng = np.random.default_rng(count)
-    return torch.from_numpy(rng.uniform(-reach, reach, (count, 3)).astype(np.float32))
 
 
 def ticks_of(resolution: int) -> torch.Tensor:
@@ -165,9 +150,7 @@ def exact_field(codec: Codec, data: bytes) -> Callable[[NDArray[np.float64]], ND
     return field
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in GOLDEN if p.stem.endswith(("-512", "-4k"))], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", [p for p in FILES if p.stem.endswith(("-512", "-4k"))], ids=lambda p: p.stem)
 def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
     codec: Codec, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +184,7 @@ def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
     def wrong(tables: GridTables, keys: torch.Tensor) -> torch.Tensor:
         return tables.exact(keys) + error / 2 * torch.where(keys % 2 == 0, 1.0, -1.0)
 
-    data = GOLDEN[-1].read_bytes()
+    data = FILES[-1].read_bytes()
     monkeypatch.setattr(GridTables, "__call__", wrong)
     one, other = exact.decode(data, 64), off.decode(data, 64)
     np.testing.assert_array_equal(one.faces, other.faces)

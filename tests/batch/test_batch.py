@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
+from support.paths import GOLDEN
 
 import meshcodec
 from meshcodec.api import Codec
@@ -312,7 +313,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
 def test_one_job_is_one_thread(tmp_path: Path) -> None:
     """As each of several has: the same bytes, and the machine is not taken unasked."""
     (tmp_path / "in").mkdir()
-    golden = sorted((Path(__file__).parent / "golden" / "v1").glob("spot-*-512.vat"))[0]
+    golden = sorted(GOLDEN.glob("spot-*-512.vat"))[0]
     (tmp_path / "in" / "a.vat").write_bytes(golden.read_bytes())
     words = ["decompress", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--resolution", "16", "-j", "1"]
     program = f"from meshcodec.cli import cli\ncli({words}, standalone_mode=False)\n"

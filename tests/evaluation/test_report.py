@@ -27,14 +27,14 @@ from click.testing import CliRunner, Result
 
 from meshcodec.cli.group import cli
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.evaluation.report import pictures
+from meshcodec.evaluation.report import view3d
 from meshcodec.evaluation.report.measure import run_report
 from meshcodec.evaluation.report.page import PAGE_LIMIT, to_csv, to_html, to_json
 from meshcodec.evaluation.report.pictures import Detail, Pictures, in_base64, take_pictures
 from meshcodec.evaluation.report.rows import NO_DECODE, Report, Row
 from meshcodec.format.box import NO_AXES
 from meshcodec.geometry.io import export_mesh, load_mesh
-from meshcodec.geometry.simplify import simplify
+from meshcodec.geometry.simplify import closest, simplify
 from meshcodec.metrics import Scores, score
 
 SAMPLES = 2000
@@ -234,7 +234,7 @@ def test_open_walls_are_not_eaten_away() -> None:
     faces = np.concatenate([copy.faces + len(wall.vertices) * k for k, copy in enumerate(walls)])
     v, f = simplify(vertices, faces, 600)
     assert len(f) <= 600
-    distances = pictures._closest(vertices, v, f)[0]
+    distances = closest(vertices, v, f)[0]
     assert np.quantile(distances, 0.95) < 0.2
 
 
@@ -259,7 +259,7 @@ def test_a_view_holds_both_meshes() -> None:
         at += vertices
         a = np.cumsum(planes(faces))
         corners = np.stack([a, a + planes(faces), a + planes(faces)], axis=1)
-        found.append(((places / 16383 * 2 - 1) * pictures.LIMIT, colors, corners))
+        found.append(((places / 16383 * 2 - 1) * view3d.LIMIT, colors, corners))
     (v, _, f), (w, colors, g) = found
     assert trimesh.Trimesh(v, f).volume == pytest.approx(box().volume, rel=0.01)
     assert trimesh.Trimesh(w, g).volume == pytest.approx(ball(3).volume, rel=0.01)
@@ -270,11 +270,11 @@ def test_a_view_holds_both_meshes() -> None:
 
 def test_the_middle_of_a_large_face_has_its_own_colour() -> None:
     whole = np.asarray(box().vertices), np.asarray(box().faces)
-    for v, f in (pictures._bisected(*whole), pictures._divided(*whole, 200_000)):
+    for v, f in (view3d._bisected(*whole), view3d._divided(*whole, 200_000)):
         fine = trimesh.Trimesh(v, f, process=False)
         assert fine.area == pytest.approx(box().area)
         assert fine.edges_unique_length.max() <= 0.04
-    assert len(pictures._divided(*whole, 200)[1]) == 192
+    assert len(view3d._divided(*whole, 200)[1]) == 192
 
 
 def test_pictures_without_pillow_name_the_remedy(

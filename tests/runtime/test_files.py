@@ -10,7 +10,8 @@ import pytest
 import trimesh
 from click.testing import CliRunner, Result
 
-from meshcodec import batch
+from meshcodec.batch import manifest
+from meshcodec.batch.convert import Record
 from meshcodec.batch.manifest import MANIFEST
 from meshcodec.batch.mirror import compress, decompress
 from meshcodec.batch.options import CompressOptions, DecompressOptions
@@ -81,18 +82,18 @@ def test_a_run_in_a_store_goes_on(
     url: str, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = open_folder(f"{url}/meshes"), open_folder(f"{url}/vats")
-    monkeypatch.setattr(batch, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(manifest, "_SAVE_SECONDS", 0)
 
-    def stop(record: batch.Record) -> str:
+    def stop(record: Record) -> str:
         if record["input"] == "b/c.PLY":
             raise KeyboardInterrupt
         return line(record)
 
-    line = batch._line
-    monkeypatch.setattr(batch, "_line", stop)
+    line = manifest._line
+    monkeypatch.setattr(manifest, "_line", stop)
     with pytest.raises(KeyboardInterrupt):
         compress(source, out, options, quiet=True)
-    monkeypatch.setattr(batch, "_line", line)
+    monkeypatch.setattr(manifest, "_line", line)
     again = compress(source, out, options, resume=True, quiet=True)
     assert again.kept == 1
     assert [record["error"] is None for record in again.records] == [True, False, True]

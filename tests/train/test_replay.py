@@ -8,7 +8,7 @@ import math
 
 import pytest
 import torch
-from conftest import TINY
+from support.tiny import TINY
 from torch import Tensor
 
 from meshcodec.train.batches import Batch

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from conftest import BALL_RADIUS, TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from support.refinement import first_guess, pool
+from support.tiny import BALL_RADIUS, TINY
 from torch import Tensor
 
 from meshcodec.api import Codec
-from meshcodec.config import EXTENT, SIZES, TAUS, ModelConfig
+from meshcodec.config import SIZES, TAUS, ModelConfig
 from meshcodec.errors import UsageError
 from meshcodec.format.box import NO_AXES
 from meshcodec.format.container import LEVEL_UNIT, VatFile
@@ -33,27 +33,11 @@ from meshcodec.registry import Registry
 from meshcodec.weights import load_model
 
 CPU = torch.device("cpu")
-Pool = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
 def model(tiny_weights: Path) -> VariationalTokenizer:
     return load_model(Registry(tiny_weights).default())
-
-
-def pool(radius: float, count: int = 3000) -> Pool:
-    """(1, count, 3) points about a sphere and their (1, count) distances to it, with equal units."""
-    rng = np.random.default_rng(0)
-    directions = rng.normal(size=(1, count, 3))
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    points = np.clip(directions * (radius + rng.normal(scale=0.05, size=(1, count, 1))), -EXTENT, EXTENT)
-    distances = np.linalg.norm(points, axis=-1) - radius
-    return points.astype(np.float32), distances.astype(np.float32), np.ones((1, count), dtype=np.float32)
-
-
-def first_guess(batch: int = 1, seed: int = 0) -> list[Tensor]:
-    made = torch.Generator().manual_seed(seed)
-    return [torch.randn(batch, 3, side, side, 4, generator=made) for side in TINY.scale_sides]
 
 
 # ---- levels

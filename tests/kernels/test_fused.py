@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
-from test_kernels import head_and_planes, some_points
+from support.interpreter import run
+from support.kernels import head_and_planes, some_points
+from support.paths import EXAMPLES, GOLDEN
+from support.tiny import TINY
 
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT, ModelConfig
@@ -20,7 +19,6 @@ from meshcodec.kernels import VARIABLE, reference
 
 pytest.importorskip("triton", reason="needs the extra gpu")
 
-HERE = Path(__file__).parent
 MODELS = {"tiny": TINY, "default": ModelConfig()}
 COUNTS = (0, 1, 63, 64, 65, 333)
 BEYOND = 64
@@ -28,7 +26,7 @@ INTERPRET = """
 import sys
 import numpy as np, torch
 from test_fused import BEYOND, COUNTS, MODELS
-from test_kernels import head_and_planes, some_points
+from support.kernels import head_and_planes, some_points
 from meshcodec.kernels.fused import FusedField
 results = {}
 for name, config in MODELS.items():
@@ -44,7 +42,7 @@ import sys
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from test_kernels import head_and_planes
+from support.kernels import head_and_planes
 from meshcodec.config import ModelConfig
 from meshcodec.kernels.fused import WARPS, FusedField, field_kernel
 constants = FusedField(*head_and_planes(ModelConfig())).constants
@@ -57,14 +55,6 @@ for kind in ("ptx", "cubin"):
     with open(f"{sys.argv[1]}.{kind}", "wb") as file:
         file.write(made.asm[kind].encode() if kind == "ptx" else made.asm[kind])
 """
-
-
-def run(script: str, *arguments: object, cache: Path, **environment: str) -> None:
-    """In a process of its own: whether Triton interprets is settled when it is imported."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TRITON_")}
-    path = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    clean |= {"PYTHONPATH": path, "TRITON_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", **environment}
-    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True, env=clean)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +89,7 @@ codec = Codec("cpu")
 assert codec.kernel == "triton"
 np.save(sys.argv[2], codec.decode(open(sys.argv[1], "rb").read(), 16).vertices)
 """
-    path = HERE / "golden" / "v1" / f"spot-{Codec('cpu').model_id}-512.vat"
+    path = GOLDEN / f"spot-{Codec('cpu').model_id}-512.vat"
     run(script, path, tmp_path / "v.npy", cache=tmp_path, TRITON_INTERPRET="1", MESHCODEC_KERNEL="triton")
     wanted = Codec("cpu").decode(path.read_bytes(), 16)
     assert np.load(tmp_path / "v.npy").shape == wanted.vertices.shape
@@ -136,7 +126,7 @@ def test_the_kernel_on_a_gpu_is_the_reference_in_float64(model: str, count: int)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_decodes_the_same_mesh_by_either_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = Codec("cpu").encode(load_mesh(HERE.parent / "examples" / "spot.obj"), 512, 0)
+    data = Codec("cpu").encode(load_mesh(EXAMPLES / "spot.obj"), 512, 0)
     meshes = []
     for kernel in ("triton", "reference"):
         monkeypatch.setenv(VARIABLE, kernel)

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.tiny import TINY
 from torch import Tensor
 
 from meshcodec.config import ModelConfig
@@ -77,9 +77,9 @@ def test_rounding_has_the_gradient_of_the_identity() -> None:
     assert torch.equal(x.grad, weights)
     # Through the squashing as well: quantizing has the gradient of squashing alone.
     gradients = []
-    for squash in (QUANTIZER.quantize, lambda u: squash(u, QUANTIZER.levels)):
+    for function in (QUANTIZER.quantize, lambda u: squash(u, QUANTIZER.levels)):
         u = torch.linspace(-2, 2, 64).view(16, 4).requires_grad_()
-        (squash(u) * weights).sum().backward()
+        (function(u) * weights).sum().backward()
         assert u.grad is not None
         gradients.append(u.grad)
     assert torch.equal(*gradients)
