@@ -270,7 +270,7 @@ def test_a_view_holds_both_meshes() -> None:
 
 def test_the_middle_of_a_large_face_has_its_own_colour() -> None:
     whole = np.asarray(box().vertices), np.asarray(box().faces)
-    for v, f in (view3d._bisected(*whole), view3d._divided(*whole, 200_000)):
+    for v, f in (pictures._bisected(*whole), view3d._divided(*whole, 200_000)):
         fine = trimesh.Trimesh(v, f, process=False)
         assert fine.area == pytest.approx(box().area)
         assert fine.edges_unique_length.max() <= 0.04
