@@ -17,6 +17,21 @@ PLANES = 3
 SIZES = {"512": 512, "1k": 1024, "2k": 2048, "4k": 4096}
 """The ladder of file sizes, in bytes; `scale_sides` is chosen so that each ends at a scale."""
 
+DEFAULT_SIZE = SIZES["1k"]
+"""Bytes of a file where none are asked for."""
+
+DEFAULT_EFFORT = 4
+"""Effort of an encoding where none is asked for (by hand, see docs/experiments/README.md)."""
+
+DEFAULT_RESOLUTION = 256
+"""Cells a side of the decoded grid where none are asked for."""
+
+MAX_FACES = 5_000_000
+"""Triangles above which a mesh is refused unless more are allowed."""
+
+MAX_BYTES = 512 << 20
+"""Bytes above which a mesh file is refused unless more are allowed."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:

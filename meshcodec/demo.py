@@ -18,8 +18,8 @@ from pathlib import Path
 
 import trimesh
 
-from meshcodec.api import DEFAULT_EFFORT, Codec
-from meshcodec.config import SIZES
+from meshcodec.api import Codec
+from meshcodec.config import DEFAULT_EFFORT, SIZES
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
 from meshcodec.format.container import MIN_SIZE
 from meshcodec.geometry.formats import READ_FORMATS

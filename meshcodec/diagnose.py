@@ -58,8 +58,8 @@ def verify_file(
     WeightsError
         The model that it names is not here.
     """
+    from meshcodec.config import DEFAULT_RESOLUTION
     from meshcodec.metrics import fscore_by_tau, is_closed
-    from meshcodec.modes.result import DEFAULT_RESOLUTION
 
     with error_context(name, weights_too=True):
         codec.registry.find(file.model_id)

@@ -1,7 +1,140 @@
-"""The machine room of a codec: device, kernel, registry and the networks that are loaded."""
+"""What a codec computes with: device, kernel, registry, and the networks that are loaded.
+
+`Engine.open` is the one place where a file's model is looked up and the file is held against its limits.
+Networks are loaded when they are first asked for, and stay.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
+import torch
+
+from meshcodec.config import ModelConfig
+from meshcodec.errors import CorruptFileError
+from meshcodec.format.container import VatFile
+from meshcodec.format.payload import CODED
+from meshcodec.format.token_coder import TokenModel
+from meshcodec.kernels import choose_kernel
+from meshcodec.model import VariationalTokenizer
+from meshcodec.registry import Registry, WeightsEntry
+from meshcodec.runtime.device import choose_device
+from meshcodec.weights import load_coder, load_model
+
 T = TypeVar("T")
+
+
+class Networks:
+    """The networks of one model, each loaded when it is first asked for.
+
+    Parameters
+    ----------
+    entry : what the registry says of the model
+    engine : whose device the model is moved to
+
+    Attributes
+    ----------
+    entry : as given
+    """
+
+    def __init__(self, entry: WeightsEntry, engine: Engine) -> None:
+        self.entry = entry
+        self._engine = engine
+        self._model: VariationalTokenizer | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shape of the model."""
+        return self.entry.config
+
+    @property
+    def model(self) -> VariationalTokenizer:
+        """The tokenizer, frozen, on the engine's device. Raises WeightsError: no whole file of weights."""
+        if self._model is None:
+            self._model = load_model(self.entry).to(self._engine.device)
+        return self._model
+
+    @cached_property
+    def entropy_model(self) -> TokenModel | None:
+        """Integer networks that entropy-code the tokens; None where the model has none. Raises WeightsError."""
+        return load_coder(self.entry)
+
+    def unload_model(self) -> None:
+        """Forget the tokenizer: the next use loads it again, to the device of then."""
+        self._model = None
+
+
+class Engine:
+    """Device, kernel, registry and loaded networks of a codec.
+
+    Parameters
+    ----------
+    device : "auto", "cpu" or "cuda"
+    weights : folder with a ``registry.json``; the shipped one by default
+
+    Attributes
+    ----------
+    device, device_reason : where tensors are computed, and why there
+    kernel, kernel_reason : by what the field is evaluated, one of `meshcodec.kernels`, and why
+    registry : of the weights folder
+
+    Raises
+    ------
+    WeightsError
+        No weights, or no default model among them.
+    UsageError
+        A device that does not work here, or such a kernel in MESHCODEC_KERNEL.
+    """
+
+    def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
+        self.device, self.device_reason = choose_device(device)
+        self.kernel, self.kernel_reason = choose_kernel(self.device)
+        self.registry = Registry(weights)
+        self._networks: dict[bytes, Networks] = {}
+        self.encoding = self.networks(self.registry.default())
+        """Networks of the model that encodes."""
+
+    def networks(self, entry: WeightsEntry) -> Networks:
+        """The networks of a model of the registry."""
+        if entry.model_id not in self._networks:
+            self._networks[entry.model_id] = Networks(entry, self)
+        return self._networks[entry.model_id]
+
+    def open(self, file: VatFile) -> Networks:
+        """The networks that a file names, which can decode it as far as its header tells.
+
+        Raises
+        ------
+        WeightsError
+            The model is not here.
+        CorruptFileError
+            More tokens than the model has, or none; or entropy-coded tokens of a model without entropy model.
+        """
+        networks = self.networks(self.registry.find(file.model_id))
+        most = networks.config.max_tokens
+        if not 1 <= file.count <= most:
+            raise CorruptFileError(f"{file.count} tokens, the model has 1 to {most}", "get the file again")
+        if file.packing == CODED and networks.entry.coder_path is None:
+            fault = f"its tokens are coded, and model {file.model_id.hex()} has no coder here"
+            raise CorruptFileError(fault, "install the meshcodec version that wrote it")
+        return networks
+
+    def or_on_cpu(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done again on the CPU, from then on, where the GPU's memory is too small."""
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        # Not in the handler: while it runs, the traceback holds on to what could not be completed.
+        for networks in self._networks.values():
+            networks.unload_model()
+        torch.cuda.empty_cache()
+        self.device, self.device_reason = torch.device("cpu"), "the GPU ran out of memory"
+        self.kernel, self.kernel_reason = "tables", self.device_reason
+        warnings.warn("the GPU ran out of memory: going on with the CPU", RuntimeWarning, stacklevel=2)
+        return work()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from meshcodec.config import TAUS
-from meshcodec.metrics import Scores
+import trimesh
+
+from meshcodec.config import SIZES, TAUS
+from meshcodec.errors import UsageError
+from meshcodec.metrics import Reference, Scores
 from meshcodec.modes.result import Encoded
 
 
@@ -60,3 +64,42 @@ class Measured:
     encoded: Encoded
     scores: Scores
     met: bool
+
+
+def check_target(target: Target) -> None:
+    """Raise UsageError for a distance at which no F-score is measured."""
+    if target.tau not in TAUS:
+        known = ", ".join(map(str, TAUS))
+        raise UsageError(f"an F-score at {target.tau} is not measured", f"choose one of {known}")
+
+
+def smallest_sufficient(
+    target: Target,
+    mesh: trimesh.Trimesh,
+    encode: Callable[[int], Encoded],
+    decode: Callable[[bytes], trimesh.Trimesh],
+    stop: Callable[[], bool] | None = None,
+) -> Measured:
+    """The smallest preset size whose decode meets a target, or the best there is.
+
+    Parameters
+    ----------
+    target : quality to reach
+    mesh : reference that decodes are measured against
+    encode : a size in bytes -> a file
+    decode : bytes of a file -> its mesh
+    stop : when it says True after a size, no larger one is tried
+    """
+    reference = Reference(mesh)
+    found: list[Measured] = []
+    for size in sorted(SIZES.values()):
+        encoded = encode(size)
+        scores = reference.score(decode(encoded.data), exterior=False, points=False, iou=False)
+        found.append(Measured(encoded, scores, target.met_by(scores)))
+        if found[-1].met or (stop is not None and stop()):
+            break
+    if found[-1].met:
+        return found[-1]
+    if target.min_fscore is None:
+        return min(found, key=lambda m: m.scores.p95)
+    return max(found, key=lambda m: target.fscore(m.scores))

@@ -1,13 +1,13 @@
-"""A tiny model for tests that need weights but no quality: whatever its tokens say, it decodes to a ball."""
+"""Fixtures that several test files share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from support.refinement import HURRIED
 from support.tiny import ball_model
 
-from meshcodec.modes.tokens.efforts import Effort
 from meshcodec.weights import save_model
 
 
@@ -19,19 +19,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def coarse_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fields of untrained weights have surface everywhere: at the full resolution each takes seconds."""
-    monkeypatch.setattr("meshcodec.modes.tokens.judge.EXACT_RESOLUTION", 48)
-
-
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Effort 1 is three short rounds, measured coarsely."""
-    monkeypatch.setattr("meshcodec.api.EFFORTS", (Effort((), 0), Effort((2, 3), 2000, hard_rounds=(2,))))
-    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_RESOLUTION", 32)
-    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_SAMPLES", 1000)
-    monkeypatch.setattr("meshcodec.modes.tokens.judge.LEVEL_STEPS", (4,))
-    monkeypatch.setattr(
-        "meshcodec.modes.tokens.judge.Exact.gains", lambda _, new, old: (new.quality - old.quality,)
-    )
+    """Settings of every codec that is not given others, such as those that the command line makes."""
+    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", HURRIED)

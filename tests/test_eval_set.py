@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
-from conftest import load_benchmark
+from support.scripts import load_benchmark
 
 from meshcodec.geometry.io import load_mesh
 

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from meshcodec.api import Codec
 from meshcodec.cli.group import cli
+from meshcodec.config import DEFAULT_RESOLUTION, MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, export_mesh, load_mesh
+from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import fscore
-from meshcodec.modes.result import DEFAULT_RESOLUTION
 
 RESOLUTION = 64
 # What has no volume is carried as a sheet, which falls between the points of a smaller grid than the default.

@@ -1,11 +1,12 @@
-"""Encoding to a quality: the answer is the one that trying every size gives."""
+"""Encoding to a quality: the smallest preset size that reaches it, or the best there is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import dataclasses
 
+import numpy as np
 import pytest
+import trimesh
 from support.paths import EXAMPLES
 
 from meshcodec.api import Codec
@@ -13,76 +14,96 @@ from meshcodec.config import SIZES, TAUS
 from meshcodec.errors import UsageError
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
-from meshcodec.target import Measured, Target
+from meshcodec.modes.result import Encoded
+from meshcodec.target import Measured, Target, smallest_sufficient
 
-MESHES = sorted(EXAMPLES.glob("*.obj"))
-
-
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    return Codec("cpu")
+BALL = trimesh.creation.icosphere(3)
+SIZES_UP = sorted(SIZES.values())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _coarse() -> Iterator[None]:
-    """Decoded at 48 cells, which is enough to compare and quick."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Codec.decode, "__defaults__", (48, None))
-        yield
+def encoded(size: int) -> Encoded:
+    return Encoded(bytes(size), size, 0, 1, 0, False, False, {})
 
 
-@pytest.fixture(scope="module", params=MESHES, ids=lambda path: path.stem)
-def exhaustive(request: pytest.FixtureRequest, codec: Codec) -> tuple[Path, list[tuple[bytes, Scores]]]:
-    """The file of each size and its scores, smallest first."""
-    reference = Reference(load_mesh(request.param))
-    files = [codec.encode(request.param, size, effort=0) for size in sorted(SIZES.values())]
-    return request.param, [
-        (data, reference.score(codec.decode(data), exterior=False, points=False, iou=False)) for data in files
-    ]
+def stub(radii: dict[int, float], target: Target, **options: object) -> tuple[Measured, list[int]]:
+    """The answer where the file of each size decodes to a ball of such a radius, and the sizes tried."""
+    tried: list[int] = []
+
+    def encode(size: int) -> Encoded:
+        tried.append(size)
+        return encoded(size)
+
+    def decode(data: bytes) -> trimesh.Trimesh:
+        mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, radii[len(data)])
+        return mesh
+
+    return smallest_sufficient(target, BALL, encode, decode, **options), tried  # type: ignore[arg-type]
 
 
-def smallest(found: list[tuple[bytes, Scores]], target: Target) -> bytes | None:
-    return next((data for data, scores in found if target.met_by(scores)), None)
+@pytest.mark.parametrize(
+    ("radii", "size"),
+    [((1.0, 1.0, 1.0, 1.0), 512), ((1.3, 1.0, 1.0, 1.0), 1024), ((1.3, 1.3, 1.3, 1.0), 4096)],
+)
+def test_the_smallest_size_that_meets_the_target(radii: tuple[float, ...], size: int) -> None:
+    by_size = dict(zip(SIZES_UP, radii, strict=True))
+    for target in (Target(0.9), Target(0.9, TAUS[1]), Target(max_error=0.01), Target(0.9, max_error=0.01)):
+        measured, tried = stub(by_size, target)
+        assert measured.met
+        assert len(measured.encoded.data) == size
+        assert tried == [s for s in SIZES_UP if s <= size]
 
 
-def check(measured: Measured, data: bytes, scores: Scores, met: bool) -> None:
-    assert measured.encoded.data == data
-    assert measured.scores == scores
-    assert measured.met is met
+def test_the_best_where_none_is_enough() -> None:
+    by_size = dict(zip(SIZES_UP, (1.3, 1.005, 1.2, 1.015), strict=True))
+    measured, tried = stub(by_size, Target(1.0, TAUS[1]))
+    assert (measured.met, len(measured.encoded.data), tried) == (False, 1024, SIZES_UP)
+    measured, _ = stub(by_size, Target(max_error=1e-6))
+    assert (measured.met, len(measured.encoded.data)) == (False, 1024)
+    assert "the best, of 1024 bytes, has an error of 0.00" in Target(max_error=1e-6).missed_by(measured)
 
 
+def test_a_stop_ends_the_search_with_what_there_is() -> None:
+    by_size = dict.fromkeys(SIZES_UP, 1.3)
+    measured, tried = stub(by_size, Target(0.9), stop=lambda: True)
+    assert (measured.met, tried) == (False, [512])
+
+
+def test_scores_are_those_of_the_metric() -> None:
+    measured, _ = stub(dict.fromkeys(SIZES_UP, 1.001), Target(0.9))
+    again = Reference(BALL).score(
+        trimesh.creation.icosphere(3, 1.001), exterior=False, points=False, iou=False
+    )
+    assert measured.scores == again
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", TAUS[:2])
-def test_the_smallest_sufficient_size(
-    tau: float, codec: Codec, exhaustive: tuple[Path, list[tuple[bytes, Scores]]]
-) -> None:
-    path, found = exhaustive
-    for _, wanted in found:
-        target = Target(Target(tau=tau).fscore(wanted), tau)
-        data = smallest(found, target)
-        assert data is not None
-        check(codec.encode_to_target(path, target, effort=0), data, dict(found)[data], met=True)
+def test_a_real_mesh_gets_the_size_that_trying_all_gives(tau: float) -> None:
+    codec = Codec("cpu")
+    quick = dataclasses.replace(codec.settings.judge, full_resolution=48)
+    codec.settings = dataclasses.replace(codec.settings, judge=quick)
+    path = EXAMPLES / "spot.obj"
+    reference = Reference(load_mesh(path))
+
+    def scores(data: bytes) -> Scores:
+        return reference.score(codec.decode(data, 48), exterior=False, points=False, iou=False)
+
+    files = [codec.encode(path, size, effort=0) for size in SIZES_UP]
+    wanted = [Target(tau=tau).fscore(scores(data)) for data in files]
+    for fscore in wanted:
+        first = next(data for data, reached in zip(files, wanted, strict=True) if reached >= fscore)
+        measured = codec.encode_to_target(path, Target(fscore, tau), effort=0)
+        assert measured.encoded.data == first
+        assert measured.met
 
 
-def test_the_smallest_size_within_an_error(
-    codec: Codec, exhaustive: tuple[Path, list[tuple[bytes, Scores]]]
-) -> None:
-    path, found = exhaustive
-    target = Target(max_error=sorted(scores.p95 for _, scores in found)[1])
-    data = smallest(found, target)
-    assert data is not None
-    check(codec.encode_to_target(path, target, effort=0), data, dict(found)[data], met=True)
-
-
-def test_the_best_where_none_is_enough(
-    codec: Codec, exhaustive: tuple[Path, list[tuple[bytes, Scores]]]
-) -> None:
-    path, found = exhaustive
-    best = max(found, key=lambda f: f[1].f_001)
-    check(codec.encode_to_target(path, Target(1.0, 0.01), effort=0), *best, met=False)
-    best = min(found, key=lambda f: f[1].p95)
-    check(codec.encode_to_target(path, Target(max_error=1e-6), effort=0), *best, met=False)
-
-
-def test_a_distance_that_is_not_measured(codec: Codec) -> None:
+def test_a_distance_that_is_not_measured() -> None:
     with pytest.raises(UsageError, match=r"0\.03"):
-        codec.encode_to_target(MESHES[0], Target(0.5, 0.03))
+        Codec("cpu").encode_to_target(BALL, Target(0.5, 0.03), effort=0)
+
+
+def test_nothing_asked_for_is_met_by_anything() -> None:
+    measured, tried = stub(dict.fromkeys(SIZES_UP, 2.0), Target())
+    assert measured.met
+    assert tried == [512]
+    assert np.isfinite(measured.scores.p95)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.format.payload import PACKINGS
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES
 
 
 @dataclass(frozen=True)

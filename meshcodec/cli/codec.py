@@ -11,7 +11,6 @@ import click
 
 from meshcodec.cli.group import cli
 from meshcodec.cli.options import (
-    DEFAULT_SIZE,
     asks_quality,
     device_option,
     effort_option,
@@ -42,7 +41,7 @@ from meshcodec.cli.streams import (
     stages_line,
     write_output,
 )
-from meshcodec.config import TAUS
+from meshcodec.config import DEFAULT_SIZE, TAUS
 from meshcodec.errors import PartialFailureError, UsageError, error_context, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.metrics import fscore_by_tau, scores_by_tau
@@ -101,8 +100,8 @@ def encode(
     out = output_path(source, output, "vat")
     check_output(out, force, as_json, binary=True)
     from meshcodec.api import Codec
+    from meshcodec.config import DEFAULT_RESOLUTION
     from meshcodec.geometry.io import load_mesh
-    from meshcodec.modes.result import DEFAULT_RESOLUTION
     from meshcodec.target import Target
 
     began = time.perf_counter()

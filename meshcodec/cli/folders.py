@@ -9,7 +9,6 @@ import click
 
 from meshcodec.cli.group import cli
 from meshcodec.cli.options import (
-    DEFAULT_SIZE,
     asks_quality,
     device_option,
     effort_option,
@@ -28,7 +27,7 @@ from meshcodec.cli.options import (
     weights_option,
 )
 from meshcodec.cli.streams import check_output, log_line, print_json, write_output
-from meshcodec.config import TAUS
+from meshcodec.config import DEFAULT_SIZE, TAUS
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.registry import Registry

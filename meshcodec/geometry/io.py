@@ -18,6 +18,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_faces, check_size, checked_mesh
 from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
@@ -26,8 +27,6 @@ from meshcodec.geometry.readers import read_obj, read_off, read_ply
 from meshcodec.runtime.files import foreign_message
 
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh
-MAX_FACES = 5_000_000
-MAX_BYTES = 512 << 20
 """Of a file and, a second time, of the buffers beside a glTF. Reading takes at most some 30 times as much."""
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,

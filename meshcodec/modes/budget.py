@@ -1,4 +1,4 @@
-"""Bytes of a file that are left for its payload."""
+"""What every mode checks before it begins, and the bytes of a file that are left for its payload."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from meshcodec.format.container import HEADER_BYTES, LEVEL_BYTES, MAX_TOKENS, MI
 from meshcodec.format.payload import PACKINGS
 
 
-def unknown_packing(packing: str) -> UsageError:
-    return UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
+def check_request(size: int, effort: int, efforts: int, packing: str) -> None:
+    """Raise UsageError for a size under 64 bytes, an effort outside 0..`efforts` - 1, an unknown packing."""
+    check_packing(packing)
+    if not 0 <= effort < efforts:
+        raise UsageError(f"effort {effort} is out of range", f"choose 0 to {efforts - 1}")
+    payload_bytes(size)
+
+
+def check_packing(packing: str) -> None:
+    """Raise UsageError unless the word is one of `PACKINGS`."""
+    if packing not in PACKINGS:
+        raise UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
 
 
 def payload_bytes(size: int, placement: bool = True, level: bool = False) -> int:
-    """How many bytes of payload fit in a file of ``size`` bytes, header included (at most 65535).
+    """Bytes of payload that fit in a file of ``size`` bytes, header included (at most 65535).
 
-    A file with a ``placement`` or a ``level`` has room for fewer.
+    A ``placement`` and a ``level`` take their bytes from the payload.
 
     Raises UsageError under 64 bytes.
     """

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import trimesh
 
 Progress = Callable[[int, int, float, float], None]
-"""Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
-DEFAULT_RESOLUTION = 256
+"""Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, by proxy."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,12 @@ class Encoded:
     ----------
     data : the ``.vat`` file
     tokens : tokens in it
-    packing : 0, a byte each, or 1, range coded
-    scales : scales begun
-    effort : level asked for
+    packing : code of the payload's packing: 0, one byte each, or 1, range-coded
+    scales : scales of which there is a token
+    effort : as asked for
     refined : whether the refined tokens were kept, rather than the encoder's own
     interrupted : whether `stop` ended the refinement early
-    seconds : of each stage
+    seconds : seconds of each stage
     """
 
     data: bytes
@@ -46,7 +45,7 @@ class Decoded:
     ----------
     mesh : closed, in the original frame
     evaluated, total : points at which the field was evaluated, and points of the whole grid
-    seconds : of each stage
+    seconds : seconds of each stage
     """
 
     mesh: trimesh.Trimesh

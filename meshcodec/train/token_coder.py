@@ -38,7 +38,7 @@ from meshcodec.format.token_coder import LOGIT_BITS, TokenModel, cell_features, 
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.tokens.rates import RateNetwork, TokenRates
-from meshcodec.modes.tokens.refine import RateControl, refine
+from meshcodec.modes.tokens.refine import QueryPool, RateControl, RefinementJob, refine_batch
 from meshcodec.runtime.files import write_atomic
 from meshcodec.runtime.threads import one_thread
 from meshcodec.runtime.workers import in_forks
@@ -211,10 +211,10 @@ def _refine_one(place: int) -> None:
         mu, _ = model.encoder(*(torch.from_numpy(a[None]) for a in (points, normals)))
         digits = model.quantizer.project(mu)
     rate = RateControl(TokenRates(coder, torch.device("cpu")), 8 * room)
-    pools = queries[None], distances[None], np.ones_like(distances)[None]
-    digits = refine(model, digits, *pools, [goal], [], steps, number, [rate])
+    pool = QueryPool(queries, distances, np.ones_like(distances))
+    (refined,) = refine_batch(model, [RefinementJob(digits, pool, goal, [], steps, number, rate)])
     with torch.no_grad():
-        tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in digits])[0].numpy()
+        tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in refined.latents])[0].numpy()
     data = io.BytesIO()
     np.save(data, tokens)
     write_atomic(folder / f"{number:06d}.npy", data.getvalue(), overwrite=True)

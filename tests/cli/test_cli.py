@@ -112,7 +112,7 @@ def test_encode_writes_beside_the_input_and_says_so_in_one_line(obj: Path, tiny_
 def test_encode_verify_prints_the_scores_of_what_was_written(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.modes.result.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.modes.config.DEFAULT_RESOLUTION", 64)
     # The model was made for whole balls; of an eighth of one it knows nothing.
     monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *mesh: NO_AXES)
     result = call("encode", obj, "--effort", 0, "--weights", tiny_weights, "--verify", "--json", "-v")
@@ -525,7 +525,7 @@ def test_of_several_files_the_good_ones_are_printed(vat: Path, tiny_weights: Pat
 def test_verify_against_the_original(
     monkeypatch: pytest.MonkeyPatch, vat: Path, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.modes.result.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.modes.config.DEFAULT_RESOLUTION", 64)
     result = call("verify", vat, "--against", obj, "--weights", tiny_weights)
     assert result.exit_code == 0, result.output
     match = re.search(r"F@0\.02 (\d\.\d+)  F@0\.01 (\d\.\d+)  F@0\.005 (\d\.\d+)\n", result.stdout)
@@ -664,7 +664,6 @@ def test_a_reader_that_leaves_is_no_crash(vat: Path, tiny_weights: Path) -> None
 
 
 def test_the_package_loads_the_codec_when_it_is_asked_for() -> None:
-    from meshcodec import api
 
     assert meshcodec.encode is api.encode
     assert meshcodec.Codec is api.Codec
@@ -674,17 +673,16 @@ def test_the_package_loads_the_codec_when_it_is_asked_for() -> None:
 
 
 def test_defaults_are_those_of_the_python_interface() -> None:
-    from meshcodec import api
-    from meshcodec.modes import result
+    from meshcodec import config
     from meshcodec.modes.tokens.efforts import EFFORTS
 
     def option(verb: str, name: str) -> Any:
         (found,) = (parameter for parameter in cli.commands[verb].params if parameter.name == name)
         return found
 
-    assert option("encode", "effort").default == api.DEFAULT_EFFORT
+    assert option("encode", "effort").default == config.DEFAULT_EFFORT
     assert option("encode", "effort").type.max == len(EFFORTS) - 1
-    assert option("decode", "resolution").default == result.DEFAULT_RESOLUTION
+    assert option("decode", "resolution").default == config.DEFAULT_RESOLUTION
 
 
 # ---- training

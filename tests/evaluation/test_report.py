@@ -27,7 +27,7 @@ from click.testing import CliRunner, Result
 
 from meshcodec.cli.group import cli
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.evaluation.report import view3d
+from meshcodec.evaluation.report import pictures, view3d
 from meshcodec.evaluation.report.measure import run_report
 from meshcodec.evaluation.report.page import PAGE_LIMIT, to_csv, to_html, to_json
 from meshcodec.evaluation.report.pictures import Detail, Pictures, in_base64, take_pictures

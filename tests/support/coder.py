@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
+from support.tiny import TINY
 
 from meshcodec.config import ModelConfig
 from meshcodec.format.token_coder import ScaleNetwork, TokenModel, cell_features
@@ -37,3 +39,13 @@ def random_model(seed: int, loudness: int = 60, hidden: int = 5, shape: ModelCon
         for scale in range(3)
     )
     return TokenModel(shape, networks, np.array(FADES))
+
+
+def tiny_coder(wanted: int = 0b01_01_01_01) -> TokenModel:
+    """For the model of `tiny_weights`: expects the digits of one token, and its contexts say a little."""
+    quiet = random_model(4, loudness=2, shape=TINY)
+    expected = np.zeros((4, 4), dtype=np.int64)
+    for digit in range(4):
+        expected[digit] = -(3 << 11) * abs(np.arange(4) - (wanted >> 2 * digit & 3))
+    networks = tuple(dataclasses.replace(n, out_bias=n.out_bias + expected) for n in quiet.networks)
+    return dataclasses.replace(quiet, networks=networks)

@@ -1,11 +1,134 @@
-"""Tokens to a field, and the field to a closed mesh."""
+"""Tokens to a field, the field to a closed mesh, and a whole file to a mesh in its original frame."""
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+import trimesh
+
+from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TRUNCATION
+from meshcodec.engine import Engine, Networks
+from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.format.box import Axes
+from meshcodec.format.container import VatFile
+from meshcodec.geometry.normalize import BoxTransform
+from meshcodec.kernels import BATCHES, field_of
+from meshcodec.modes.result import Decoded
+from meshcodec.runtime.clock import Clock
+from meshcodec.surface.extract import extract, extract_dense
+from meshcodec.surface.field import Field, OffsetField
+from meshcodec.surface.grid import MAX_RESOLUTION, MIN_RESOLUTION
+from meshcodec.surface.marching_cubes import Extraction
+from meshcodec.surface.specks import without_small_components
+
 SMALL_COMPONENT = 0.066
-"""Four texels of the planes, in the unit frame: parts of the decode that are nowhere longer, or longer than
-one texel along one axis only, or within sixteen and of less volume than a cube of two, are errors of the
-field."""
+"""Extent, in the cube, up to which a component of the decode is an error of the field: four texels of a plane
+(docs/experiments/speed.md, "Guesses in place of evaluations")."""
 LIPSCHITZ_FACTOR = 0.75
-"""Learned distances are a little short of true ones, and no part that the planes can hold hides between
-corners this near (`extract` follows every surface that it meets, so only a part of its own could be lost)."""
+"""Learned distance per true distance that the search counts on; a little short of 1, because no part that the
+planes can hold hides between corners this near (docs/experiments/speed.md, "Points instead of blocks")."""
+
+
+@torch.no_grad()
+def token_field(engine: Engine, networks: Networks, tokens: bytes) -> Field:
+    """The field that tokens say: (n, 3) points of the cube to (n,) signed distances, not truncated."""
+    model = networks.model
+    row = torch.frombuffer(bytearray(tokens), dtype=torch.uint8)[None].to(engine.device)
+    return field_of(model.field, model.planes(row)[0], engine.kernel)
+
+
+def extract_surface(
+    engine: Engine, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
+) -> Extraction:
+    """The surface of a field at an iso offset, in the cube, without small components.
+
+    Parameters
+    ----------
+    engine : on whose device the field is evaluated
+    field : signed distances, not truncated
+    level : iso offset in units of `meshcodec.format.container.LEVEL_UNIT`
+    resolution : cells a side of the grid
+    mirrored : axes whose lower side of the cube is a mirror
+    dense : evaluate every point of the grid
+    """
+    distance = OffsetField(field, level)
+    batch, device = BATCHES[engine.kernel], engine.device
+    if dense:
+        found = extract_dense(
+            distance,
+            resolution,
+            lo=-EXTENT,
+            hi=EXTENT,
+            truncation=TRUNCATION,
+            batch=batch,
+            device=device,
+            mirrored=mirrored,
+        )
+    else:
+        found = extract(
+            distance,
+            resolution,
+            lo=-EXTENT,
+            hi=EXTENT,
+            truncation=TRUNCATION,
+            slack=LIPSCHITZ_FACTOR,
+            batch=batch,
+            device=device,
+            mirrored=mirrored,
+        )
+    return without_small_components(found, SMALL_COMPONENT)
+
+
+def decode_file(
+    engine: Engine,
+    file: VatFile,
+    resolution: int = DEFAULT_RESOLUTION,
+    tokens: int | None = None,
+    dense: bool = False,
+) -> Decoded:
+    """A parsed file to a closed mesh in the original frame.
+
+    Parameters
+    ----------
+    engine : with the model that the file names
+    file : header and payload
+    resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
+    tokens : use only this many of the file's tokens; all by default
+    dense : evaluate the field at every grid point: slow, finds the tiniest parts too
+
+    Raises
+    ------
+    CorruptFileError
+        Tokens that do not decode, or to no surface, or a placement beyond float32.
+    WeightsError
+        The model that it names is not here.
+    UsageError
+        `resolution` or `tokens` out of range.
+    """
+    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        remedy = f"choose {MIN_RESOLUTION} to {MAX_RESOLUTION}"
+        raise UsageError(f"resolution {resolution} is out of range", remedy)
+    networks = engine.open(file)
+    if tokens is not None and not 1 <= tokens <= file.count:
+        raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {file.count} tokens")
+    clock = Clock()
+    with clock("code"):
+        decoded_tokens = file.tokens(networks.entropy_model)[: tokens or file.count]
+
+    def surface() -> Extraction:
+        with clock("weights"):
+            networks.model  # noqa: B018 - loads it, so that its seconds are not those of the planes
+        with clock("planes"):
+            field = token_field(engine, networks, decoded_tokens)
+        with clock("extract"):
+            return extract_surface(engine, field, file.level, resolution, file.mirrored, dense)
+
+    extraction = engine.or_on_cpu(surface)
+    if len(extraction.faces) == 0:
+        raise CorruptFileError("its tokens decode to no surface", "encode the mesh again at a larger --size")
+    box = BoxTransform(file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
+    vertices = box.to_world(extraction.vertices)
+    if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
+        raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
+    mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)
+    return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)

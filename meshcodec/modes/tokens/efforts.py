@@ -1,4 +1,4 @@
-"""What each effort spends on one mesh."""
+"""What each effort spends on one mesh, and when a mesh gets more."""
 
 from __future__ import annotations
 
@@ -7,33 +7,41 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """What an effort level spends.
+    """Rounds of refinement and query points of one effort.
 
     Attributes
     ----------
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
     queries : query points in the pool of a short round, see `pool_size`
-    hard_rounds : further rounds, for as long as the best F-score at 0.02 is below what is `easy`; the first
-        of them also where the encoder's tokens are kept for one F-score although the sum of the refined
+    extended_rounds : further rounds, for as long as the best F-score at 0.02 is below that of `EarlyStop`; the
+        first of them also where the encoder's tokens are kept for one F-score although the sum of the refined
         ones' is higher
+    queries_per_step : query points that a pool has at least for each step, because codes learn by heart what
+        they see often (docs/experiments/refinement.md, "Query pools")
     """
 
     rounds: tuple[int, ...]
     queries: int
-    hard_rounds: tuple[int, ...] = ()
+    extended_rounds: tuple[int, ...] = ()
+    queries_per_step: int = 600
 
     @property
     def steps(self) -> int:
-        """Gradient steps for a mesh that is not hard."""
+        """Gradient steps for a mesh that stops early."""
         return sum(self.rounds)
 
+    @property
+    def all_rounds(self) -> tuple[int, ...]:
+        """Steps of each round, the extended ones included."""
+        return self.rounds + self.extended_rounds
+
     def pool_size(self, steps: int) -> int:
-        """Query points for a round of so many steps, each of which draws `STEP_QUERIES` of them."""
-        return max(self.queries, _POOL_STEP * steps)
+        """Query points for a round of so many steps."""
+        return max(self.queries, self.queries_per_step * steps)
 
     def schedule(self, number: int) -> tuple[int, ...]:
         """The rounds that are certain when round `number` begins."""
-        return (self.rounds + self.hard_rounds)[: max(len(self.rounds), number + 1)]
+        return self.all_rounds[: max(len(self.rounds), number + 1)]
 
 
 EFFORTS = (
@@ -41,26 +49,33 @@ EFFORTS = (
     Effort((20,), 40_000),
     Effort((50,), 40_000),
     Effort((75,), 40_000),
-    Effort((60, 40), 40_000, hard_rounds=(100, 150, 250, 300)),
-    Effort((60, 40, 100), 40_000, hard_rounds=(150, 250, 300)),
-    Effort((60, 40, 100, 150), 40_000, hard_rounds=(250, 300)),
-    Effort((60, 40, 100, 150, 250), 40_000, hard_rounds=(300,)),
+    Effort((60, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
+    Effort((60, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
+    Effort((60, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
+    Effort((60, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
     Effort((60, 40, 100, 150, 250, 300), 40_000),
     Effort((60, 40, 100, 150, 250, 300, 300), 40_000),
 )
-"""Levels 0 to 9. From 4 on a level begins with the rounds of the one below: it cannot end below it."""
-_EASY, _EASY_LARGE = (0.9, 0.9, 0.0, 0.0), (0.98, 0.98, 0.95, 0.95)
-"""F-scores with which no third to sixth round is needed; the latter from `_LARGE` bytes on."""
-_LARGE = 2048
+"""Efforts 0 to 9. From 4 on each begins with the rounds of the one below: it cannot end below it
+(docs/experiments/refinement.md, "Two rounds" and "Extended schedule")."""
 
 
-def early_stop_fscore(size: int, number: int) -> float:
-    """The F-score at 0.02 with which a file of `size` bytes needs no hard round `number`, counted from 2."""
-    return (_EASY_LARGE if size >= _LARGE else _EASY)[number - 2]
+@dataclass(frozen=True)
+class EarlyStop:
+    """F-scores at 0.02 with which a mesh needs no extended round.
 
+    Attributes
+    ----------
+    fscores : for the third round, the fourth and so on; the thresholds are by hand, that further rounds help
+        is measured (docs/experiments/refinement.md, "Extended schedule")
+    large_fscores : the same for files of `large_size` bytes and more
+    large_size : bytes
+    """
 
-_POOL_STEP = 600
-"""Query points that a pool has at least for each step: the digits learn by heart what they see often."""
-FIRST_RATE, LATER_RATE = 0.3, 0.2
-"""Of Adam at the first step of the first and of each later round, in levels of a digit; a cosine takes it to
-zero."""
+    fscores: tuple[float, ...] = (0.9, 0.9, 0.0, 0.0)
+    large_fscores: tuple[float, ...] = (0.98, 0.98, 0.95, 0.95)
+    large_size: int = 2048
+
+    def fscore(self, size: int, number: int) -> float:
+        """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 2."""
+        return (self.large_fscores if size >= self.large_size else self.fscores)[number - 2]

@@ -1,42 +1,280 @@
-"""A prepared mesh to a file of tokens: rounds of refinement, each judged by the decode."""
+"""A prepared mesh to a file of tokens: rounds of refinement, each judged by the decode.
+
+    prepared mesh ─> initial tokens ─> [next job ─> gradient steps ─> take its result] ... ─> file
+
+`Refinement` is the state of one mesh between rounds. `encode_batch` drives many: the next jobs of all meshes
+are refined in one batch, then each mesh takes its result.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+
+from meshcodec.engine import Engine
+from meshcodec.format.container import VatFile
+from meshcodec.modes.budget import check_request
+from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import Encoded, Progress
+from meshcodec.modes.tokens.efforts import EFFORTS, EarlyStop, Effort
+from meshcodec.modes.tokens.fill import (
+    BudgetSettings,
+    TokenBudget,
+    nearest_tokens,
+    shorter_prefixes,
+    shortest_payload,
+)
+from meshcodec.modes.tokens.judge import Candidate, Judge, JudgeSettings
 from meshcodec.modes.tokens.refine import Progress as RoundProgress
-from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult
+from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, RefineSettings, Stop, refine_batch
+from meshcodec.modes.tokens.targets import draw_queries
+from meshcodec.runtime.clock import Clock
 
-PERFECT = 0.9995
-"""Of F-scores from which on no better tokens are looked for."""
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """Every tuned number of encoding by tokens; the defaults are what ships.
+
+    Attributes
+    ----------
+    efforts : what each effort spends, from 0 up
+    early_stop : when a mesh gets no extended round
+    saturation : F-score from which on no better tokens are looked for (by hand)
+    budget, judge, refine : numbers of the token budget, the evaluation and the gradient steps
+    """
+
+    efforts: tuple[Effort, ...] = EFFORTS
+    early_stop: EarlyStop = field(default_factory=EarlyStop)
+    saturation: float = 0.9995
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
 
 
-def in_step(
-    encodings: Sequence[Generator[RefinementJob, RefinementResult, Encoded]],
-    refine_all: Callable[[Sequence[RefinementJob]], list[RefinementResult]],
+@dataclass(frozen=True)
+class TokenRequest:
+    """What is asked of an encoding.
+
+    Attributes
+    ----------
+    size : bytes of the file, at most; from 64 up
+    effort : 0 to 9
+    packing : "coded" or "bytes"
+    progress : told about the steps of the refinement
+    stop : when it says True, the best tokens found so far are taken
+    """
+
+    size: int
+    effort: int
+    packing: str
+    progress: Progress | None = None
+    stop: Stop | None = None
+
+
+class Refinement:
+    """The refinement of one mesh: which job is next, and what its result is worth.
+
+    Parameters
+    ----------
+    engine : with the encoding model
+    prepared : the mesh
+    budget : the tokens that fit
+    request : size, effort and callbacks
+    settings : tuned numbers
+    judge : measures candidates; made from `settings` by default
+
+    Attributes
+    ----------
+    best : the candidate to be written, so far; its F-scores are empty where nothing is refined
+    refined : whether that is a refined one, rather than the encoder's own
+    interrupted : whether `TokenRequest.stop` ended the refinement
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        prepared: PreparedMesh,
+        budget: TokenBudget,
+        request: TokenRequest,
+        settings: TokenSettings,
+        judge: Judge | None = None,
+    ) -> None:
+        self._engine, self._prepared, self._budget = engine, prepared, budget
+        self._request, self._settings = request, settings
+        self._effort = settings.efforts[request.effort]
+        self._clock = Clock(prepared.seconds)
+        self._quantizer = engine.encoding.model.quantizer
+        self._latents = [part.to(engine.device) for part in prepared.latents]
+        with self._clock("code"):
+            self._rate = budget.rate_control(engine.device, settings.refine)
+            self._tokens = budget.initial_tokens(self._quantizer, self._latents, self._rate)
+        self.best = Candidate(self._tokens, 0, (), np.empty((0, 3)))
+        self.refined = self.interrupted = False
+        self._number = 0  # of the next round
+        self._missed_check = False  # the last result had the higher sum, but failed the Pareto check
+        self._judge = judge or Judge(engine, prepared, settings.judge)
+        if self._effort.rounds:
+            with self._clock("measure"):
+                self.best = self._judge.measure(self._judge.field(self._tokens), self._tokens, 0)
+        self._surface = self.best.surface
+        self._rng = np.random.default_rng([prepared.seed, 1])
+
+    def next_job(self) -> RefinementJob | None:
+        """The next round of refinement; None where there is none."""
+        if self._is_done():
+            return None
+        number, steps = self._number, self._effort.all_rounds[self._number]
+        if self._rate is not None:
+            # At first more tokens than fit, to see how many do; then these, at the bits there are.
+            self._rate.freeze_increase = self._is_warm_up()
+        rounds = self._effort.schedule(number)
+        with self._clock("targets"):
+            pool = draw_queries(self._prepared, self._surface, self._effort.pool_size(steps), self._rng)
+        refine = self._settings.refine
+        return RefinementJob(
+            self._latents,
+            pool,
+            self._token_count(),
+            shorter_prefixes(self._budget.size, self._engine.encoding.config),
+            steps,
+            self._prepared.seed + number,
+            self._rate,
+            refine.later_rate if number else refine.first_rate,
+            _shifted(self._request.progress, sum(rounds[:number]), sum(rounds), self.best.fscores[0]),
+        )
+
+    def take(self, result: RefinementResult) -> None:
+        """Judge the result of the job given last, and keep it if it is better."""
+        tokens_refined, warm_up = self._token_count(), self._is_warm_up()
+        self._latents = result.latents
+        self._clock.add("refine", result.seconds)
+        self.interrupted = self._request.stop is not None and self._request.stop()
+        with self._clock("measure"):
+            tokens = nearest_tokens(self._quantizer, self._latents)[:tokens_refined]
+            self._tokens = self._budget.longest_prefix(tokens)
+            decode = self._judge.cached_field(self._tokens)
+            if warm_up and not self.interrupted:  # of what the next round begins with no score is needed
+                self._surface = self._judge.surface_points(decode, self.best.level)
+            else:
+                new = self._judge.measure(decode, self._tokens, self.best.level)
+                self._surface = new.surface
+                # The iso offset comes after the steps, but must have been looked for once.
+                if not self.refined or not self._judge.is_clearly_lower(new, self.best):
+                    new = self._judge.tuned(decode, new)
+                higher = new.quality > self.best.quality
+                better = self._judge.improvement(decode, new, self.best)
+                if better is not None:
+                    self.best, self.refined = better, True
+                # Better than the encoder's in the sum, but for one F-score: more steps may lift that, too.
+                self._missed_check = higher and not self.refined
+        self._number += 1
+
+    def encoded(self) -> Encoded:
+        """The file of the best candidate."""
+        transform, networks = self._prepared.transform, self._engine.encoding
+        with self._clock("code"):
+            payload, packing = shortest_payload(self.best.tokens, self._budget.entropy_model)
+            count = len(self.best.tokens)
+            file = VatFile(
+                payload,
+                networks.entry.model_id,
+                transform.center,
+                transform.half_extents,
+                self.best.level,
+                packing,
+                transform.mirrored,
+                count,
+            )
+            if file.tokens(self._budget.entropy_model) != self.best.tokens:
+                raise AssertionError("the coded tokens do not decode to themselves")
+        return Encoded(
+            file.to_bytes(),
+            count,
+            packing,
+            networks.config.scales_begun(count),
+            self._request.effort,
+            self.refined,
+            self.interrupted,
+            self._clock.seconds,
+        )
+
+    def _is_done(self) -> bool:
+        """Whether no round follows: none is left, the scores are high enough, or the user has stopped it."""
+        if self.interrupted or self._number >= len(self._effort.all_rounds):
+            return True
+        if self.refined and min(self.best.fscores) >= self._settings.saturation:
+            return True
+        extended = self._number - len(self._effort.rounds)
+        if extended < 0 or (self._missed_check and extended == 0):
+            return False
+        return self.best.fscores[0] >= self._settings.early_stop.fscore(self._budget.size, self._number)
+
+    def _is_warm_up(self) -> bool:
+        """Whether the round is the first of several: how many tokens fit is not known, and none is scored."""
+        return self._number == 0 and len(self._effort.schedule(0)) > 1
+
+    def _token_count(self) -> int:
+        """Tokens that the round refines."""
+        if self._rate is None or self._is_warm_up():
+            return self._budget.refined_tokens
+        return len(self._tokens)
+
+
+def encode_batch(
+    engine: Engine,
+    meshes: Sequence[PreparedMesh],
+    request: TokenRequest,
+    settings: TokenSettings | None = None,
 ) -> list[Encoded]:
-    """What encodings come to when those that ask for a round are all answered at once."""
-    asked: dict[int, RefinementJob] = {}
-    done: dict[int, Encoded] = {}
+    """Encode prepared meshes, of which each round of refinement is one batch.
 
-    def go_on(place: int, answer: RefinementResult | None) -> None:
-        try:
-            asked[place] = next(encodings[place]) if answer is None else encodings[place].send(answer)
-        except StopIteration as end:
-            done[place] = end.value
+    Where a GPU's memory is too small for all of them, halves are done one after the other; where it is too
+    small for one, the CPU goes on.
 
-    for place in range(len(encodings)):
-        go_on(place, None)
-    while asked:
-        answers = dict(zip(asked, refine_all(list(asked.values())), strict=True))
-        asked.clear()
-        for place, answer in answers.items():
-            go_on(place, answer)
-    return [done[place] for place in range(len(encodings))]
+    Raises
+    ------
+    UsageError
+        Size, effort or packing out of range.
+    """
+    settings = settings or TokenSettings()
+    check_request(request.size, request.effort, len(settings.efforts), request.packing)
+    networks = engine.encoding
+    entropy_model = networks.entropy_model if request.packing == "coded" else None
+    level = request.effort > 0
+    budget = TokenBudget(request.size, level, networks.config, entropy_model, settings.budget)
+
+    def work() -> list[Encoded]:
+        refinements = [Refinement(engine, mesh, budget, request, settings) for mesh in meshes]
+        run_rounds(engine, refinements, request.stop, settings.refine)
+        return [refinement.encoded() for refinement in refinements]
+
+    if engine.device.type == "cpu" or len(meshes) < 2:
+        return engine.or_on_cpu(work)
+    try:
+        return work()
+    except torch.OutOfMemoryError:
+        middle = len(meshes) // 2
+    # Not in the handler: while it runs, the traceback holds on to what could not be completed.
+    halves = meshes[:middle], meshes[middle:]
+    return [encoded for half in halves for encoded in encode_batch(engine, half, request, settings)]
 
 
-def after(progress: Progress | None, done: int, total: int, fscore: float) -> RoundProgress | None:
+def run_rounds(
+    engine: Engine, refinements: Sequence[Refinement], stop: Stop | None, settings: RefineSettings
+) -> None:
+    """Refine until no mesh has another round: the next jobs of all in one batch, then each takes its result."""
+    running = [(refinement, refinement.next_job()) for refinement in refinements]
+    while jobs := [(refinement, job) for refinement, job in running if job is not None]:
+        results = refine_batch(engine.encoding.model, [job for _, job in jobs], settings, stop)
+        for (refinement, _), result in zip(jobs, results, strict=True):
+            refinement.take(result)
+        running = [(refinement, refinement.next_job()) for refinement, _ in jobs]
+
+
+def _shifted(progress: Progress | None, done: int, total: int, fscore: float) -> RoundProgress | None:
     """The progress of a round as that of all rounds."""
     if progress is None:
         return None

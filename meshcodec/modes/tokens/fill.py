@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from meshcodec.config import SIZES, ModelConfig
@@ -10,21 +12,32 @@ from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.tokens.rates import TokenRates, quantize_within
-from meshcodec.modes.tokens.refine import RateControl
+from meshcodec.modes.tokens.refine import RateControl, RefineSettings
 
-_CODED_GAIN = 1.7
-"""So many tokens for each byte are refined at first where they are entropy-coded. More of them fit only at a
-price that the coarser ones pay. Of the encoder's tokens `_SQUEEZE` times as many as fit by themselves."""
-_SQUEEZE = 1.15
-_CODER_BYTES = 4
-"""What a range coder takes beyond the bits of its symbols, and what rounding its networks costs, at most."""
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """Numbers of the token budget; sections are those of docs/experiments/entropy-coding.md.
+
+    Attributes
+    ----------
+    tokens_per_byte : tokens refined at first for each byte of payload where they are entropy-coded; more fit
+        only at a rate that the coarser ones pay for ("How many tokens to refine")
+    initial_gain : tokens of the encoder that are tried, as a multiple of those that fit by themselves
+        ("Rounding so that tokens fit")
+    coder_bytes : bytes that a range coder takes beyond the bits of its symbols, and that rounding its networks
+        costs, at most (a bound, not tuned)
+    """
+
+    tokens_per_byte: float = 1.7
+    initial_gain: float = 1.15
+    coder_bytes: int = 4
 
 
 def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
-    """Tokens of one byte each that a file of at most `size` bytes gets, with room for a level or without.
+    """Tokens of one byte each that a file of at most `size` bytes gets, with a byte for an iso offset or not.
 
-    A size of the ladder ends at a scale, so that its file is the start of every larger one; any other is
-    filled.
+    A preset size ends at a scale, so that its file is the start of every larger one; any other is filled.
 
     Raises
     ------
@@ -37,77 +50,94 @@ def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
     return capacity
 
 
+def shorter_prefixes(size: int, config: ModelConfig) -> list[int]:
+    """Prefixes, as numbers of scales, that the preset sizes below `size` hold as bytes."""
+    budgets = (token_budget(smaller, config) for smaller in SIZES.values() if smaller < size)
+    return [config.scales_begun(budget) for budget in budgets]
+
+
 @torch.no_grad()
-def nearest_tokens(quantizer: MultiScaleQuantizer, digits: list[torch.Tensor]) -> bytes:
-    """The tokens nearest to digits: unbounded, of each scale, (1, 3, n, n, D)."""
-    levels = [quantizer.quantize(d) for d in digits]
+def nearest_tokens(quantizer: MultiScaleQuantizer, latents: list[torch.Tensor]) -> bytes:
+    """The tokens nearest to unbounded latents of each scale, (1, 3, n, n, D)."""
+    levels = [quantizer.quantize(part) for part in latents]
     return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
 
-def shortest_payload(tokens: bytes, coder: TokenModel | None) -> tuple[bytes, int]:
-    """The shorter of the payloads of tokens, and its packing; without a coder there is one."""
-    if coder is None:
+def shortest_payload(tokens: bytes, entropy_model: TokenModel | None) -> tuple[bytes, int]:
+    """The shorter of the payloads of tokens, and its packing; without an entropy model there is one."""
+    if entropy_model is None:
         return tokens, BYTES
-    payloads = [(pack(tokens, packing, coder), packing) for packing in (BYTES, CODED)]
+    payloads = [(pack(tokens, packing, entropy_model), packing) for packing in (BYTES, CODED)]
     return min(payloads, key=lambda payload: len(payload[0]))
 
 
 class TokenBudget:
-    """Which tokens a file of some size gets.
+    """The tokens that fit into a file.
 
     Parameters
     ----------
-    size : of the file
-    level : whether it keeps a byte for a level
-    config : of the model
-    coder : of its tokens; None for one byte each
+    size : bytes of the file, at most
+    level : whether it keeps a byte for an iso offset
+    config : shape of the model
+    entropy_model : of its tokens; None for one byte each
+    settings : numbers of the budget
 
     Attributes
     ----------
-    size : as given
-    room : bytes of the payload
-    goal : tokens worth refining
+    size, entropy_model : as given
+    payload_bytes : bytes of the payload, at most
+    refined_tokens : tokens worth refining
     """
 
-    def __init__(self, size: int, level: bool, config: ModelConfig, coder: TokenModel | None) -> None:
-        self.size, self.room = size, payload_bytes(size, level=level)
-        self.coder = coder
-        self.goal = token_budget(size, config, level)
-        if coder is not None:
-            self.goal = min(int(_CODED_GAIN * self.room), config.max_tokens)
+    def __init__(
+        self,
+        size: int,
+        level: bool,
+        config: ModelConfig,
+        entropy_model: TokenModel | None,
+        settings: BudgetSettings | None = None,
+    ) -> None:
+        self._settings = settings or BudgetSettings()
+        self.size, self.payload_bytes = size, payload_bytes(size, level=level)
+        self.entropy_model = entropy_model
+        self.refined_tokens = token_budget(size, config, level)
+        if entropy_model is not None:
+            wanted = int(self._settings.tokens_per_byte * self.payload_bytes)
+            self.refined_tokens = min(wanted, config.max_tokens)
 
-    def fill(self, tokens: bytes) -> bytes:
+    def longest_prefix(self, tokens: bytes) -> bytes:
         """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
-        if self.coder is None:
-            return tokens[: self.goal]
-        fits, too_long = min(self.room, len(tokens)), len(tokens) + 1
+        if self.entropy_model is None:
+            return tokens[: self.refined_tokens]
+        fits, too_long = min(self.payload_bytes, len(tokens)), len(tokens) + 1
         count = len(tokens)
         while fits < count:
-            taken = len(self.coder.encode(tokens[:count]))
-            if taken <= self.room:
+            taken = len(self.entropy_model.encode(tokens[:count]))
+            if taken <= self.payload_bytes:
                 fits = count
             else:
                 too_long = count
             # By proportion, but always nearer: tokens of one scale take about as much each.
-            guess = count * self.room // max(taken, 1)
+            guess = count * self.payload_bytes // max(taken, 1)
             count = min(max(guess, fits + 1), too_long - 1)
         return tokens[:fits]
 
-    def rate_control(self, device: torch.device) -> RateControl | None:
-        """What keeps refined tokens within the room; None where `goal` tokens fit as they are."""
-        if self.coder is None or self.goal <= self.room:
+    def rate_control(self, device: torch.device, settings: RefineSettings) -> RateControl | None:
+        """What keeps refined tokens within the payload; None where `refined_tokens` fit as they are."""
+        if self.entropy_model is None or self.refined_tokens <= self.payload_bytes:
             return None
-        return RateControl(TokenRates(self.coder, device), 8 * (self.room - _CODER_BYTES))
+        bits = 8 * (self.payload_bytes - self._settings.coder_bytes)
+        return RateControl(TokenRates(self.entropy_model, device), bits, settings)
 
-    def first_tokens(
-        self, quantizer: MultiScaleQuantizer, digits: list[torch.Tensor], rate: RateControl | None
+    def initial_tokens(
+        self, quantizer: MultiScaleQuantizer, latents: list[torch.Tensor], rate: RateControl | None
     ) -> bytes:
-        """The tokens of the encoder's digits: unbounded, of each scale, (1, 3, n, n, D)."""
-        tokens = self.fill(nearest_tokens(quantizer, digits))
+        """The tokens of the encoder's unbounded latents of each scale, (1, 3, n, n, D), that fit."""
+        tokens = self.longest_prefix(nearest_tokens(quantizer, latents))
         if rate is None:
             return tokens
-        # Some more of them are worth it, where for their bits the dearest digits of all give way.
-        count = min(int(_SQUEEZE * len(tokens)), self.goal)
-        masks = token_masks(torch.tensor([count]), quantizer.config, digits[0].device)
-        levels = quantize_within(quantizer, rate.rates, digits[: len(masks)], masks, rate.bits)
-        return self.fill(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
+        # Some more of them are worth it, where for their bits the most expensive codes of all give way.
+        count = min(int(self._settings.initial_gain * len(tokens)), self.refined_tokens)
+        masks = token_masks(torch.tensor([count]), quantizer.config, latents[0].device)
+        levels = quantize_within(quantizer, rate.rates, latents[: len(masks)], masks, rate.bits)
+        return self.longest_prefix(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])

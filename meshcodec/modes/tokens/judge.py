@@ -1,41 +1,64 @@
-"""Which of two candidates is better: F-scores of their decodes."""
+"""Which of two candidates is better: F-scores of their decodes, by proxy and, where that is close, in full.
+
+The proxy evaluation takes a coarser grid and fewer points than a user who measures the decoded file. Where it
+leaves the answer open, both candidates are measured as that user would do it (docs/experiments/evaluation.md).
+"""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.config import TAUS
+from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TAUS
+from meshcodec.engine import Engine
 from meshcodec.metrics import Reference
-from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.prepare import PreparedMesh
-from meshcodec.modes.result import DEFAULT_RESOLUTION
+from meshcodec.modes.tokens.decode import extract_surface, token_field
+from meshcodec.surface.field import CachedField, Field
+from meshcodec.surface.marching_cubes import Extraction
 
-if TYPE_CHECKING:
-    from meshcodec.api import Codec
 
-CHECK_SAMPLES = 30_000
-CHECK_RESOLUTION = 160
-EXACT_RESOLUTION = DEFAULT_RESOLUTION
-"""Of coarse measurements, and of those that are to be what a user finds in the decoded file."""
-JUDGED = TAUS[:2]
-"""Distances of the F-scores by which candidates are compared."""
-_CLEAR = 0.02
-"""F-scores that differ by this much in the coarse measurement differ in the exact one too."""
-LEVEL_STEPS = (2, 1)
-NEAR_LEVELS = (1, -1, 2, -2)
-MAX_LEVEL = 20
-"""Steps in which the level is searched by coarse scores and by exact ones, and how far, in `LEVEL_UNIT`s."""
+@dataclass(frozen=True)
+class JudgeSettings:
+    """Numbers of the evaluation; sections are those of docs/experiments/evaluation.md.
+
+    Attributes
+    ----------
+    taus : distances of the F-scores that rank candidates (by hand)
+    proxy_samples : points on each surface in the proxy evaluation (by hand)
+    proxy_resolution : cells a side of its grid ("Finer proxy and decision margin")
+    full_resolution : cells a side of the grid of the full evaluation: the default of a decode
+    margin : F-scores that differ by this much by proxy differ in full too ("Finer proxy and decision margin")
+    offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
+    nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
+    largest_offset : iso offset that no search passes, in `LEVEL_UNIT`s (by hand)
+    """
+
+    taus: tuple[float, ...] = TAUS[:2]
+    proxy_samples: int = 30_000
+    proxy_resolution: int = 160
+    full_resolution: int = DEFAULT_RESOLUTION
+    margin: float = 0.02
+    offset_steps: tuple[int, ...] = (2, 1)
+    nearby_offsets: tuple[int, ...] = (1, -1, 2, -2)
+    largest_offset: int = 20
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Tokens and a level, F-scores of theirs at `_JUDGED`, and (V, 3) points of their surface in the cube."""
+    """Tokens with an iso offset, and what their decode scores by proxy.
+
+    Attributes
+    ----------
+    tokens : one byte each
+    level : iso offset, in `LEVEL_UNIT`s
+    fscores : F-scores at the distances of `JudgeSettings.taus`
+    surface : (V, 3) points of the decoded surface, in the cube
+    """
 
     tokens: bytes
     level: int
@@ -48,43 +71,111 @@ class Candidate:
         return sum(self.fscores)
 
 
-def _differences(after: Sequence[float], before: Sequence[float]) -> tuple[float, ...]:
-    return tuple(a - b for a, b in zip(after, before, strict=True))
+class Judge:
+    """Measures candidates for one mesh and says which is better; owns the references that it measures against.
 
+    Parameters
+    ----------
+    engine : on which candidates are decoded, with its encoding model
+    prepared : the mesh
+    settings : numbers of the evaluation
+    """
 
-def clearly_lower(new: Candidate, old: Candidate) -> bool:
-    return max(_differences(new.fscores, old.fscores)) <= -_CLEAR
+    def __init__(self, engine: Engine, prepared: PreparedMesh, settings: JudgeSettings | None = None) -> None:
+        self._engine, self._prepared = engine, prepared
+        self.settings = settings or JudgeSettings()
+        self._full_fscores: dict[tuple[bytes, int], tuple[float, ...]] = {}
 
+    @cached_property
+    def _proxy_reference(self) -> Reference:
+        return Reference(self._prepared.mesh, samples=self.settings.proxy_samples, seed=self._prepared.seed)
 
-class Exact:
-    """Tells whether a candidate is better, as a user would measure it where the coarse scores are close."""
+    @cached_property
+    def _full_reference(self) -> Reference:
+        return Reference(self._prepared.mesh)
 
-    def __init__(self, codec: Codec, model: VariationalTokenizer, subject: PreparedMesh) -> None:
-        self._codec, self._model, self._subject = codec, model, subject
-        self._known: dict[tuple[bytes, int], tuple[float, ...]] = {}
+    def field(self, tokens: bytes) -> Field:
+        """The field of tokens, which the methods below take along: evaluating it is what costs."""
+        return token_field(self._engine, self._engine.encoding, tokens)
+
+    def cached_field(self, tokens: bytes) -> Field:
+        """`field`, for more than one measurement on the same grid."""
+        return CachedField(self.field(tokens))
+
+    def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+        """Evaluate tokens by proxy at an iso offset; `field` is theirs."""
+        extraction = self._extract(field, level, self.settings.proxy_resolution)
+        decoded = self._prepared.transform.to_world(extraction.vertices), extraction.faces
+        fscores = self._proxy_reference.fscore(decoded, self.settings.taus)
+        return Candidate(tokens, level, fscores, _within_cube(extraction))
+
+    def surface_points(self, field: Field, level: int) -> NDArray[np.float64]:
+        """(V, 3) points of a decoded surface in the cube, without those in mirrors; nothing is scored."""
+        return _within_cube(self._extract(field, level, self.settings.proxy_resolution))
+
+    def tuned(self, field: Field, candidate: Candidate) -> Candidate:
+        """The candidate at the best iso offset in its surroundings: a climb in steps that become smaller."""
+        best = candidate
+        for step in self.settings.offset_steps:
+            for direction in (step, -step):
+                climbing = True
+                while climbing and self._is_allowed(best.level + direction):
+                    moved = self.measure(field, best.tokens, best.level + direction)
+                    climbing = moved.quality > best.quality
+                    best = moved if climbing else best
+        return best
+
+    def improvement(self, field: Field, new: Candidate, old: Candidate) -> Candidate | None:
+        """`new` if it improves on `old`; if only its sum does, it at an iso offset nearby that improves."""
+        gains = self.gains(new, old)
+        if sum(gains) <= 0:
+            return None
+        if min(gains) >= 0:
+            return new
+        for shift in self.settings.nearby_offsets:
+            if self._is_allowed(new.level + shift):
+                moved = self.measure(field, new.tokens, new.level + shift)
+                if self.improves(moved, old):
+                    return moved
+        return None
 
     def improves(self, new: Candidate, old: Candidate) -> bool:
-        """Whether `new` has a higher sum of F-scores than `old` and none that is lower."""
+        """Whether `new` has a higher sum of F-scores than `old` and none that is lower (Pareto check)."""
         gains = self.gains(new, old)
         return sum(gains) > 0 and min(gains) >= 0
 
     def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
-        """What `new` has of each F-score beyond `old`; exact where it is close."""
-        coarse = _differences(new.fscores, old.fscores)
-        if min(coarse) >= _CLEAR or clearly_lower(new, old):
-            return coarse
-        return _differences(self._fscores(new), self._fscores(old))
+        """What `new` has of each F-score beyond `old`: in full where the proxy leaves it open."""
+        by_proxy = _differences(new.fscores, old.fscores)
+        if min(by_proxy) >= self.settings.margin or self.is_clearly_lower(new, old):
+            return by_proxy
+        return _differences(self.full_fscores(new), self.full_fscores(old))
 
-    def _fscores(self, candidate: Candidate) -> tuple[float, ...]:
+    def is_clearly_lower(self, new: Candidate, old: Candidate) -> bool:
+        """Whether every F-score of `new` is below that of `old` by the margin."""
+        return max(_differences(new.fscores, old.fscores)) <= -self.settings.margin
+
+    def full_fscores(self, candidate: Candidate) -> tuple[float, ...]:
+        """The F-scores that a user would measure of the decoded file."""
         key = candidate.tokens, candidate.level
-        if key not in self._known:
-            placement = self._subject.placement
-            field = self._codec._field(self._model, candidate.tokens)
-            found = self._codec._surface(field, candidate.level, EXACT_RESOLUTION, placement.mirrored)
-            decoded = placement.to_world(found.vertices), found.faces
-            self._known[key] = self._reference.fscore(decoded, JUDGED)
-        return self._known[key]
+        if key not in self._full_fscores:
+            field = self.field(candidate.tokens)
+            found = self._extract(field, candidate.level, self.settings.full_resolution)
+            decoded = self._prepared.transform.to_world(found.vertices), found.faces
+            self._full_fscores[key] = self._full_reference.fscore(decoded, self.settings.taus)
+        return self._full_fscores[key]
 
-    @functools.cached_property
-    def _reference(self) -> Reference:
-        return Reference(self._subject.mesh)
+    def _extract(self, field: Field, level: int, resolution: int) -> Extraction:
+        return extract_surface(self._engine, field, level, resolution, self._prepared.transform.mirrored)
+
+    def _is_allowed(self, level: int) -> bool:
+        return abs(level) <= self.settings.largest_offset
+
+
+def _within_cube(extraction: Extraction) -> NDArray[np.float64]:
+    """(V, 3) vertices of an extraction that are not in mirrors."""
+    return extraction.vertices[(extraction.vertices > -EXTENT).all(axis=1)]
+
+
+def _differences(after: Sequence[float], before: Sequence[float]) -> tuple[float, ...]:
+    return tuple(a - b for a, b in zip(after, before, strict=True))

@@ -1,10 +1,14 @@
 """Encode-time refinement: gradient steps on the tokens of one mesh through the frozen decoder.
 
-The encoder's tokens are a first guess that has to serve every mesh. Here the digits behind the tokens are
+The encoder's tokens are a first guess that has to serve every mesh. Here the codes behind the tokens are
 optimized for the mesh at hand: rounded in the forward pass, passed straight through in the backward pass, so
 that what is optimized is what will be written. The inference is iterative as in image codecs (Yang et al.
 2020, Improving Inference for Neural Image Compression); the decoder never changes, so the file is an ordinary
 one.
+
+Three names for the numbers behind a token: *latents* are unbounded, as the encoder gives them; *codes* are
+latents squashed into the range of their quantization levels, and are what is stepped; *levels* are rounded
+codes.
 """
 
 from __future__ import annotations
@@ -20,237 +24,275 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshcodec.config import TRUNCATION
+from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import round_to_level, squash, token_masks, unsquash
-from meshcodec.model.vat import VariationalTokenizer
-from meshcodec.modes.tokens.efforts import FIRST_RATE
 from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.runtime.device import bfloat16_is_fast
 
-STEP_QUERIES = 6000
-_MOMENTA = (0.8, 0.95)
-_OVERSHOOT = 0.1
-"""Levels that a digit may go beyond its last one: a short way back when its gradient turns."""
-_SHORTER_SHARE = 0.1
-"""Of the steps that a shorter prefix of the ladder gets, of all of them together."""
-_FIRST_WEIGHT, _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.07, 0.001, 10.0
-"""Of the bits in the loss, as a share of those that a file has room for."""
-_WEIGHT_RATE = 0.2
-_TABLE_STEPS = 2
 REFINE_TRUNCATION = 0.05
-"""Distances beyond this do not matter for the surface and are not spent bits on."""
+"""Distance in the cube beyond which the surface is not concerned and no bits are spent (by hand)."""
+FAR_SHARE = 0.2
+"""Weight of the untruncated error, which keeps gradients alive where both distances are truncated (by hand)."""
+
 Progress = Callable[[int, int, float], None]
-"""Called with steps done, steps in all, loss of a mesh in the mean."""
+"""Called with steps done, steps in all, mean loss of a mesh. An exception that it raises passes through."""
+
 Stop = Callable[[], bool]
 """Asked before each step; True ends the refinement with what it has found so far."""
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """Numbers of the gradient steps; sections are those of docs/experiments/refinement.md.
+
+    Attributes
+    ----------
+    step_queries : query points of a step ("Codes stepped in quantization levels")
+    first_rate : learning rate at the first step of the first round, in levels; a cosine takes it to zero (the
+        same section)
+    later_rate : the same of later rounds ("Learning rate of later rounds and first lambda")
+    momenta : Adam's ("Codes stepped in quantization levels")
+    overshoot : levels that a code may go beyond its last one: a short way back when its gradient turns (the
+        same section)
+    shorter_share : share of the steps that shorter prefixes get, all of them together (the same section)
+    first_lambda : weight of the bits in the loss at first, as a share of those that a file has room for
+        ("Learning rate of later rounds and first lambda")
+    least_lambda, largest_lambda : bounds of that weight (by hand)
+    lambda_rate : how fast it moves (entropy-coding.md, "Lambda that moves twice as fast")
+    table_steps : steps for which a table of bits serves: bits of neighbours change little from step to step,
+        and the tables take a tenth of a step's time (by hand)
+    """
+
+    step_queries: int = 6000
+    first_rate: float = 0.3
+    later_rate: float = 0.2
+    momenta: tuple[float, float] = (0.8, 0.95)
+    overshoot: float = 0.1
+    shorter_share: float = 0.1
+    first_lambda: float = 0.07
+    least_lambda: float = 0.001
+    largest_lambda: float = 10.0
+    lambda_rate: float = 0.2
+    table_steps: int = 2
 
 
 class RateControl:
     """Keeps the refined tokens of a mesh at the bits that a file has room for.
 
-    The loss is a Lagrangian, distances + weight * bits, and its weight rises while the bits are too many and
-    falls while there is room (dual ascent), down to almost none where all tokens fit.
+    The loss is a Lagrangian, distances + lambda * bits, and lambda rises while the bits are too many and falls
+    while there is room (dual ascent), down to almost none where all tokens fit.
 
     Parameters
     ----------
-    rates : of the tokens
-    bits : that all of them may take
+    rates : bits of tokens as functions of their codes
+    bits : bits that all tokens together may take
+    settings : numbers of the ascent
 
     Attributes
     ----------
     rates, bits : as given
-    held : whether the weight may only fall, while it is not known yet how many tokens there will be
+    lambda_ : weight of all the `bits` together in the loss
+    freeze_increase : whether lambda may only fall, while it is not known yet how many tokens there will be
     """
 
-    def __init__(self, rates: TokenRates, bits: float) -> None:
-        self.held = False
-        self.rates, self.bits, self._weight = rates, bits, _FIRST_WEIGHT
+    def __init__(self, rates: TokenRates, bits: float, settings: RefineSettings | None = None) -> None:
+        self._settings = settings or RefineSettings()
+        self.freeze_increase = False
+        self.rates, self.bits, self.lambda_ = rates, bits, self._settings.first_lambda
 
-    def price(self, taken: float) -> float:
-        """What one bit costs in the loss now that the tokens take so many."""
-        change = math.exp(_WEIGHT_RATE * (taken / self.bits - 1))
-        if change < 1 or not self.held:
-            self._weight = min(max(self._weight * change, _LEAST_WEIGHT), _LARGEST_WEIGHT)
-        return self._weight / self.bits
+    def update(self, taken: float) -> float:
+        """Move lambda, now that the tokens take so many bits; returns the weight of one bit in the loss."""
+        chosen = self._settings
+        change = math.exp(chosen.lambda_rate * (taken / self.bits - 1))
+        if change < 1 or not self.freeze_increase:
+            self.lambda_ = min(max(self.lambda_ * change, chosen.least_lambda), chosen.largest_lambda)
+        return self.lambda_ / self.bits
 
 
 class RateTerm:
-    """What bits add to the loss in a round of refinement.
+    """The term of the bits in the loss of a round of refinement.
 
     Parameters
     ----------
-    controls : of each mesh; their rates are those of one model
+    controls : of each mesh of the batch; their rates are those of one model
+    table_steps : steps for which a table of bits serves
     """
 
-    def __init__(self, controls: Sequence[RateControl]) -> None:
-        self._controls = controls
+    def __init__(
+        self, controls: Sequence[RateControl], table_steps: int = RefineSettings.table_steps
+    ) -> None:
+        self._controls, self._table_steps = controls, table_steps
         self._tables: list[Tensor] = []
-        self._asked = 0
+        self._calls = 0
 
-    def __call__(self, digits: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
-        """For bounded digits of the scales begun, (B, 3, n, n, D); `levels` are theirs, rounded."""
-        # Bits of neighbours change little from step to step, and the tables take a tenth of a step's time.
-        if self._asked % _TABLE_STEPS == 0:
+    def __call__(self, codes: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """A scalar for the codes of the scales started, (B, 3, n, n, D), and their `levels`, rounded."""
+        if self._calls % self._table_steps == 0:
             self._tables = self._controls[0].rates.tables(levels, masks)
-        self._asked += 1
-        taken = torch.stack(self._of_each([level.detach() for level in levels])).tolist()
-        prices = [control.price(sum(own)) for control, *own in zip(self._controls, *taken, strict=True)]
-        bits = sum(self._of_each(digits), start=torch.zeros(len(prices), device=digits[0].device))
-        return (bits * torch.tensor(prices, device=bits.device)).sum()
+        self._calls += 1
+        taken = torch.stack(self._by_scale([level.detach() for level in levels])).tolist()
+        weights = [control.update(sum(own)) for control, *own in zip(self._controls, *taken, strict=True)]
+        bits = sum(self._by_scale(codes), start=torch.zeros(len(weights), device=codes[0].device))
+        return (bits * torch.tensor(weights, device=bits.device)).sum()
 
-    def _of_each(self, digits: list[Tensor]) -> list[Tensor]:
+    def _by_scale(self, codes: list[Tensor]) -> list[Tensor]:
         """(B,) bits of each scale."""
-        found = zip(self._tables, digits, strict=True)
-        return [bits_at(table, digit).flatten(1).sum(1) for table, digit in found]
+        found = zip(self._tables, codes, strict=True)
+        return [bits_at(table, code).flatten(1).sum(1) for table, code in found]
+
+
+@dataclass(frozen=True)
+class QueryPool:
+    """Query points that the steps of a round draw from.
+
+    Attributes
+    ----------
+    points : (Q, 3) float32, in the cube
+    distances : (Q,) float32 signed distances wanted there, in the cube, negative inside
+    units : (Q,) float32 lengths in the mesh, in half-extents, of a unit of each distance: an error counts in
+        proportion to it
+    """
+
+    points: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    units: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class RefinementJob:
-    """A round of refinement of one mesh; see `refine`."""
+    """A round of refinement of one mesh.
 
-    digits: list[Tensor]
-    queries: NDArray[np.float32]
-    distances: NDArray[np.float32]
-    units: NDArray[np.float32]
+    Attributes
+    ----------
+    latents : unbounded latents of each scale, (1, 3, n, n, D), as `MultiScaleQuantizer.project` gives them
+    pool : query points to draw from
+    tokens : length of the prefix that will be written
+    shorter_prefixes : shorter prefixes, as numbers of scales, that should decode well too
+    steps : gradient steps; 0 returns the latents as they are
+    seed : seed of the draws of queries and prefixes
+    rate : where tokens are entropy-coded, what keeps their bits down
+    learning_rate : at the first step, in levels of a code
+    progress : called after each step
+    """
+
+    latents: list[Tensor]
+    pool: QueryPool
     tokens: int
-    lower_rungs: list[int]
+    shorter_prefixes: list[int]
     steps: int
-    seed: int
-    rate: RateControl | None
-    learning_rate: float
+    seed: int = 0
+    rate: RateControl | None = None
+    learning_rate: float = RefineSettings.first_rate
     progress: Progress | None = None
 
 
 @dataclass(frozen=True)
 class RefinementResult:
-    """What came of a round: unbounded digits of the scales begun, (1, 3, n, n, D), and its seconds."""
+    """What came of a round: unbounded latents of the scales started, (1, 3, n, n, D), and its seconds."""
 
-    digits: list[Tensor]
+    latents: list[Tensor]
     seconds: float
 
 
 def refine_batch(
-    model: VariationalTokenizer, rounds: Sequence[RefinementJob], stop: Stop | None = None
+    model: VariationalTokenizer,
+    jobs: Sequence[RefinementJob],
+    settings: RefineSettings | None = None,
+    stop: Stop | None = None,
 ) -> list[RefinementResult]:
     """Refine many meshes, as many as go together in one batch: those of as many steps and scales."""
+    settings = settings or RefineSettings()
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, asked in enumerate(rounds):
-        scales, rated = model.config.scales_begun(asked.tokens), asked.rate is not None
-        key = (asked.steps, asked.seed, asked.learning_rate, tuple(asked.lower_rungs), scales, rated)
-        groups.setdefault((*key, asked.queries.shape), []).append(place)
+    for place, job in enumerate(jobs):
+        scales, rated = model.config.scales_begun(job.tokens), job.rate is not None
+        key = (job.steps, job.seed, job.learning_rate, tuple(job.shorter_prefixes), scales, rated)
+        groups.setdefault((*key, job.pool.points.shape), []).append(place)
     results: dict[int, RefinementResult] = {}
     for places in groups.values():
-        began, group = time.perf_counter(), [rounds[place] for place in places]
-        first, scales = group[0], model.config.scales_begun(group[0].tokens)
-        digits = refine(
-            model,
-            [torch.cat(same) for same in zip(*(asked.digits[:scales] for asked in group), strict=True)],
-            np.concatenate([asked.queries for asked in group]),
-            np.concatenate([asked.distances for asked in group]),
-            np.concatenate([asked.units for asked in group]),
-            [asked.tokens for asked in group],
-            first.lower_rungs,
-            first.steps,
-            first.seed,
-            [asked.rate for asked in group if asked.rate is not None],
-            first.learning_rate,
-            _shared([asked.progress for asked in group if asked.progress is not None]),
-            stop,
-        )
+        began, group = time.perf_counter(), [jobs[place] for place in places]
+        latents = _Steps(model, group, settings).run(stop)
         seconds = (time.perf_counter() - began) / len(group)
         for number, place in enumerate(places):
-            results[place] = RefinementResult([d[number : number + 1] for d in digits], seconds)
-    return [results[place] for place in range(len(rounds))]
+            results[place] = RefinementResult([part[number : number + 1] for part in latents], seconds)
+    return [results[place] for place in range(len(jobs))]
 
 
-def _shared(progresses: list[Progress]) -> Progress | None:
-    """One that tells them all."""
+class _Steps:
+    """The gradient steps of a batch of B jobs that have steps, seed, rate and scales in common."""
 
-    def tell(step: int, steps: int, loss: float) -> None:
-        for progress in progresses:
-            progress(step, steps, loss)
+    def __init__(
+        self, model: VariationalTokenizer, jobs: Sequence[RefinementJob], settings: RefineSettings
+    ) -> None:
+        self._model, self._jobs, self._settings = model, jobs, settings
+        scales = model.config.scales_begun(jobs[0].tokens)
+        self._latents = [torch.cat(s) for s in zip(*(job.latents[:scales] for job in jobs), strict=True)]
+        device = self._latents[0].device
+        self._masks = token_masks(torch.tensor([job.tokens for job in jobs]), model.config, device)
+        # What is stepped are codes in levels: of the unbounded latents a step moves one the less the farther
+        # out it is.
+        self._levels = model.quantizer.levels
+        self._farthest = (self._levels - 1) / 2 + settings.overshoot
+        self._first = [
+            squash(part.detach(), self._levels).clamp(-self._farthest, self._farthest)
+            for part in self._latents
+        ]
+        self._codes = [code.clone().requires_grad_() for code in self._first]
+        self._pool = [
+            torch.from_numpy(np.stack([getattr(job.pool, name) for job in jobs])).to(device)
+            for name in ("points", "distances", "units")
+        ]
+        rates = [job.rate for job in jobs if job.rate is not None]
+        self._rate_term = RateTerm(rates, settings.table_steps) if rates else None
 
-    return tell if progresses else None
+    def run(self, stop: Stop | None) -> list[Tensor]:
+        """Take the steps; returns the unbounded latents, (B, 3, n, n, D). Those not moved are as they were."""
+        job = self._jobs[0]
+        optimizer = torch.optim.Adam(self._codes, lr=job.learning_rate, betas=self._settings.momenta)
+        rng = np.random.default_rng(job.seed)
+        for step in range(job.steps):
+            if stop is not None and stop():
+                break
+            # Large moves first, then settling.
+            optimizer.param_groups[0]["lr"] = (
+                job.learning_rate * 0.5 * (1 + math.cos(math.pi * step / job.steps))
+            )
+            loss = self._loss(rng)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for code in self._codes:
+                    code.clamp_(-self._farthest, self._farthest)
+            for each in self._jobs:
+                if each.progress is not None:
+                    each.progress(step + 1, job.steps, float(loss.detach()) / len(self._jobs))
+        return [
+            torch.where(code == first, latent, unsquash(code.detach(), self._levels))
+            for code, first, latent in zip(self._codes, self._first, self._latents, strict=True)
+        ]
 
-
-def refine(
-    model: VariationalTokenizer,
-    digits: list[Tensor],
-    queries: NDArray[np.float32],
-    distances: NDArray[np.float32],
-    units: NDArray[np.float32],
-    tokens: Sequence[int],
-    lower_rungs: list[int],
-    steps: int,
-    seed: int = 0,
-    rates: Sequence[RateControl] = (),
-    learning_rate: float = FIRST_RATE,
-    progress: Progress | None = None,
-    stop: Stop | None = None,
-) -> list[Tensor]:
-    """Optimize the digits of a batch of meshes.
-
-    Parameters
-    ----------
-    model : frozen
-    digits : unbounded digits of each scale, (B, 3, n, n, D), as `MultiScaleQuantizer.project` gives them
-    queries, distances, units : (B, Q, 3), (B, Q) and (B, Q), pools to draw from; an error in a distance
-        counts in proportion to its unit
-    tokens : (B,) lengths of the prefixes that will be written, which begin as many scales each
-    lower_rungs : shorter prefixes, as numbers of scales, that should decode well too
-    steps : gradient steps; 0 returns the digits as they are
-    seed : of the draws of queries and prefixes
-    rates : where tokens are entropy-coded, keep the bits of each mesh down; else none
-    learning_rate : at the first step, in levels of a digit
-    progress : told about each step; an exception that it raises passes through
-    stop : asked before each step
-
-    Returns
-    -------
-    Unbounded digits of the scales begun by the prefixes.
-    """
-    device = digits[0].device
-    masks = token_masks(torch.tensor(tokens), model.config, device)
-    # What is stepped are digits in levels: at the encoder's unbounded ones a step moves a digit the less the
-    # farther out it is.
-    levels = model.quantizer.levels
-    farthest = (levels - 1) / 2 + _OVERSHOOT
-    first = [squash(d.detach(), levels).clamp(-farthest, farthest) for d in digits[: len(masks)]]
-    bounded = [b.clone().requires_grad_() for b in first]
-    optimizer = torch.optim.Adam(bounded, lr=learning_rate, betas=_MOMENTA)
-    rng = np.random.default_rng(seed)
-    pool = [torch.from_numpy(a).to(device) for a in (queries, distances, units)]
-    penalty = RateTerm(rates) if rates else None
-    for step in range(steps):
-        if stop is not None and stop():
-            break
-        # Large moves first, then settling.
-        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        shorter = bool(lower_rungs) and rng.random() < _SHORTER_SHARE
-        scales = int(rng.choice(lower_rungs)) if shorter else len(masks)
-        chosen = torch.from_numpy(rng.integers(0, queries.shape[1], STEP_QUERIES)).to(device)
-        rounded = [round_to_level(b, levels) for b in bounded]
-        kept = [level * mask for level, mask in zip(rounded[:scales], masks, strict=False)]
-        loss = _loss(model, kept, *(a[:, chosen] for a in pool))
-        if penalty is not None:
-            loss = loss + penalty(bounded, rounded, masks)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            for b in bounded:
-                b.clamp_(-farthest, farthest)
-        if progress is not None:
-            progress(step + 1, steps, float(loss.detach()) / len(tokens))
-    return [
-        torch.where(b == start, before, unsquash(b.detach(), levels))
-        for b, start, before in zip(bounded, first, digits, strict=False)
-    ]
+    def _loss(self, rng: np.random.Generator) -> Tensor:
+        """The loss of one step, over queries and a prefix that are drawn for it."""
+        shorter_prefixes = self._jobs[0].shorter_prefixes
+        shorter = bool(shorter_prefixes) and rng.random() < self._settings.shorter_share
+        scales = int(rng.choice(shorter_prefixes)) if shorter else len(self._masks)
+        count = self._pool[0].shape[1]
+        chosen = torch.from_numpy(rng.integers(0, count, self._settings.step_queries)).to(
+            self._pool[0].device
+        )
+        rounded = [round_to_level(code, self._levels) for code in self._codes]
+        kept = [level * mask for level, mask in zip(rounded[:scales], self._masks, strict=False)]
+        loss = field_error(self._model, kept, *(a[:, chosen] for a in self._pool))
+        if self._rate_term is not None:
+            loss = loss + self._rate_term(self._codes, rounded, self._masks)
+        return loss
 
 
-def _loss(
+def field_error(
     model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, distances: Tensor, units: Tensor
 ) -> Tensor:
+    """The error of the field that levels decode to at (B, Q, 3) queries, summed over meshes; see `QueryPool`."""
     latent = model.quantizer.dequantize(levels)
     with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
         logits = model.field(model.decode_latent(latent), queries)
@@ -261,8 +303,8 @@ def _loss(
 
 def surface_error(found: Tensor, wanted: Tensor) -> Tensor:
     """What refinement minimizes of distances, (..., Q) each; a scalar in units of `REFINE_TRUNCATION`."""
-    squash = REFINE_TRUNCATION
-    error = found.clamp(-squash, squash) - wanted.clamp(-squash, squash)
+    bound = REFINE_TRUNCATION
+    error = found.clamp(-bound, bound) - wanted.clamp(-bound, bound)
     # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive.
     far = found - wanted
-    return (error.abs().mean() + 0.2 * far.abs().mean()) / squash
+    return (error.abs().mean() + FAR_SHARE * far.abs().mean()) / bound

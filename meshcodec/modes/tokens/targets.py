@@ -1,0 +1,41 @@
+"""Query points of a round of refinement, and the signed distances wanted there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from meshcodec.geometry.sample import query_points, sample_surface
+from meshcodec.geometry.signed_distance import TargetField
+from meshcodec.geometry.triangles import face_areas
+from meshcodec.modes.prepare import PreparedMesh
+from meshcodec.modes.tokens.refine import QueryPool
+
+SHARP_SHARE = 0.3
+"""Share of the surface points that lie on sharp edges (by hand, see docs/experiments/README.md)."""
+
+
+def draw_queries(
+    prepared: PreparedMesh, decoded: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> QueryPool:
+    """Draw `count` queries for a mesh whose last decode has the (V, 3) points `decoded`, in the cube.
+
+    A third near the surface, a quarter around it, a fifth near the last decode, the rest anywhere: what is
+    there and should not be shows up in the last two only (docs/experiments/refinement.md, "Queries anywhere").
+    """
+    near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
+    # By the area that a face has in the mesh, not in the stretched cube: that is what an F-score counts.
+    classes = prepared.classes
+    sides = prepared.transform.unit_lengths / prepared.transform.scale
+    weighted = replace(classes, areas=face_areas(classes.vertices * sides, classes.faces))
+    points, normals = sample_surface(weighted, max(near, 1), rng, sharp_share=SHARP_SHARE)
+    queries = query_points(points, near, around, count - near - around - wrong, rng)
+    if wrong:
+        queries = np.concatenate([queries, query_points(decoded, wrong, 0, 0, rng)])
+    # A plane in the cube with the unit normal n, moved by d, moves by d / |n / sides| in the mesh.
+    _, nearest = cKDTree(points).query(queries)
+    units = (1 / np.linalg.norm(normals[nearest] / sides, axis=1)).astype(np.float32)
+    return QueryPool(queries, TargetField(classes)(queries), units)

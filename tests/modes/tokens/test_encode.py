@@ -1,0 +1,163 @@
+"""The rounds of refinement of one mesh, and of several in one batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from numpy.typing import NDArray
+from support.refinement import COARSE, HURRIED
+from support.tiny import BALL_RADIUS
+
+from meshcodec.api import Codec
+from meshcodec.format.container import VatFile
+from meshcodec.modes.result import Encoded
+from meshcodec.modes.tokens.efforts import EarlyStop, Effort
+from meshcodec.modes.tokens.encode import Refinement, TokenRequest, TokenSettings, run_rounds
+from meshcodec.modes.tokens.fill import TokenBudget
+from meshcodec.modes.tokens.judge import Candidate, Judge
+from meshcodec.surface.field import Field
+
+NOWHERE = np.zeros((0, 3))
+SHORT = TokenSettings(efforts=(Effort((5, 7), 4000, extended_rounds=(3, 4)),))
+
+
+def ball() -> trimesh.Trimesh:
+    mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, BALL_RADIUS)
+    return mesh
+
+
+class Scripted(Judge):
+    """Counts the rounds that were begun, and decodes nothing."""
+
+    rounds = 0
+
+    def field(self, tokens: bytes) -> Field:
+        return lambda points: points[:, 0]
+
+    def cached_field(self, tokens: bytes) -> Field:
+        self.rounds += 1
+        return self.field(tokens)
+
+    def surface_points(self, field: Field, level: int) -> NDArray[np.float64]:
+        return NOWHERE
+
+    def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
+        return (new.quality - old.quality,)
+
+
+def run(codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRequest) -> Encoded:
+    """Encode the ball with such a judge."""
+    prepared = codec.prepare(ball())
+    budget = TokenBudget(request.size, True, codec.config, None)
+    refinement = Refinement(codec.engine, prepared, budget, request, settings, judge)
+    run_rounds(codec.engine, [refinement], request.stop, settings.refine)
+    return refinement.encoded()
+
+
+def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> None:
+    class Rising(Scripted):
+        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+            return Candidate(tokens, level, (1.0, 0.8 + 0.1 * self.rounds), NOWHERE)
+
+    codec = Codec("cpu", tiny_weights)
+    judge = Rising(codec.engine, codec.prepare(ball()))
+    settings = TokenSettings(efforts=(Effort((2, 2, 2, 2), 4000),))
+    run(codec, judge, settings, TokenRequest(128, 0, "bytes"))
+    assert judge.rounds == 2
+
+
+def test_the_file_has_the_iso_offset_that_was_measured(tiny_weights: Path) -> None:
+    class Peaked(Scripted):
+        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+            return Candidate(tokens, level, (1 - abs(level + 4) + 10 * bool(self.rounds),), NOWHERE)
+
+    codec = Codec("cpu", tiny_weights)
+    judge = Peaked(codec.engine, codec.prepare(ball()))
+    data = run(codec, judge, COARSE, TokenRequest(128, 1, "bytes")).data
+    assert VatFile.from_bytes(data).level == -4
+    assert len(data) <= 128
+
+
+@pytest.mark.parametrize(
+    ("enough", "steps"), [((0.0, 1.1), [5, 7]), ((1.1, 0.0), [5, 7, 3]), ((1.1, 1.1), [5, 7, 3, 4])]
+)
+def test_meshes_below_the_early_stop_get_more_rounds(
+    tiny_weights: Path, enough: tuple[float, float], steps: list[int]
+) -> None:
+    settings = dataclasses.replace(SHORT, early_stop=EarlyStop(fscores=enough), judge=HURRIED.judge)
+    seen: list[tuple[int, int]] = []
+    Codec("cpu", tiny_weights, settings=settings).encode_detailed(
+        trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, *_: seen.append((done, total))
+    )
+    known = [sum(steps[: max(2, number + 1)]) for number in range(len(steps))]
+    totals = [total for total, count in zip(known, steps, strict=True) for _ in range(count)]
+    assert seen == list(zip(range(1, sum(steps) + 1), totals, strict=True))
+
+
+@pytest.mark.parametrize(("taken", "rounds"), [(1, 2), (2, 3), (9, 3)])
+def test_what_failed_the_pareto_check_gets_one_more_round(
+    tiny_weights: Path, taken: int, rounds: int
+) -> None:
+    """The first score is that of the encoder's tokens, the `taken`-th after it the first to be taken."""
+
+    class Strict(Scripted):
+        judged = 0
+
+        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+            return Candidate(tokens, level, (0.95 + 0.01 * self.rounds,), NOWHERE)
+
+        def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
+            self.judged += 1
+            return (0.01 if self.judged >= taken else -0.01,)
+
+    codec = Codec("cpu", tiny_weights)
+    judge = Strict(codec.engine, codec.prepare(ball()))
+    run(codec, judge, SHORT, TokenRequest(128, 0, "bytes"))
+    assert judge.rounds == rounds
+
+
+def test_a_stop_in_the_first_round_still_has_its_result_measured(tiny_weights: Path) -> None:
+    class Rising(Scripted):
+        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+            return Candidate(tokens, level, (0.1 + 0.1 * self.rounds,), NOWHERE)
+
+    codec = Codec("cpu", tiny_weights)
+    judge, steps = Rising(codec.engine, codec.prepare(ball())), list[int]()
+    request = TokenRequest(
+        128, 0, "bytes", progress=lambda done, *_: steps.append(done), stop=lambda: len(steps) >= 2
+    )
+    encoded = run(codec, judge, SHORT, request)
+    assert (steps, judge.rounds) == ([1, 2], 1)
+    assert encoded.interrupted
+    assert encoded.refined
+
+
+def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
+    codec = Codec("cpu", tiny_weights, settings=HURRIED)
+    meshes = codec.prepare_many([ball(), trimesh.creation.box((1, 2, 3)), trimesh.creation.icosphere(2)])
+    together = codec.encode_subjects(meshes, 128, 1)
+    for mesh, found in zip(meshes, together, strict=True):
+        alone = codec.encode_subject(mesh, 128, 1)
+        assert found.refined == alone.refined
+        assert set(found.seconds) == set(alone.seconds)
+        tokens = [VatFile.from_bytes(e.data).tokens() for e in (found, alone)]
+        assert sum(a == b for a, b in zip(*tokens, strict=True)) > 0.9 * len(tokens[0])
+
+
+def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
+    # The encoder's, then the second round's and the third's at three iso offsets each.
+    scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
+
+    class Listed(Scripted):
+        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+            return Candidate(tokens, level, (next(scores), 0.5), NOWHERE)
+
+    codec, seen = Codec("cpu", tiny_weights), list[tuple[int, float]]()
+    judge = Listed(codec.engine, codec.prepare(ball()), HURRIED.judge)
+    request = TokenRequest(128, 1, "bytes", progress=lambda done, _, __, fscore: seen.append((done, fscore)))
+    run(codec, judge, HURRIED, request)
+    assert seen == [(step, 0.1) for step in range(1, 6)] + [(step, 0.3) for step in (6, 7)]
