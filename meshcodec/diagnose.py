@@ -58,7 +58,7 @@ def verify_file(
     WeightsError
         The model that it names is not here.
     """
-    from meshcodec.metrics import fscore_by_tau, is_closed
+    from meshcodec.metrics import by_tau, fscore, is_closed
     from meshcodec.modes.result import DEFAULT_RESOLUTION
 
     with error_context(name, weights_too=True):
@@ -81,5 +81,5 @@ def verify_file(
             "resolution": resolution,
             "faces": len(mesh.faces),
             "closed": True,
-            "fscore": fscore_by_tau(reference, mesh) if reference is not None else None,
+            "fscore": by_tau(fscore(reference, mesh)) if reference is not None else None,
         }

@@ -77,7 +77,7 @@ def test_the_best_where_none_is_enough(
     codec: Codec, exhaustive: tuple[Path, list[tuple[bytes, Scores]]]
 ) -> None:
     path, found = exhaustive
-    best = max(found, key=lambda f: f[1].f_001)
+    best = max(found, key=lambda f: f[1].at(0.01))
     check(codec.encode_to_target(path, Target(1.0, 0.01), effort=0), *best, met=False)
     best = min(found, key=lambda f: f[1].p95)
     check(codec.encode_to_target(path, Target(max_error=1e-6), effort=0), *best, met=False)

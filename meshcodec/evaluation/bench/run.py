@@ -192,7 +192,15 @@ def _failed(plan: Plan, file: str, sha256: str, want: Want, error: str) -> Bench
     settings = plan.settings(want.codec)
     taken = None if want.size is None else 0
     return BenchRow(
-        file, sha256, want.codec, want.size, taken, model_id, settings, 0.0, 0.0, Scores.nothing(), error
+        file=file,
+        sha256=sha256,
+        codec=want.codec,
+        size=want.size,
+        bytes=taken,
+        model_id=model_id,
+        settings=settings,
+        scores=Scores.nothing(),
+        error=error,
     )
 
 
