@@ -31,7 +31,13 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 GOLDEN = ROOT / "tests" / "golden"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "weights" / "MODEL_CARD.md",
+    *sorted(DOCS.rglob("*.md")),
+]
 LINES, COLUMNS = 200, 100
 """Largest length and width of the README."""
 
@@ -79,6 +85,13 @@ def test_relative_links_lead_to_files_and_headings(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
+    folders = "meshcodec|tests|benchmarks|docs|weights|examples|integrations|fuzz"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", FENCE.sub("", page.read_text()))
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
@@ -176,6 +189,7 @@ def test_command_line_page_is_what_the_program_says() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("page", [README, DOCS / "python.md"], ids=name_of)
 def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
