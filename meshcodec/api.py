@@ -21,7 +21,7 @@ from meshcodec.engine import T
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.format.box import NO_AXES, Axes, round_box
 from meshcodec.format.container import MIN_SIZE, VatFile
-from meshcodec.format.payload import BYTES, PACKINGS
+from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, MeshSource, load_mesh
 from meshcodec.geometry.normalize import BoxTransform
@@ -32,7 +32,6 @@ from meshcodec.geometry.triangles import face_areas
 from meshcodec.kernels import BATCHES, choose_kernel, field_of
 from meshcodec.metrics import Reference
 from meshcodec.model.vat import VariationalTokenizer
-from meshcodec.modes.budget import unknown_packing
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import DEFAULT_RESOLUTION, Decoded, Encoded, Progress
 from meshcodec.modes.tokens.decode import LIPSCHITZ_FACTOR, SMALL_COMPONENT
@@ -125,7 +124,7 @@ class Codec:
         size: int = 1024,
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> bytes:
         """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
         return self.encode_detailed(source, size, effort, seed, packing=packing).data
@@ -136,7 +135,7 @@ class Codec:
         size: int = 1024,
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> list[bytes]:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
 
@@ -175,7 +174,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -235,7 +234,7 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
         (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing)
@@ -248,11 +247,11 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> list[Encoded]:
         """`encode_subject` of many meshes, of which each round of refinement is one batch."""
         self._check(size, effort, packing)
-        coder = self._coder(self._entry) if packing == "coded" else None
+        coder = self._coder(self._entry) if Packing.parse(packing) == Packing.CODED else None
         filling = TokenBudget(size, effort > 0, self.config, coder)
 
         def work() -> list[Encoded]:
@@ -354,7 +353,16 @@ class Codec:
         with clock("code"):
             payload, packing = shortest_payload(best.tokens, filling.coder)
             model_id, count = self._entry.model_id, len(best.tokens)
-            file = VatFile(payload, model_id, center, half_extents, best.level, packing, mirrored, count)
+            file = VatFile(
+                payload=payload,
+                model_id=model_id,
+                count=count,
+                packing=packing,
+                center=center,
+                half_extents=half_extents,
+                level=best.level,
+                mirrored=mirrored,
+            )
             if file.tokens(filling.coder) != best.tokens:
                 raise AssertionError("the coded tokens do not decode to themselves")
         scales = self.config.scales_begun(count)
@@ -369,7 +377,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Measured:
         """The smallest size of the ladder whose decode meets a target, or the best there is.
 
@@ -448,9 +456,7 @@ class Codec:
             if not 1 <= tokens <= count:
                 raise UsageError(f"--tokens {tokens} is out of range", f"the file holds {count} tokens")
             count = tokens
-        placement = BoxTransform(
-            file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
-        )
+        placement = BoxTransform(*file.box)
         clock = Clock()
         with clock("code"):
             decoded_tokens = file.tokens(self._coder_of(file))[:count]
@@ -511,8 +517,7 @@ class Codec:
         UsageError
             Tokens of another shape, number or range, or no such packing.
         """
-        if packing not in PACKINGS:
-            raise unknown_packing(packing)
+        asked = Packing.parse(packing)
         row = np.asarray(tokens)
         most = self.config.max_tokens
         if row.ndim != 1 or not 1 <= len(row) <= most or not np.issubdtype(row.dtype, np.integer):
@@ -520,14 +525,22 @@ class Codec:
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
         box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
-        coder = self._coder(self._entry) if packing == "coded" else None
+        coder = self._coder(self._entry) if asked == Packing.CODED else None
         payload, number = shortest_payload(row.astype(np.uint8).tobytes(), coder)
-        model_id = self._entry.model_id
-        return VatFile(payload, model_id, center, box, level, number, mirrored, len(row)).to_bytes()
+        file = VatFile(
+            payload=payload,
+            model_id=self._entry.model_id,
+            count=len(row),
+            packing=number,
+            center=center,
+            half_extents=box,
+            level=level,
+            mirrored=mirrored,
+        )
+        return file.to_bytes()
 
     def _check(self, size: int, effort: int, packing: str) -> None:
-        if packing not in PACKINGS:
-            raise unknown_packing(packing)
+        Packing.parse(packing)
         if not 0 <= effort < len(EFFORTS):
             raise UsageError(f"effort {effort} is out of range", f"choose 0 to {len(EFFORTS) - 1}")
         token_budget(size, self.config)
@@ -544,7 +557,7 @@ class Codec:
 
     def _coder_of(self, file: VatFile) -> TokenModel | None:
         """What decodes the tokens of a file; None where they are bytes."""
-        if file.packing == BYTES:
+        if file.packing == Packing.BYTES:
             return None
         entry = self.registry.find(file.model_id)
         if file.count > entry.config.max_tokens:

@@ -33,7 +33,7 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
         "file": quote_name(name),
         "bytes": len(data),
         "version": data[3],
-        "packing": file.packing,
+        "packing": int(file.packing),
         "tokens": count,
         "model": file.model_id.hex(),
         "model_name": entry.name if entry else None,

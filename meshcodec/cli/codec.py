@@ -132,7 +132,7 @@ def encode(
         "output": display_target(out),
         "bytes": len(encoded.data),
         "tokens": encoded.tokens,
-        "packing": encoded.packing,
+        "packing": int(encoded.packing),
         "scales": encoded.scales,
         "effort": encoded.effort,
         "refined": encoded.refined,

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from meshcodec.errors import UsageError
 from meshcodec.format.container import HEADER_BYTES, LEVEL_BYTES, MAX_TOKENS, MIN_SIZE, PLACEMENT_BYTES
-from meshcodec.format.payload import PACKINGS
-
-
-def unknown_packing(packing: str) -> UsageError:
-    return UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
 
 
 def payload_bytes(size: int, placement: bool = True, level: bool = False) -> int:

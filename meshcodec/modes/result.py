@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import trimesh
 
+from meshcodec.format.payload import Packing
+
 Progress = Callable[[int, int, float, float], None]
 """Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, coarsely measured."""
 DEFAULT_RESOLUTION = 256
@@ -20,7 +22,7 @@ class Encoded:
     ----------
     data : the ``.vat`` file
     tokens : tokens in it
-    packing : 0, a byte each, or 1, range coded
+    packing : whether the tokens are a byte each or range coded; as a number 0 or 1
     scales : scales begun
     effort : level asked for
     refined : whether the refined tokens were kept, rather than the encoder's own
@@ -30,7 +32,7 @@ class Encoded:
 
     data: bytes
     tokens: int
-    packing: int
+    packing: Packing
     scales: int
     effort: int
     refined: bool

@@ -131,9 +131,7 @@ def codec() -> Codec:
 def exact_field(codec: Codec, data: bytes) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """The field of a file of one byte for each token, in float64, at points in the frame of its mesh."""
     file = VatFile.from_bytes(data)
-    placement = BoxTransform(
-        file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
-    )
+    placement = BoxTransform(*file.box)
     model = load_model(codec.registry.find(file.model_id))
     row = torch.frombuffer(bytearray(file.tokens(None)), dtype=torch.uint8)[None]
     with torch.no_grad():

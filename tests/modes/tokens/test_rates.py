@@ -26,6 +26,7 @@ from meshcodec.cli.group import cli
 from meshcodec.config import ModelConfig
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
 from meshcodec.format.container import VatFile
+from meshcodec.format.payload import Packing
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import token_masks
 from meshcodec.model.vat import VariationalTokenizer
@@ -226,7 +227,7 @@ def test_any_payload_decodes_safely(coded_weights: Path, payload: bytes, count: 
     """A right checksum over other tokens, or over no tokens at all: a mesh or one clear error."""
     codec = Codec("cpu", coded_weights)
     model_id = bytes.fromhex(codec.model_id)
-    file = VatFile(payload, model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), packing=1, count=count)
+    file = VatFile(payload=payload, model_id=model_id, count=count, packing=Packing.CODED)
     try:
         tokens = codec.tokens(file.to_bytes())
     except CorruptFileError:
@@ -236,7 +237,8 @@ def test_any_payload_decodes_safely(coded_weights: Path, payload: bytes, count: 
 
 def test_more_coded_tokens_than_the_model_has(coded_weights: Path) -> None:
     codec = Codec("cpu", coded_weights)
-    file = VatFile(b"abc", bytes.fromhex(codec.model_id), None, None, packing=1, count=65535)
+    model_id = bytes.fromhex(codec.model_id)
+    file = VatFile(payload=b"abc", model_id=model_id, count=65535, packing=Packing.CODED)
     for read in (codec.tokens, codec.decode):
         with pytest.raises(CorruptFileError, match="65535 tokens"):
             read(file.to_bytes())
