@@ -16,7 +16,6 @@ from meshcodec.api import Codec
 from meshcodec.errors import UsageError
 from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
 from meshcodec.geometry.formats import READ_FORMATS
-from meshcodec.weights import load_coder
 
 
 @click.command()
@@ -24,17 +23,16 @@ from meshcodec.weights import load_coder
 def main(folder: Path) -> None:
     """Compare both packings on the meshes below FOLDER."""
     codec = Codec("cpu")
-    entry = codec.registry.default()
-    coder, model = load_coder(entry), codec._model(entry)
+    coder, model = codec.engine.encoding.entropy_model, codec.model
     if coder is None:
         raise UsageError("the default model has no coder", "train one with meshcodec train coder")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower()[1:] in READ_FORMATS)
-    ends = entry.config.scale_ends()[4:]
+    ends = codec.config.scale_ends()[4:]
     sizes: list[list[int]] = []
     for path in paths:
-        digits = codec.prepare(path).digits
+        latents = codec.prepare(path).latents
         with torch.no_grad():
-            tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in digits])[0].numpy()
+            tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in latents])[0].numpy()
         sizes.append([len(coder.encode(tokens[:end].tobytes())) for end in ends])
     frame = HEADER_BYTES + PLACEMENT_BYTES
     click.echo(f"{len(paths)} meshes, model {codec.model_id}\n")

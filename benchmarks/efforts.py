@@ -18,10 +18,15 @@ from statistics import fmean, median
 
 import click
 
+from meshcodec.config import TAUS
 from meshcodec.evaluation.bench.rows import OURS
+from meshcodec.metrics import column
 
-_JUDGED = ("f_002", "f_001")
-_SHOWN = (*_JUDGED, "f_0005", "precision_002", "recall_002")
+_JUDGED = tuple(column("f", tau) for tau in TAUS[:2])
+_SHOWN = (
+    *_JUDGED,
+    *(column(kind, tau) for kind, tau in (("f", TAUS[2]), ("precision", TAUS[0]), ("recall", TAUS[0]))),
+)
 _HEAD = (
     "effort",
     "bytes",

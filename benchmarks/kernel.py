@@ -64,8 +64,9 @@ def measure(paths: list[Path]) -> dict[str, Any]:
     """Everything, or SystemExit where the kernel is wrong."""
     codec = Codec("cuda")
     file = VatFile.from_bytes(paths[0].read_bytes())
-    model = codec._model(codec.registry.find(file.model_id))
-    tokens = torch.frombuffer(bytearray(file.tokens(codec._coder_of(file))), dtype=torch.uint8)[None].cuda()
+    networks = codec.engine.open(file)
+    model, row = networks.model, bytearray(file.tokens(networks.entropy_model))
+    tokens = torch.frombuffer(row, dtype=torch.uint8)[None].cuda()
     with torch.no_grad():
         planes = model.planes(tokens)[0].permute(0, 2, 3, 1).contiguous()
         head = model.field

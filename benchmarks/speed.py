@@ -37,7 +37,8 @@ from meshcodec.geometry.signed_distance import classify
 from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.kernels import field_of, reference
 from meshcodec.kernels.tables import ERRORS, ERRORS_BELOW, GridTables
-from meshcodec.modes.tokens.refine import STEP_QUERIES, refine
+from meshcodec.modes.tokens.decode import extract_surface, token_field
+from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, RefineSettings, refine_batch
 from meshcodec.runtime.device import bfloat16_is_fast
 from meshcodec.surface.field import Field, GridField, by_keys, by_points
 from meshcodec.surface.marching_cubes import Extraction
@@ -64,8 +65,9 @@ def check(codec: Codec, paths: list[Path]) -> None:
     """Raise WrongError unless a device's kernels agree with the reference, and it with itself in float64."""
     for path in paths:
         file = VatFile.from_bytes(path.read_bytes())
-        model = codec._model(codec.registry.find(file.model_id))
-        tokens = bytearray(file.tokens(codec._coder_of(file)))
+        networks = codec.engine.open(file)
+        model = networks.model
+        tokens = bytearray(file.tokens(networks.entropy_model))
         row = torch.frombuffer(tokens, dtype=torch.uint8)[None].to(codec.device)
         with torch.no_grad():
             images = model.planes(row)[0]
@@ -102,13 +104,14 @@ def check_field(codec: Codec, head: Any, images: torch.Tensor, planes: torch.Ten
 
 def check_mesh(codec: Codec, path: Path) -> None:
     """The mesh coarse to fine, that of the whole grid, and that by the reference."""
-    kernel, data = codec.kernel, path.read_bytes()
+    engine, data = codec.engine, path.read_bytes()
+    kernel = engine.kernel
     sparse, dense = codec.decode(data, 96), codec.decode_detailed(data, 96, dense=True).mesh
-    codec.kernel = "reference"
+    engine.kernel = "reference"
     try:
         truth = codec.decode(data, 96)
     finally:
-        codec.kernel = kernel
+        engine.kernel = kernel
     for other, what in ((dense, "of the whole grid"), (truth, "by the reference")):
         for one, two in ((sparse, other), (other, sparse)):
             distances, _, _ = pcu.closest_points_on_mesh(one.vertices, two.vertices, two.faces)
@@ -191,14 +194,15 @@ class Timed:
 def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     data, file = path.read_bytes(), VatFile.from_bytes(path.read_bytes())
     name = f"decode {path.stem} on {codec.device.type}"
-    model = codec._model(codec.registry.find(file.model_id))
-    tokens = file.tokens(codec._coder_of(file))
-    field = table.time(f"{name}: planes", lambda: codec._field(model, tokens))
+    engine, networks = codec.engine, codec.engine.open(file)
+    networks.model  # noqa: B018 - loads it
+    tokens = file.tokens(networks.entropy_model)
+    field = table.time(f"{name}: planes", lambda: token_field(engine, networks, tokens))
     walls: dict[str, list[float]] = {"tables": [], "field": [], "search, marching cubes and specks": []}
     for turn in range(table.repeats + 1):
         timed = Timed(field)
         start = time.perf_counter()
-        codec._surface(timed, file.level, RESOLUTION, file.mirrored)
+        extract_surface(engine, timed, file.level, RESOLUTION, file.mirrored)
         _wait()
         if turn:  # the first is warming up
             seconds = time.perf_counter() - start
@@ -215,13 +219,13 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
 
     def whole(kernel: str) -> Callable[[], Extraction]:
         def work() -> Extraction:
-            chosen = codec.kernel
-            codec.kernel = kernel
+            chosen = engine.kernel
+            engine.kernel = kernel
             try:
-                by_kernel = codec._field(model, tokens)
-                return codec._surface(by_kernel, file.level, RESOLUTION, file.mirrored, dense=True)
+                by_kernel = token_field(engine, networks, tokens)
+                return extract_surface(engine, by_kernel, file.level, RESOLUTION, file.mirrored, dense=True)
             finally:
-                codec.kernel = chosen
+                engine.kernel = chosen
 
         return work
 
@@ -242,21 +246,22 @@ def encode_stages(table: Table, codec: Codec, mesh_path: Path) -> None:
         return sample_surface(surfaces, count, np.random.default_rng(0))
 
     points, normals = table.time(f"{name}: sample", sample)
-    model = codec._model(codec.registry.default())
+    model = codec.model
     given = [torch.from_numpy(a[None]).to(codec.device) for a in (points, normals)]
 
     def first() -> list[torch.Tensor]:
         with torch.no_grad():
             return model.quantizer.project(model.encoder(*given)[0])
 
-    digits = table.time(f"{name}: encoder", first)
+    latents = table.time(f"{name}: encoder", first)
     rng, steps = np.random.default_rng(0), 10
-    queries = rng.uniform(-1, 1, (1, STEP_QUERIES, 3)).astype(np.float32)
-    zeros, ones = np.zeros((1, STEP_QUERIES), np.float32), np.ones((1, STEP_QUERIES), np.float32)
+    count = RefineSettings.step_queries
+    queries = rng.uniform(-1, 1, (count, 3)).astype(np.float32)
+    pool = QueryPool(queries, np.zeros(count, np.float32), np.ones(count, np.float32))
     tokens = codec.config.scale_ends()[4]
 
     def refined() -> Any:
-        return refine(model, digits, queries, zeros, ones, [tokens], [], steps)
+        return refine_batch(model, [RefinementJob(latents, pool, tokens, [], steps)])
 
     table.time(f"{name}: {steps} steps of refinement", refined, 3)
     for size in (512, 4096):
@@ -348,8 +353,8 @@ def decode_seconds(codec: Codec, path: Path) -> float:
 
 
 def _load(codec: Codec) -> None:
-    codec._models.clear()
-    codec._model(codec.registry.default())
+    codec.engine.encoding.unload_model()
+    codec.model  # noqa: B018 - loads it
 
 
 def main() -> int:

@@ -56,9 +56,9 @@ def main(folder: Path) -> None:
         (load / f"{number:02}-{kind}").write_bytes(bytes([READ_FORMATS.index(kind)]) + data)
     tokens, center = bytes(range(21)), (1.0, -2.0, 0.5)
     files = [
-        VatFile(tokens, b"abcd", None, None),
-        VatFile(tokens, b"abcd", center, (4.0, 4.0, 4.0), level=-3),
-        VatFile(tokens, b"abcd", center, (4.0, 0.5, 1.71875), mirrored=(True, False, True)),
+        VatFile.of_tokens(tokens, b"abcd"),
+        VatFile.of_tokens(tokens, b"abcd", center, (4.0, 4.0, 4.0), level=-3),
+        VatFile.of_tokens(tokens, b"abcd", center, (4.0, 0.5, 1.71875), mirrored=(True, False, True)),
     ]
     for number, file in enumerate(files):
         (decode / f"{number:02}").write_bytes(file.to_bytes())

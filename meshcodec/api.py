@@ -24,10 +24,10 @@ from meshcodec.engine import Engine
 from meshcodec.errors import UsageError
 from meshcodec.format.box import NO_AXES, Axes, round_box
 from meshcodec.format.container import MIN_SIZE, VatFile
-from meshcodec.format.payload import BYTES, PACKINGS
+from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.io import MeshSource
 from meshcodec.model import VariationalTokenizer
-from meshcodec.modes.budget import check_packing, check_request
+from meshcodec.modes.budget import check_request
 from meshcodec.modes.prepare import MeshLimits, PreparedMesh, prepare
 from meshcodec.modes.result import Decoded, Encoded, Progress
 from meshcodec.modes.tokens.decode import decode_file
@@ -130,7 +130,7 @@ class Codec:
         size: int = DEFAULT_SIZE,
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> bytes:
         """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
         return self.encode_detailed(source, size, effort, seed, packing=packing).data
@@ -141,7 +141,7 @@ class Codec:
         size: int = DEFAULT_SIZE,
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> list[bytes]:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
 
@@ -180,7 +180,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -230,7 +230,7 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Encoded:
         """`encode_detailed` of a mesh that `prepare` has made ready."""
         (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing)
@@ -243,7 +243,7 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> list[Encoded]:
         """`encode_subject` of many meshes, of which each round of refinement is one batch."""
         request = TokenRequest(size, effort, packing, progress, stop)
@@ -258,7 +258,7 @@ class Codec:
         file_type: str | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        packing: str = PACKINGS[0],
+        packing: str = DEFAULT_PACKING,
     ) -> Measured:
         """The smallest preset size whose decode meets a target, or the best there is.
 
@@ -329,7 +329,7 @@ class Codec:
             They are entropy-coded, and the model that it names is not here.
         """
         file = VatFile.from_bytes(data)
-        entropy_model = None if file.packing == BYTES else self.engine.open(file).entropy_model
+        entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
         return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
 
     def from_tokens(
@@ -357,7 +357,7 @@ class Codec:
         UsageError
             Tokens of another shape, number or range, or no such packing.
         """
-        check_packing(packing)
+        asked = Packing.parse(packing)
         row = np.asarray(tokens)
         most = self.config.max_tokens
         if row.ndim != 1 or not 1 <= len(row) <= most or not np.issubdtype(row.dtype, np.integer):
@@ -365,10 +365,19 @@ class Codec:
         if row.min() < 0 or row.max() > 255:
             raise UsageError(f"a token of {row.min()} or {row.max()}", "tokens are 0 to 255")
         box = round_box(scale) if isinstance(scale, tuple) else (scale, scale, scale)
-        entropy_model = self.engine.encoding.entropy_model if packing == "coded" else None
+        entropy_model = self.engine.encoding.entropy_model if asked == Packing.CODED else None
         payload, number = shortest_payload(row.astype(np.uint8).tobytes(), entropy_model)
-        model_id = self.entry.model_id
-        return VatFile(payload, model_id, center, box, level, number, mirrored, len(row)).to_bytes()
+        file = VatFile(
+            payload=payload,
+            model_id=self.entry.model_id,
+            count=len(row),
+            packing=number,
+            center=center,
+            half_extents=box,
+            level=level,
+            mirrored=mirrored,
+        )
+        return file.to_bytes()
 
 
 @functools.lru_cache(maxsize=2)

@@ -33,7 +33,7 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
         "file": quote_name(name),
         "bytes": len(data),
         "version": data[3],
-        "packing": file.packing,
+        "packing": int(file.packing),
         "tokens": count,
         "model": file.model_id.hex(),
         "model_name": entry.name if entry else None,
@@ -59,7 +59,7 @@ def verify_file(
         The model that it names is not here.
     """
     from meshcodec.config import DEFAULT_RESOLUTION
-    from meshcodec.metrics import fscore_by_tau, is_closed
+    from meshcodec.metrics import by_tau, fscore, is_closed
 
     with error_context(name, weights_too=True):
         codec.registry.find(file.model_id)
@@ -81,5 +81,5 @@ def verify_file(
             "resolution": resolution,
             "faces": len(mesh.faces),
             "closed": True,
-            "fscore": fscore_by_tau(reference, mesh) if reference is not None else None,
+            "fscore": by_tau(fscore(reference, mesh)) if reference is not None else None,
         }

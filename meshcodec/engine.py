@@ -17,7 +17,7 @@ import torch
 from meshcodec.config import ModelConfig
 from meshcodec.errors import CorruptFileError
 from meshcodec.format.container import VatFile
-from meshcodec.format.payload import CODED
+from meshcodec.format.payload import Packing
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.kernels import choose_kernel
 from meshcodec.model import VariationalTokenizer
@@ -118,7 +118,7 @@ class Engine:
         most = networks.config.max_tokens
         if not 1 <= file.count <= most:
             raise CorruptFileError(f"{file.count} tokens, the model has 1 to {most}", "get the file again")
-        if file.packing == CODED and networks.entry.coder_path is None:
+        if file.packing == Packing.CODED and networks.entry.coder_path is None:
             fault = f"its tokens are coded, and model {file.model_id.hex()} has no coder here"
             raise CorruptFileError(fault, "install the meshcodec version that wrote it")
         return networks

@@ -14,8 +14,8 @@ on one core it takes 0.08 / 0.18 / 0.30 / 0.45 s; ``point_cloud_utils.closest_po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -33,19 +33,23 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.triangles import Floats, Ints, merge_identical, used_vertices
 
-
-def fscore_by_tau(reference: trimesh.Trimesh, decoded: trimesh.Trimesh) -> dict[str, float]:
-    return {str(tau): f for tau, f in zip(TAUS, fscore(reference, decoded, TAUS), strict=True)}
-
-
-def scores_by_tau(scores: Scores) -> dict[str, float]:
-    return {str(tau): f for tau, f in zip(TAUS, (scores.f_002, scores.f_001, scores.f_0005), strict=True)}
-
-
-_TAGS = ("002", "001", "0005")
 MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
+
+
+PerTau: TypeAlias = tuple[float, ...]
+"""A share, 0..1, at each distance of `meshcodec.config.TAUS`, in that order."""
+
+
+def column(kind: str, tau: float) -> str:
+    """The flat name of a share at a distance, as tables have it: ``f_002`` is F at 0.02."""
+    return f"{kind}_{f'{tau:g}'.replace('.', '')}"
+
+
+def by_tau(shares: PerTau) -> dict[str, float]:
+    """Shares by their distance, as JSON has them: ``{"0.02": 0.9, ...}``."""
+    return {f"{tau:g}": share for tau, share in zip(TAUS, shares, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class Scores:
 
     Attributes
     ----------
-    f_*, precision_*, recall_* : float
-        0..1 at tau = 0.02, 0.01, 0.005. Precision is the share of decoded samples near the reference's
-        surface, recall the share of reference samples near the decoded surface, F their harmonic mean.
+    f, precision, recall : PerTau
+        0..1 each. Precision is the share of decoded samples near the reference's surface, recall the share of
+        reference samples near the decoded surface, F their harmonic mean.
     chamfer : float
         Mean of the two mean distances, unit frame; inf for an empty mesh (so are p95 and max).
     p95, max : float
@@ -68,22 +72,16 @@ class Scores:
         0..1, None where the reference is open or was not asked for.
     components, components_reference : int
         Connected parts of the decoded mesh and of the reference after merging identical vertices.
-    f_exterior_* : float or None
+    f_exterior : PerTau or None
         F with the recall taken over those reference samples that see free space; None where not asked for.
-    f_points_* : float or None
+    f_points : PerTau or None
         F with distances from nearest sample to nearest sample, for comparison with papers; depends on the
         number of samples. None where not asked for.
     """
 
-    f_002: float
-    f_001: float
-    f_0005: float
-    precision_002: float
-    precision_001: float
-    precision_0005: float
-    recall_002: float
-    recall_001: float
-    recall_0005: float
+    f: PerTau
+    precision: PerTau
+    recall: PerTau
     chamfer: float
     p95: float
     max: float
@@ -91,16 +89,35 @@ class Scores:
     volume_iou: float | None
     components: int
     components_reference: int
-    f_exterior_002: float | None
-    f_exterior_001: float | None
-    f_exterior_0005: float | None
-    f_points_002: float | None
-    f_points_001: float | None
-    f_points_0005: float | None
+    f_exterior: PerTau | None
+    f_points: PerTau | None
+
+    def at(self, tau: float) -> float:
+        """The F-score at one of `meshcodec.config.TAUS`. Raises ValueError for another distance."""
+        return self.f[TAUS.index(tau)]
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Field name to value, in the order of the fields."""
-        return asdict(self)
+        """Flat: a `column` for each share at each distance, the other fields by their names, in order."""
+        flat: dict[str, float | int | None] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _PER_TAU:
+                flat |= {column(field.name, tau): value and value[k] for k, tau in enumerate(TAUS)}
+            else:
+                flat[field.name] = value
+        return flat
+
+    @classmethod
+    def from_dict(cls, flat: Mapping[str, Any]) -> Scores:
+        """The scores that `to_dict` was made of. Raises KeyError where a column is missing."""
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name in _PER_TAU:
+                shares = tuple(flat[column(field.name, tau)] for tau in TAUS)
+                given[field.name] = None if None in shares else shares
+            else:
+                given[field.name] = flat[field.name]
+        return cls(**given)
 
     @classmethod
     def nothing(
@@ -112,10 +129,11 @@ class Scores:
         components_reference: int = 0,
     ) -> Scores:
         """What an empty mesh scores; the flags say which of the optional fields are 0 rather than None."""
-        zeros = [0.0] * len(TAUS)
+        zeros = (0.0,) * len(TAUS)
         return cls(
-            **_at_each_tau(zeros, zeros, zeros),
-            **_beside(zeros if exterior else None, zeros if points else None),
+            f=zeros,
+            precision=zeros,
+            recall=zeros,
             chamfer=float("inf"),
             p95=float("inf"),
             max=float("inf"),
@@ -123,7 +141,12 @@ class Scores:
             volume_iou=0.0 if volume else None,
             components=0,
             components_reference=components_reference,
+            f_exterior=zeros if exterior else None,
+            f_points=zeros if points else None,
         )
+
+
+_PER_TAU = ("f", "precision", "recall", "f_exterior", "f_points")
 
 
 class Reference:
@@ -135,7 +158,7 @@ class Reference:
     samples : int
         Points on each surface.
     seed : int
-        Of the samples on both surfaces (two independent streams), of the rays and of the volume's points.
+        Seed of the samples on both surfaces (two independent streams), the rays and the volume's points.
 
     Raises
     ------
@@ -188,24 +211,19 @@ class Reference:
         samples, normals = other.sample(self.samples, np.random.default_rng([self.seed, 1]))
         to_reference, face_r = self.surface.closest(samples)
         to_decoded, face_d = other.closest(self._points)
-        precision = [_share(to_reference, tau) for tau in TAUS]
-        recall = [_share(to_decoded, tau) for tau in TAUS]
-        f = [_harmonic(p, r) for p, r in zip(precision, recall, strict=True)]
-        f_exterior: list[float] | None = None
-        if exterior:
-            seen = to_decoded[self.exterior]
-            f_exterior = [_harmonic(p, _share(seen, tau)) for p, tau in zip(precision, TAUS, strict=True)]
-        f_points: list[float] | None = None
+        precision, recall = _shares(to_reference), _shares(to_decoded)
+        f_points: PerTau | None = None
         if points:
             # No share looks beyond the largest tau, and an unbounded search is slow far away.
             near_r, _ = cKDTree(self._points).query(samples, distance_upper_bound=max(TAUS))
             near_d, _ = cKDTree(samples).query(self._points, distance_upper_bound=max(TAUS))
-            f_points = [_harmonic(_share(near_r, tau), _share(near_d, tau)) for tau in TAUS]
+            f_points = _f_of(_shares(near_r), _shares(near_d))
         cos_r = np.abs(np.einsum("ij,ij->i", normals, self.surface.normals[face_r]))
         cos_d = np.abs(np.einsum("ij,ij->i", self._normals, other.normals[face_d]))
         return Scores(
-            **_at_each_tau(f, precision, recall),
-            **_beside(f_exterior, f_points),
+            f=_f_of(precision, recall),
+            precision=precision,
+            recall=recall,
             chamfer=float(to_reference.mean() + to_decoded.mean()) / 2,
             p95=float(max(np.quantile(to_reference, 0.95), np.quantile(to_decoded, 0.95))),
             max=float(max(to_reference.max(), to_decoded.max())),
@@ -213,16 +231,18 @@ class Reference:
             volume_iou=self._volume_iou(other) if volume else None,
             components=other.components(),
             components_reference=self.components,
+            f_exterior=_f_of(precision, _shares(to_decoded[self.exterior])) if exterior else None,
+            f_points=f_points,
         )
 
     @cached_property
     def closed(self) -> bool:
-        """As `is_closed` of the reference."""
+        """Whether the reference is closed, see `is_closed`."""
         return is_closed((self.surface.vertices, self.surface.all_faces))
 
     @cached_property
     def components(self) -> int:
-        """Connected parts of the reference."""
+        """Number of connected parts of the reference."""
         return self.surface.components()
 
     @cached_property
@@ -289,7 +309,7 @@ def score(
     seed : int
         The same seed gives the same figures.
     exterior, points, iou : bool
-        Whether to compute ``f_exterior_*``, ``f_points_*`` and ``volume_iou``.
+        Whether to compute ``f_exterior``, ``f_points`` and ``volume_iou``.
 
     Raises
     ------
@@ -402,18 +422,16 @@ def _arrays(mesh: MeshLike) -> tuple[Floats, Ints]:
     return v, f
 
 
-def _at_each_tau(f: list[float], precision: list[float], recall: list[float]) -> dict[str, Any]:
-    named = (("f", f), ("precision", precision), ("recall", recall))
-    return {f"{name}_{tag}": v for name, values in named for tag, v in zip(_TAGS, values, strict=True)}
-
-
-def _beside(f_exterior: list[float] | None, f_points: list[float] | None) -> dict[str, Any]:
-    named = (("f_exterior", f_exterior), ("f_points", f_points))
-    return {f"{name}_{tag}": values and values[i] for name, values in named for i, tag in enumerate(_TAGS)}
-
-
 def _share(distances: Floats, tau: float) -> float:
     return float((distances < tau).mean()) if len(distances) else 0.0
+
+
+def _shares(distances: Floats) -> PerTau:
+    return tuple(_share(distances, tau) for tau in TAUS)
+
+
+def _f_of(precision: PerTau, recall: PerTau) -> PerTau:
+    return tuple(map(_harmonic, precision, recall))
 
 
 def _harmonic(precision: float, recall: float) -> float:

@@ -30,7 +30,7 @@ class Target:
 
     def fscore(self, scores: Scores) -> float:
         """The F-score that `min_fscore` is about."""
-        return (scores.f_002, scores.f_001, scores.f_0005)[TAUS.index(self.tau)]
+        return scores.at(self.tau)
 
     def met_by(self, scores: Scores) -> bool:
         """Whether measured scores reach the target."""

@@ -55,7 +55,9 @@ def vat(tmp_path: Path, tiny_weights: Path) -> Path:
 
 def write_vat(path: Path, weights: Path) -> Path:
     model_id = bytes.fromhex(json.loads((weights / "registry.json").read_text())["default"])
-    path.write_bytes(VatFile(bytes(range(21)), model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes())
+    path.write_bytes(
+        VatFile.of_tokens(bytes(range(21)), model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()
+    )
     return path
 
 

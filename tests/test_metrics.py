@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from meshcodec import metrics
+from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
 
 N = 10_000
@@ -29,8 +30,7 @@ def bowl_of(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
 def test_a_mesh_against_itself_is_perfect() -> None:
     got = metrics.score(sphere(), sphere(), samples=N)
-    assert got.f_002 == got.f_001 == got.f_0005 == 1.0
-    assert got.f_exterior_0005 == 1.0
+    assert got.f == got.f_exterior == (1.0, 1.0, 1.0)
     assert got.max < 1e-6
     assert got.normal_consistency == pytest.approx(1.0, abs=1e-3)
     assert got.volume_iou == 1.0
@@ -40,15 +40,15 @@ def test_a_mesh_against_itself_is_perfect() -> None:
 def test_few_samples_still_measure_to_the_surface() -> None:
     # 500 nearest samples on a unit sphere are about 0.08 apart: point to point would be near 0.
     got = metrics.score(sphere(), sphere(), samples=500)
-    assert got.f_0005 == 1.0
-    assert got.f_points_0005 is not None
-    assert got.f_points_0005 < 0.2
+    assert got.at(0.005) == 1.0
+    assert got.f_points is not None
+    assert got.f_points[2] < 0.2
 
 
 @pytest.mark.parametrize("grown", [0.007, -0.007])
 def test_a_concentric_sphere_is_everywhere_the_same_distance_away(grown: float) -> None:
     got = metrics.score(sphere(), sphere(1 + grown), samples=N)
-    assert (got.f_002, got.f_001, got.f_0005) == (1.0, 1.0, 0.0)
+    assert got.f == (1.0, 1.0, 0.0)
     assert got.chamfer == pytest.approx(0.007, abs=2e-4)
     assert got.p95 == pytest.approx(0.007, abs=3e-4)
     assert got.max == pytest.approx(0.007, abs=5e-4)
@@ -60,7 +60,7 @@ def test_a_shifted_sphere_has_the_known_share_near_the_other() -> None:
     # At angle t to the shift s a point is |s cos t| from the other sphere (first order); cos t is uniform.
     shift = 0.04
     got = metrics.score(sphere(), sphere(at=(shift, 0, 0)), samples=100_000, exterior=False, points=False)
-    for tau, f in ((0.02, got.f_002), (0.01, got.f_001), (0.005, got.f_0005)):
+    for tau, f in zip(TAUS, got.f, strict=True):
         assert f == pytest.approx(tau / shift, abs=0.015)
     assert got.chamfer == pytest.approx(shift / 2, abs=4e-4)
     assert got.max == pytest.approx(shift, abs=1e-3)
@@ -71,7 +71,7 @@ def test_the_frame_is_the_references() -> None:
     # At scale 10 a distance of 0.07 is 0.007 of the half-extent; in the decoded mesh's own frame it were 0.
     place = (300.0, -20.0, 5.0)
     got = metrics.score(sphere(10, place), sphere(10.07, place), samples=N)
-    assert (got.f_002, got.f_001, got.f_0005) == (1.0, 1.0, 0.0)
+    assert got.f == (1.0, 1.0, 0.0)
     assert got.chamfer == pytest.approx(0.007, abs=2e-4)
 
 
@@ -82,8 +82,8 @@ def test_the_frame_is_the_half_extent_of_the_longest_side_not_the_diagonal() -> 
     got = metrics.score(box, slab, samples=N, exterior=False, points=False)
     assert got.max == pytest.approx(0.009, abs=1e-6)
     # Of the area 4 * 16 + 2 * 4 all is within 0.005 but those two faces, save their rims.
-    assert got.recall_001 == 1.0
-    assert got.recall_0005 == pytest.approx(1 - 2 * 16 / 72, abs=0.025)
+    assert got.recall[1] == 1.0
+    assert got.recall[2] == pytest.approx(1 - 2 * 16 / 72, abs=0.025)
 
 
 def test_unused_vertices_move_nothing() -> None:
@@ -96,13 +96,13 @@ def test_precision_is_of_the_decoded_and_recall_of_the_reference() -> None:
     both = joined([sphere(0.5, (-0.5, 0, 0)), sphere(0.5, (0.6, 0, 0))])
     half = sphere(0.5, (-0.5, 0, 0))
     missing = metrics.score(both, half, samples=N)
-    assert missing.precision_001 == 1.0
-    assert missing.recall_001 == pytest.approx(0.5, abs=0.02)
-    assert missing.f_001 == pytest.approx(2 / 3, abs=0.02)
+    assert missing.precision[1] == 1.0
+    assert missing.recall[1] == pytest.approx(0.5, abs=0.02)
+    assert missing.at(0.01) == pytest.approx(2 / 3, abs=0.02)
     assert (missing.components, missing.components_reference) == (1, 2)
     extra = metrics.score(half, both, samples=N)
-    assert extra.precision_001 == pytest.approx(0.5, abs=0.02)
-    assert extra.recall_001 == 1.0
+    assert extra.precision[1] == pytest.approx(0.5, abs=0.02)
+    assert extra.recall[1] == 1.0
 
 
 def test_symmetry() -> None:
@@ -111,9 +111,9 @@ def test_symmetry() -> None:
     forth = metrics.score(a, b, samples=100_000, exterior=False)
     back = metrics.score(b, a, samples=100_000, exterior=False)
     assert forth.chamfer == pytest.approx(back.chamfer, rel=0.01)
-    assert forth.precision_002 == pytest.approx(back.recall_002, abs=0.005)
-    assert forth.recall_002 == pytest.approx(back.precision_002, abs=0.005)
-    assert forth.precision_002 != pytest.approx(forth.recall_002, abs=0.02)
+    assert forth.precision[0] == pytest.approx(back.recall[0], abs=0.005)
+    assert forth.recall[0] == pytest.approx(back.precision[0], abs=0.005)
+    assert forth.precision[0] != pytest.approx(forth.recall[0], abs=0.02)
     assert forth.volume_iou == pytest.approx(np.pi / 6, abs=0.01)
     assert back.volume_iou == pytest.approx(np.pi / 6, abs=0.01)
 
@@ -130,7 +130,7 @@ def test_fscore_is_the_f_of_score() -> None:
         sphere(), sphere(at=(0.03, 0, 0)), samples=2_000, seed=3, exterior=False, points=False
     )
     quick = metrics.fscore(sphere(), sphere(at=(0.03, 0, 0)), samples=2_000, seed=3)
-    assert quick == (got.f_002, got.f_001, got.f_0005)
+    assert quick == got.f
     assert quick != metrics.fscore(sphere(), sphere(at=(0.03, 0, 0)), samples=2_000, seed=4)
 
 
@@ -172,8 +172,9 @@ def test_hidden_parts_count_in_the_headline_and_not_in_the_exterior() -> None:
     shell, core = sphere(1.0), sphere(0.5)
     nested = joined([shell, core])
     got = metrics.score(nested, shell, samples=N)
-    assert got.recall_002 == pytest.approx(0.8, abs=0.02)  # areas 1 and 1/4
-    assert got.f_exterior_002 == 1.0
+    assert got.recall[0] == pytest.approx(0.8, abs=0.02)  # areas 1 and 1/4
+    assert got.f_exterior is not None
+    assert got.f_exterior[0] == 1.0
 
 
 def test_both_sides_of_an_open_sheet_are_exterior() -> None:
@@ -227,3 +228,28 @@ def test_sampling_is_even_by_area_and_within_triangles() -> None:
     np.testing.assert_allclose(points[~large].mean(axis=0), vertices[:3].mean(axis=0), atol=0.02)
     assert (points[~large][:, :2].sum(axis=1) <= 1).all()
     np.testing.assert_array_equal(normals, np.tile([0.0, 0.0, 1.0], (len(points), 1)))
+
+
+def test_the_flat_names_of_scores_and_back() -> None:
+    got = metrics.score(sphere(), sphere(1.007), samples=500)
+    flat = got.to_dict()
+    shares = [f"{kind}_{tau}" for kind in ("f", "precision", "recall") for tau in ("002", "001", "0005")]
+    others = [
+        "chamfer",
+        "p95",
+        "max",
+        "normal_consistency",
+        "volume_iou",
+        "components",
+        "components_reference",
+    ]
+    beside = [f"{kind}_{tau}" for kind in ("f_exterior", "f_points") for tau in ("002", "001", "0005")]
+    assert list(flat) == [*shares, *others, *beside]
+    assert (flat["f_001"], flat["recall_0005"], flat["max"]) == (got.at(0.01), got.recall[2], got.max)
+    assert metrics.Scores.from_dict(flat) == got
+    short = metrics.score(sphere(), sphere(1.007), samples=500, exterior=False, points=False)
+    assert (short.to_dict()["f_exterior_002"], short.f_exterior, short.f_points) == (None, None, None)
+    assert metrics.Scores.from_dict(short.to_dict()) == short
+    assert metrics.by_tau(got.f) == {"0.02": 1.0, "0.01": 1.0, "0.005": 0.0}
+    with pytest.raises(ValueError, match="not in tuple"):
+        got.at(0.03)

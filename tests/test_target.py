@@ -12,6 +12,7 @@ from support.paths import EXAMPLES
 from meshcodec.api import Codec
 from meshcodec.config import SIZES, TAUS
 from meshcodec.errors import UsageError
+from meshcodec.format.payload import Packing
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.modes.result import Encoded
@@ -22,7 +23,7 @@ SIZES_UP = sorted(SIZES.values())
 
 
 def encoded(size: int) -> Encoded:
-    return Encoded(bytes(size), size, 0, 1, 0, False, False, {})
+    return Encoded(bytes(size), size, Packing.BYTES, 1, 0, False, False, {})
 
 
 def stub(radii: dict[int, float], target: Target, **options: object) -> tuple[Measured, list[int]]:

@@ -89,8 +89,7 @@ def encode_file(
     options: CompressOptions, path: Path, data: bytes, ready: Mapping[str, Encoded] = MappingProxyType({})
 ) -> tuple[bytes, Record]:
     """Encode and measure; what is `ready`, by its digest, was encoded together with others."""
-    from meshcodec.config import TAUS
-    from meshcodec.metrics import fscore
+    from meshcodec.metrics import by_tau, fscore
     from meshcodec.target import Target
 
     codec, kind = _codec(options), _kind(path)
@@ -101,8 +100,7 @@ def encode_file(
         )
         if not measured.met and not options.best_effort:
             raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
-        encoded, scores = measured.encoded, measured.scores
-        found = dict(zip(map(str, TAUS), (scores.f_002, scores.f_001, scores.f_0005), strict=True))
+        encoded, found = measured.encoded, by_tau(measured.scores.f)
     else:
         encoded = ready.get(sha256_of(data)) or codec.encode_detailed(
             _source(path, data), options.size, options.effort, options.seed, kind, packing=options.packing
@@ -110,8 +108,7 @@ def encode_file(
         found = {}
         if options.measure:
             original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)
-            measures = fscore(original, codec.decode(encoded.data), TAUS)
-            found = dict(zip(map(str, TAUS), measures, strict=True))
+            found = by_tau(fscore(original, codec.decode(encoded.data)))
     about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
     return encoded.data, about
 

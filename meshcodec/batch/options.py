@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
-from meshcodec.format.payload import PACKINGS
+from meshcodec.format.payload import DEFAULT_PACKING
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class CompressOptions:
     min_fscore, tau, max_error : of `meshcodec.target.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
-    packing : of the tokens, one of `meshcodec.format.payload.PACKINGS`
+    packing : of the tokens, one of `meshcodec.format.payload.PACKING_WORDS`
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
@@ -33,7 +33,7 @@ class CompressOptions:
     effort: int = 4
     seed: int = 0
     measure: bool = True
-    packing: str = PACKINGS[0]
+    packing: str = DEFAULT_PACKING
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES
     max_memory: int | None = None

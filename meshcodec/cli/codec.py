@@ -44,7 +44,7 @@ from meshcodec.cli.streams import (
 from meshcodec.config import DEFAULT_SIZE, TAUS
 from meshcodec.errors import PartialFailureError, UsageError, error_context, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
-from meshcodec.metrics import fscore_by_tau, scores_by_tau
+from meshcodec.metrics import by_tau, fscore
 from meshcodec.registry import Registry
 from meshcodec.runtime.memory import bounded_memory, memory_share
 
@@ -131,7 +131,7 @@ def encode(
         "output": display_target(out),
         "bytes": len(encoded.data),
         "tokens": encoded.tokens,
-        "packing": encoded.packing,
+        "packing": int(encoded.packing),
         "scales": encoded.scales,
         "effort": encoded.effort,
         "refined": encoded.refined,
@@ -149,14 +149,14 @@ def encode(
         log_line(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
         log_line(stages_line(encoded.seconds))
     if measured is not None:
-        record |= {"met": measured.met, "fscore": scores_by_tau(measured.scores), "p95": measured.scores.p95}
+        record |= {"met": measured.met, "fscore": by_tau(measured.scores.f), "p95": measured.scores.p95}
     elif verify:
         if isinstance(mesh_file, Pipe):
             mesh_file.seek(0)
         written = encoded.data if out == "-" else Path(out).read_bytes()
         with error_context(source), bounded_memory(max_memory or memory_share()):
             original = load_mesh(mesh_file, file_type, max_faces, max_bytes)
-            record["fscore"] = fscore_by_tau(original, codec.decode(written, DEFAULT_RESOLUTION))
+            record["fscore"] = by_tau(fscore(original, codec.decode(written, DEFAULT_RESOLUTION)))
     if "fscore" in record and not quiet:
         log_line(fscore_line(record["fscore"]))
     if as_json:

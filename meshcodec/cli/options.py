@@ -12,7 +12,7 @@ import click
 from meshcodec.config import SIZES, TAUS
 from meshcodec.errors import UsageError
 from meshcodec.format.container import MIN_SIZE
-from meshcodec.format.payload import PACKINGS
+from meshcodec.format.payload import DEFAULT_PACKING, PACKING_WORDS
 from meshcodec.runtime.memory import LEAST_MEMORY
 from meshcodec.runtime.threads import set_defaults
 
@@ -101,8 +101,8 @@ effort_option = click.option(
 )
 packing_option = click.option(
     "--packing",
-    type=click.Choice(PACKINGS),
-    default=PACKINGS[0],
+    type=click.Choice(PACKING_WORDS),
+    default=DEFAULT_PACKING,
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )

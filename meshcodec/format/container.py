@@ -24,7 +24,7 @@ nothing between them and nothing after.
                   float32's range
     15/31   1     level, i8, not 0: the surface lies where the decoded distance is level / 2000
     15-32   n     payload: the tokens, coarse to fine: with packing 0 themselves, n is the token count; with
-                  packing 1 the message of `meshcodec.format.token_coder`, with the networks that belong to the model
+                  packing 1 the message of `meshcodec.format.token_coder`, with the networks of the model
 
 A placement and a level are there where the flags say so. Without a level the surface lies where the distance
 is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
@@ -47,70 +47,67 @@ import zlib
 from dataclasses import dataclass
 
 from meshcodec.errors import CorruptFileError
-from meshcodec.format import payload as packings
 from meshcodec.format.box import NO_AXES, Axes, Triple, is_box, pack_box, placement_fault, unpack_box
+from meshcodec.format.payload import Packing, TokenCoder, payload_size, unpack
 
+_HEADER = struct.Struct("<3sBB4sHI")  # magic, version, flags, model id, token count, CRC-32
+_PLACEMENT = struct.Struct("<3f4s")  # centre, and a scale or a box
 MAGIC = b"VAT"
 VERSION = 1
-MAX_TOKENS = 0xFFFF
-MIN_SIZE = 64
-LARGEST_FILE = 1 << 17
-"""Bytes above any whole file: what is longer is refused without reading it all."""
-_HEADER = struct.Struct("<3sBB4sHI")
-_PLACEMENT = struct.Struct("<3f4s")
-HEADER_BYTES = _HEADER.size  # without the placement
-PLACEMENT_BYTES = _PLACEMENT.size
-LEVEL_BYTES = 1
-LEVEL_UNIT = 1 / 2000
-"""Of the level, in units of the decoder's cube [-1, 1]^3."""
-_CRC_AT = HEADER_BYTES - 4
-_PACKING_MASK = 0x03
-_HAS_PLACEMENT = 0x10
-_HAS_LEVEL = 0x20
-_HAS_BOX = 0x40
-_MIRRORED = (0x04, 0x08, 0x80)  # across x, y, z
-_NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)
+MAX_TOKENS = 0xFFFF  # largest token count that the header can hold
+MIN_SIZE = 64  # smallest size in bytes that an encoder may be asked for
+LARGEST_FILE = 1 << 17  # bytes above any whole file: what is longer is refused without reading it all
+HEADER_BYTES = _HEADER.size  # bytes of the header, without the placement
+PLACEMENT_BYTES = _PLACEMENT.size  # bytes of a placement
+LEVEL_BYTES = 1  # bytes of a level
+LEVEL_UNIT = 1 / 2000  # length of one step of the level, in units of the decoder's cube [-1, 1]^3
+_CRC_AT = HEADER_BYTES - 4  # offset of the checksum
+_PACKING_MASK = 0x03  # bits of the flags that hold the packing
+_HAS_PLACEMENT = 0x10  # flag: a placement is present
+_HAS_LEVEL = 0x20  # flag: a level is present
+_HAS_BOX = 0x40  # flag: the placement has a box in place of a scale
+_MIRRORED = (0x04, 0x08, 0x80)  # flags: mirrored across x, y, z
+_NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)  # flags that stand only beside a placement
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
+_WRITER_AT_FAULT = "encode the mesh again; whatever wrote this file is at fault"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VatFile:
     """The contents of one ``.vat`` file.
 
     Attributes
     ----------
-    payload : of at most 65535 tokens; with packing 0 the tokens, unsigned bytes, coarse to fine.
+    payload : bytes that hold at most 65535 tokens; with packing 0 the tokens, unsigned bytes, coarse to fine.
     model_id : 4 bytes.
+    count : number of tokens; with packing 0 the length of the payload.
+    packing : how the payload holds the tokens.
     center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
         float32 as the file stores it, and so are half-extents that are all the same; others must be what
         `round_box` gives.
-    mirrored : axes across which the mesh is one half and its image; only with a placement.
     level : -128..127, the decoded distance at which the surface lies, in units of `LEVEL_UNIT`.
-    packing : 0..3; ``to_bytes`` raises CorruptFileError for one that this version does not know.
+    mirrored : axes across which the mesh is one half and its image; only with a placement.
 
     Raises ValueError for anything else.
     """
 
     payload: bytes
     model_id: bytes
-    center: Triple | None
-    half_extents: Triple | None
+    count: int
+    packing: Packing = Packing.BYTES
+    center: Triple | None = None
+    half_extents: Triple | None = None
     level: int = 0
-    packing: int = 0
     mirrored: Axes = NO_AXES
-    count: int = -1
 
     def __post_init__(self) -> None:
-        if self.packing == packings.BYTES and self.count == -1:
-            object.__setattr__(self, "count", len(self.payload))
+        object.__setattr__(self, "packing", Packing(self.packing))
         if not 0 <= self.count <= MAX_TOKENS:
             raise ValueError(f"{self.count} tokens; a file holds at most {MAX_TOKENS}")
-        if self.packing == packings.BYTES and self.count != len(self.payload):
+        if self.packing == Packing.BYTES and self.count != len(self.payload):
             raise ValueError(f"{len(self.payload)} bytes are not {self.count} tokens")
         if len(self.model_id) != 4:
             raise ValueError(f"a model id is 4 bytes, not {len(self.model_id)}")
-        if not 0 <= self.packing <= _PACKING_MASK:
-            raise ValueError(f"packing {self.packing} is outside 0..{_PACKING_MASK}")
         if not -128 <= self.level <= 127:
             raise ValueError(f"level {self.level} is outside -128..127")
         if (self.center is None) != (self.half_extents is None):
@@ -118,43 +115,58 @@ class VatFile:
         if any(self.mirrored) and self.center is None:
             raise ValueError("a mirror needs a placement")
         if self.center is not None and self.half_extents is not None:
-            if fault := placement_fault(self.center, self.half_extents):
-                raise ValueError(fault)
-            try:
-                x, y, z, extents = _PLACEMENT.unpack(
-                    _PLACEMENT.pack(*self.center, pack_box(self.half_extents))
-                )
-            except (struct.error, OverflowError) as error:
-                raise ValueError(f"the placement does not fit float32: {error}") from error
-            half_extents = unpack_box(extents, is_box(self.half_extents))
-            if fault := placement_fault((x, y, z), half_extents):
-                raise ValueError(fault)
-            object.__setattr__(self, "center", (x, y, z))
+            center, half_extents = _as_stored(self.center, self.half_extents)
+            object.__setattr__(self, "center", center)
             object.__setattr__(self, "half_extents", half_extents)
+
+    @classmethod
+    def of_tokens(
+        cls,
+        tokens: bytes,
+        model_id: bytes,
+        center: Triple | None = None,
+        half_extents: Triple | None = None,
+        level: int = 0,
+        mirrored: Axes = NO_AXES,
+    ) -> VatFile:
+        """A file with one byte for each token; the parameters are the attributes of the class."""
+        return cls(
+            payload=tokens,
+            model_id=model_id,
+            count=len(tokens),
+            center=center,
+            half_extents=half_extents,
+            level=level,
+            mirrored=mirrored,
+        )
 
     @property
     def scale(self) -> float | None:
         """The longest half-extent of the placement."""
         return None if self.half_extents is None else max(self.half_extents)
 
-    def tokens(self, coder: packings.TokenCoder | None = None) -> bytes:
+    @property
+    def box(self) -> tuple[Triple, Triple, Axes]:
+        """Centre, half-extents and mirrored axes of the mesh; without a placement the cube [-1, 1]^3."""
+        return self.center or (0.0, 0.0, 0.0), self.half_extents or (1.0, 1.0, 1.0), self.mirrored
+
+    def tokens(self, coder: TokenCoder | None = None) -> bytes:
         """The tokens, unsigned bytes, coarse to fine.
 
         Parameters
         ----------
-        coder : of the model; packing 1 needs it
+        coder : coder of the model; packing 1 needs it
 
         Raises
         ------
         CorruptFileError
             Not the payload of any tokens.
         """
-        return packings.unpack(self.payload, self.count, self.packing, coder)
+        return unpack(self.payload, self.count, self.packing, coder)
 
     def to_bytes(self) -> bytes:
-        """The whole file. CorruptFileError: a packing that this version does not know."""
-        packings.check(self.packing)
-        flags, placement = self.packing, b""
+        """The whole file."""
+        flags, placement = int(self.packing), b""
         if self.center is not None and self.half_extents is not None:
             flags |= _HAS_PLACEMENT | (_HAS_BOX if is_box(self.half_extents) else 0)
             placement = _PLACEMENT.pack(*self.center, pack_box(self.half_extents))
@@ -171,63 +183,91 @@ class VatFile:
     @classmethod
     def from_bytes(cls, data: bytes) -> VatFile:
         """Read a whole file. Safe for bytes from anyone. Raises CorruptFileError."""
-        if not data:
-            raise CorruptFileError("the file is empty (0 bytes)", _FETCH_AGAIN)
-        if not MAGIC.startswith(data[:3]):
-            raise CorruptFileError(
-                f"not a .vat file (it starts with {bytes(data[:3])!r})",
-                "give a file that meshcodec encode wrote",
-            )
-        if len(data) > 3 and data[3] > VERSION:
-            raise CorruptFileError(
-                f"format version {data[3]} is newer than {VERSION}", "update meshcodec to read it"
-            )
-        if len(data) > 3 and data[3] < VERSION:
-            raise CorruptFileError(f"there is no format version {data[3]}", _FETCH_AGAIN)
-        if len(data) < HEADER_BYTES:
-            raise CorruptFileError(
-                f"too short: {len(data)} bytes, and the header alone is {HEADER_BYTES}", _FETCH_AGAIN
-            )
-
+        _check_start(data)
         _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
         if flags & _NEED_PLACEMENT and not flags & _HAS_PLACEMENT:
             raise CorruptFileError(
                 f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN
             )
-        packing = flags & _PACKING_MASK
+        packing = Packing.from_number(flags & _PACKING_MASK)
         level_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
-        start = level_at + (LEVEL_BYTES if flags & _HAS_LEVEL else 0)
-        payload_size = packings.payload_size(count, packing)
-        if len(data) < start or (payload_size is not None and len(data) != start + payload_size):
-            raise CorruptFileError(
-                f"wrong length: {len(data)} bytes where the header says {start + (payload_size or 0)}",
-                _FETCH_AGAIN,
-            )
+        payload_at = level_at + (LEVEL_BYTES if flags & _HAS_LEVEL else 0)
+        _check_length(len(data), payload_at, payload_size(count, packing))
         if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
             raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
-
-        center = half_extents = None
-        if flags & _HAS_PLACEMENT:
-            x, y, z, extents = _PLACEMENT.unpack_from(data, HEADER_BYTES)
-            center, half_extents = (x, y, z), unpack_box(extents, bool(flags & _HAS_BOX))
-            fault = placement_fault(center, half_extents)
-            # One way to write a box, so that no two files say the same.
-            if not fault and pack_box(half_extents) != extents:
-                fault = f"bad placement: the box {extents.hex()} is not of the form that is written"
-            if fault:
-                raise CorruptFileError(fault, "encode the mesh again; whatever wrote this file is at fault")
-        level = int.from_bytes(data[level_at:start], "little", signed=True)
-        if flags & _HAS_LEVEL and not level:
-            raise CorruptFileError(
-                "a level of 0 is not stored", "encode the mesh again; whatever wrote this file is at fault"
-            )
+        center, half_extents = _read_placement(data, flags)
         return cls(
-            bytes(data[start:]),
-            model_id,
-            center,
-            half_extents,
-            level,
-            packing,
-            (bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
-            count,
+            payload=bytes(data[payload_at:]),
+            model_id=model_id,
+            count=count,
+            packing=packing,
+            center=center,
+            half_extents=half_extents,
+            level=_read_level(data[level_at:payload_at]),
+            mirrored=(bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
         )
+
+
+def _as_stored(center: Triple, half_extents: Triple) -> tuple[Triple, Triple]:
+    """Centre and half-extents as a file gives them back. ValueError: no file can hold them."""
+    if fault := placement_fault(center, half_extents):
+        raise ValueError(fault)
+    try:
+        x, y, z, extents = _PLACEMENT.unpack(_PLACEMENT.pack(*center, pack_box(half_extents)))
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"the placement does not fit float32: {error}") from error
+    stored = unpack_box(extents, is_box(half_extents))
+    if fault := placement_fault((x, y, z), stored):
+        raise ValueError(fault)
+    return (x, y, z), stored
+
+
+def _check_start(data: bytes) -> None:
+    """Refuse what has not the magic, a known version and a whole header."""
+    if not data:
+        raise CorruptFileError("the file is empty (0 bytes)", _FETCH_AGAIN)
+    if not MAGIC.startswith(data[:3]):
+        raise CorruptFileError(
+            f"not a .vat file (it starts with {bytes(data[:3])!r})", "give a file that meshcodec encode wrote"
+        )
+    if len(data) > 3 and data[3] > VERSION:
+        raise CorruptFileError(
+            f"format version {data[3]} is newer than {VERSION}", "update meshcodec to read it"
+        )
+    if len(data) > 3 and data[3] < VERSION:
+        raise CorruptFileError(f"there is no format version {data[3]}", _FETCH_AGAIN)
+    if len(data) < HEADER_BYTES:
+        raise CorruptFileError(
+            f"too short: {len(data)} bytes, and the header alone is {HEADER_BYTES}", _FETCH_AGAIN
+        )
+
+
+def _check_length(size: int, payload_at: int, payload: int | None) -> None:
+    """Refuse a file of `size` bytes that ends before its payload or, where its size is known, after it."""
+    if size < payload_at or (payload is not None and size != payload_at + payload):
+        raise CorruptFileError(
+            f"wrong length: {size} bytes where the header says {payload_at + (payload or 0)}", _FETCH_AGAIN
+        )
+
+
+def _read_placement(data: bytes, flags: int) -> tuple[Triple | None, Triple | None]:
+    """Centre and half-extents of a file that is whole; neither where the flags name no placement."""
+    if not flags & _HAS_PLACEMENT:
+        return None, None
+    x, y, z, extents = _PLACEMENT.unpack_from(data, HEADER_BYTES)
+    half_extents = unpack_box(extents, bool(flags & _HAS_BOX))
+    fault = placement_fault((x, y, z), half_extents)
+    # One way to write a box, so that no two files say the same.
+    if not fault and pack_box(half_extents) != extents:
+        fault = f"bad placement: the box {extents.hex()} is not of the form that is written"
+    if fault:
+        raise CorruptFileError(fault, _WRITER_AT_FAULT)
+    return (x, y, z), half_extents
+
+
+def _read_level(stored: bytes) -> int:
+    """The level in its byte; 0 where there is none."""
+    level = int.from_bytes(stored, "little", signed=True)
+    if stored and not level:
+        raise CorruptFileError("a level of 0 is not stored", _WRITER_AT_FAULT)
+    return level

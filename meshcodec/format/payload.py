@@ -1,23 +1,53 @@
-"""Tokens to payload bytes and back.
-
-A packing is a number in 0..3, kept in the low bits of the file's flags. Packing 0 stores one byte per token.
-Packing 1 stores the message of a range coder, with the probabilities that belong to the model of the tokens
-(`meshcodec.format.token_coder`).
-"""
+"""Tokens to payload bytes and back."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Protocol
 
-from meshcodec.errors import CorruptFileError
+from meshcodec.errors import CorruptFileError, UsageError
 
-BYTES, CODED = 0, 1
-PACKINGS = ("coded", "bytes")
-"""What an encoder may be asked for; the first by default. ``coded`` takes the shorter of both packings."""
+
+class Packing(IntEnum):
+    """How tokens become the payload of a file. The value is the number in the low two bits of its flags."""
+
+    BYTES = 0
+    """One byte for each token."""
+    CODED = 1
+    """The message of a range coder, with the probabilities that belong to the model of the tokens
+    (`meshcodec.format.token_coder`)."""
+
+    @property
+    def word(self) -> str:
+        """The name on the command line and in Python: "bytes" or "coded"."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, word: str) -> Packing:
+        """The packing of a name. UsageError: there is none of that name."""
+        for packing in cls:
+            if packing.word == word:
+                return packing
+        raise UsageError(f"there is no packing {word!r}", f"choose {' or '.join(PACKING_WORDS)}")
+
+    @classmethod
+    def from_number(cls, number: int) -> Packing:
+        """The packing of a number in a file's flags. CorruptFileError: this version does not know it."""
+        try:
+            return cls(number)
+        except ValueError as error:
+            raise CorruptFileError(
+                f"unknown packing {number}",
+                "a newer meshcodec is needed to read it (or the file is damaged)",
+            ) from error
+
+
+DEFAULT_PACKING = Packing.CODED.word  # an encoder that is asked for it takes the shorter of both packings
+PACKING_WORDS = (DEFAULT_PACKING, Packing.BYTES.word)  # what an encoder may be asked for, the default first
 
 
 class TokenCoder(Protocol):
-    """Makes messages of the tokens of one model, and tokens of messages; `meshcodec.format.token_coder.TokenModel`."""
+    """Messages of one model's tokens, and tokens of messages: `meshcodec.format.token_coder.TokenModel`."""
 
     def encode(self, tokens: bytes) -> bytes:
         """The message of tokens."""
@@ -26,44 +56,26 @@ class TokenCoder(Protocol):
         """The tokens of a message. Raises CorruptFileError for what `encode` does not write."""
 
 
-def check(packing: int) -> None:
-    """CorruptFileError: an unknown packing."""
-    if packing not in (BYTES, CODED):
-        raise CorruptFileError(
-            f"unknown packing {packing}", "a newer meshcodec is needed to read it (or the file is damaged)"
-        )
-
-
-def pack(tokens: bytes, packing: int, coder: TokenCoder | None = None) -> bytes:
-    """Payload of ``tokens`` (unsigned bytes).
-
-    Raises
-    ------
-    CorruptFileError
-        Unknown packing.
-    ValueError
-        Packing 1 without a coder.
-    """
-    check(packing)
-    if packing == BYTES:
+def pack(tokens: bytes, packing: Packing, coder: TokenCoder | None = None) -> bytes:
+    """Payload of ``tokens`` (unsigned bytes). ValueError: coded without a coder."""
+    if packing == Packing.BYTES:
         return tokens
     if coder is None:
         raise ValueError("packing 1 needs a coder")
     return coder.encode(tokens)
 
 
-def unpack(payload: bytes, count: int, packing: int, coder: TokenCoder | None = None) -> bytes:
+def unpack(payload: bytes, count: int, packing: Packing, coder: TokenCoder | None = None) -> bytes:
     """The ``count`` tokens of ``payload``.
 
     Raises
     ------
     CorruptFileError
-        Unknown packing, wrong length, or a message that no coder writes.
+        Wrong length, or a message that no coder writes.
     ValueError
-        Packing 1 without a coder.
+        Coded without a coder.
     """
-    check(packing)
-    if packing == BYTES:
+    if packing == Packing.BYTES:
         if len(payload) != count:
             raise CorruptFileError(
                 f"the payload holds {len(payload)} bytes and {count} are needed", "fetch the file again"
@@ -74,7 +86,6 @@ def unpack(payload: bytes, count: int, packing: int, coder: TokenCoder | None = 
     return coder.decode(payload, count)
 
 
-def payload_size(count: int, packing: int) -> int | None:
-    """Bytes that ``count`` tokens take, None where it depends on them. CorruptFileError: unknown packing."""
-    check(packing)
-    return count if packing == BYTES else None
+def payload_size(count: int, packing: Packing) -> int | None:
+    """Bytes that ``count`` tokens take, None where it depends on them."""
+    return count if packing == Packing.BYTES else None

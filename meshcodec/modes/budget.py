@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from meshcodec.errors import UsageError
 from meshcodec.format.container import HEADER_BYTES, LEVEL_BYTES, MAX_TOKENS, MIN_SIZE, PLACEMENT_BYTES
-from meshcodec.format.payload import PACKINGS
+from meshcodec.format.payload import Packing
 
 
 def check_request(size: int, effort: int, efforts: int, packing: str) -> None:
     """Raise UsageError for a size under 64 bytes, an effort outside 0..`efforts` - 1, an unknown packing."""
-    check_packing(packing)
+    Packing.parse(packing)
     if not 0 <= effort < efforts:
         raise UsageError(f"effort {effort} is out of range", f"choose 0 to {efforts - 1}")
     payload_bytes(size)
-
-
-def check_packing(packing: str) -> None:
-    """Raise UsageError unless the word is one of `PACKINGS`."""
-    if packing not in PACKINGS:
-        raise UsageError(f"there is no packing {packing!r}", f"choose {' or '.join(PACKINGS)}")
 
 
 def payload_bytes(size: int, placement: bool = True, level: bool = False) -> int:

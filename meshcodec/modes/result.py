@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import trimesh
 
+from meshcodec.format.payload import Packing
+
 Progress = Callable[[int, int, float, float], None]
 """Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, by proxy."""
 
@@ -29,7 +31,7 @@ class Encoded:
 
     data: bytes
     tokens: int
-    packing: int
+    packing: Packing
     scales: int
     effort: int
     refined: bool

@@ -12,6 +12,7 @@ import trimesh
 from meshcodec.api import Codec
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
 from meshcodec.format.container import VatFile
+from meshcodec.format.payload import Packing
 from meshcodec.pictures.render import Image, render_mesh
 from meshcodec.pictures.sheets import contact_sheet, pillow, save_png
 from meshcodec.prior.box import box_of_tokens, box_tokens
@@ -80,7 +81,7 @@ class Generator:
         if not 1 <= scales <= whole:
             raise UsageError(f"--keep-scales {scales} is out of range", f"choose 1 to {whole}")
         tokens = torch.from_numpy(self._codec.tokens(data)[: ends[scales - 1]].copy())
-        symbols = box_tokens(file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
+        symbols = box_tokens(*file.box[1:])
         return Known(torch.tensor(symbols), tokens)
 
     def generate(
@@ -145,7 +146,9 @@ class Generator:
     def _file(self, symbols: torch.Tensor, tokens: torch.Tensor) -> Generated | None:
         """The file of drawn symbols and tokens; None where they decode to no surface."""
         box, mirrored = box_of_tokens(symbols.tolist())
-        data = self._codec.from_tokens(tokens.cpu().numpy(), scale=box, mirrored=mirrored, packing="coded")
+        data = self._codec.from_tokens(
+            tokens.cpu().numpy(), scale=box, mirrored=mirrored, packing=Packing.CODED.word
+        )
         try:
             return Generated(data, self._codec.decode(data, _SEEN_RESOLUTION))
         except CorruptFileError:

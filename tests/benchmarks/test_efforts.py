@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 from support.scripts import load_benchmark
 
+from meshcodec.config import TAUS
 from meshcodec.evaluation.bench.rows import BenchRow
 from meshcodec.metrics import Scores
 
@@ -27,10 +28,19 @@ def table(path: Path, effort: int, scores: dict[str, float], seconds: float = 1.
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         for number, (name, score) in enumerate(scores.items()):
-            told: dict[str, Any] = dict.fromkeys(Scores.__annotations__, score)
-            settings = {"effort": effort}
-            row = BenchRow(name, "", "meshcodec", 512, 500, model, settings, seconds, 0.5, Scores(**told))
-            flat = row.to_dict() | {"settings": json.dumps(settings)}
+            same = (score,) * len(TAUS)
+            row = BenchRow(
+                file=name,
+                sha256="",
+                codec="meshcodec",
+                size=512,
+                bytes=500,
+                model_id=model,
+                settings={"effort": effort},
+                encode_seconds=seconds,
+                scores=replace(Scores.nothing(), f=same, precision=same, recall=same),
+            )
+            flat = row.to_dict() | {"settings": json.dumps(row.settings)}
             writer = csv.DictWriter(file, fieldnames=list(flat))
             if number == 0:
                 writer.writeheader()

@@ -58,7 +58,9 @@ def vat(tmp_path: Path, tiny_weights: Path) -> Path:
 
 def vat_bytes(weights: Path, model: bytes | None = None, tokens: bytes = bytes(range(0, 252, 4))) -> bytes:
     default = json.loads((weights / "registry.json").read_text())["default"]
-    return VatFile(tokens, model or bytes.fromhex(default), CENTER, (RADIUS, RADIUS, RADIUS)).to_bytes()
+    return VatFile.of_tokens(
+        tokens, model or bytes.fromhex(default), CENTER, (RADIUS, RADIUS, RADIUS)
+    ).to_bytes()
 
 
 def call(*words: object, data: bytes | None = None) -> Result:
@@ -664,6 +666,8 @@ def test_a_reader_that_leaves_is_no_crash(vat: Path, tiny_weights: Path) -> None
 
 
 def test_the_package_loads_the_codec_when_it_is_asked_for() -> None:
+
+    from meshcodec import api
 
     assert meshcodec.encode is api.encode
     assert meshcodec.Codec is api.Codec

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,10 +79,10 @@ def run(folder: Path, out: Path, **options: Any) -> BenchReport:
 @pytest.fixture(autouse=True)
 def _count_from_zero(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCodec, "calls", 0)
-    monkeypatch.setattr(bench_run, "_CODECS", {})
+    monkeypatch.setattr("meshcodec.evaluation.bench.codecs._CODECS", {})
     if "pictures" not in request.node.name:
-        monkeypatch.setattr(bench_run, "_plot", lambda *_: None)
-        monkeypatch.setattr(bench_run, "_render_worst", lambda *_: None)
+        monkeypatch.setattr("meshcodec.evaluation.bench.files._plot", lambda *_: None)
+        monkeypatch.setattr("meshcodec.evaluation.bench.files._render_worst", lambda *_: None)
 
 
 def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_failures_are_rows_with_their_error_and_zeros(folder: Path, tmp_path: Pa
     assert "broken.ply" in errors[("broken.ply", "hull")]
     assert set(errors) == {("box.ply", OURS), ("bug.ply", OURS), ("broken.ply", OURS), ("broken.ply", "hull")}
     for row in report.failed:
-        assert row.scores.f_002 == 0.0
+        assert row.scores.at(0.02) == 0.0
         assert row.bytes == (None if row.codec == "hull" else 0)
     # Two of five meshes decode: means are over all of them.
     assert [f for _, f in report.curve(OURS, 0.02)] == pytest.approx([0.4, 0.4])
@@ -243,9 +244,9 @@ def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -
         ("sheet.off", "target", None, None, ""),
     ]
     pair_scores, sheet_scores = (row.scores for row in report.rows)
-    assert pair_scores.f_0005 > 0.99
-    assert sheet_scores.f_001 > 0.99
-    assert sheet_scores.f_0005 < 0.5
+    assert pair_scores.at(0.005) > 0.99
+    assert sheet_scores.at(0.01) > 0.99
+    assert sheet_scores.at(0.005) < 0.5
 
 
 def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> 
     assert report.ragged() == {"two.ply", "open.ply"}
     assert "Means over the 2 meshes with several parts or a border:" in report.table()
     rows = [row for row in report.of(OURS, 512) if row.file in report.ragged()]
-    mean = sum(row.scores.f_002 for row in rows) / 2
+    mean = sum(row.scores.at(0.02) for row in rows) / 2
     assert f"| meshcodec | 512 | {mean:.3f} |" in report.table()
 
 
@@ -301,8 +302,16 @@ def test_bytes_that_a_curve_needs(f: float, expected: tuple[float, str]) -> None
 
 def test_the_ratio_is_above_one_where_ours_is_better(tmp_path: Path) -> None:
     def row(codec: str, size: int, f: float) -> BenchRow:
-        scores = {**Scores.nothing().to_dict(), "f_002": f}
-        return BenchRow("a", "", codec, size, size, "", {}, 0.0, 0.0, Scores(**scores))  # type: ignore[arg-type]
+        return BenchRow(
+            file="a",
+            sha256="",
+            codec=codec,
+            size=size,
+            bytes=size,
+            model_id="",
+            settings={},
+            scores=replace(Scores.nothing(), f=(f, 0.0, 0.0)),
+        )
 
     rows = [row(OURS, 512, 0.6), row(OURS, 1024, 0.5), row("draco", 512, 0.4), row("draco", 1024, 0.6)]
     report = BenchReport(rows, [512, 1024], "0badcafe", 0, "coded", 256, 0, tmp_path)

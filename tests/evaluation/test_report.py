@@ -27,11 +27,11 @@ from click.testing import CliRunner, Result
 
 from meshcodec.cli.group import cli
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.evaluation.report import pictures, view3d
 from meshcodec.evaluation.report.measure import run_report
 from meshcodec.evaluation.report.page import PAGE_LIMIT, to_csv, to_html, to_json
-from meshcodec.evaluation.report.pictures import Detail, Pictures, in_base64, take_pictures
+from meshcodec.evaluation.report.pictures import Detail, Pictures, bisected, in_base64, take_pictures
 from meshcodec.evaluation.report.rows import NO_DECODE, Report, Row
+from meshcodec.evaluation.report.view3d import LIMIT, divided
 from meshcodec.format.box import NO_AXES
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.geometry.simplify import closest, simplify
@@ -80,7 +80,7 @@ def test_a_mesh_against_itself_is_perfect(tmp_path: Path) -> None:
     mesh = save(tmp_path / "box.obj", box())
     report = measured(mesh, mesh)
     (row,) = report.rows
-    assert (row.scores.f_002, row.scores.f_001, row.scores.f_0005) == (1, 1, 1)
+    assert row.scores.f == (1, 1, 1)
     assert (row.file, row.decoded, row.bytes, row.faces) == ("box.obj", "box.obj", mesh.stat().st_size, 12)
     assert not report.faults
     assert report.summary()["mean_f_002"] == 1
@@ -95,7 +95,7 @@ def test_mirrored_folders_are_scored_as_the_metric_does(folders: tuple[Path, Pat
     ]
     files = [load_mesh(folders[0] / "plate.obj"), load_mesh(folders[1] / "plate.ply")]
     assert report.rows[2].scores == score(*files, samples=SAMPLES)
-    assert report.rows[2].scores.f_002 < 0.2
+    assert report.rows[2].scores.at(0.02) < 0.2
 
 
 def test_workers_measure_the_same(folders: tuple[Path, Path]) -> None:
@@ -111,7 +111,7 @@ def test_what_is_missing_is_named_on_both_sides(folders: tuple[Path, Path]) -> N
     assert report.unmatched == ("deep/stranger.ply",)
     assert [row.error for row in report.rows] == ["", NO_DECODE, ""]
     assert report.faults == (f"deep/ball.obj: {NO_DECODE}", "deep/stranger.ply: no reference")
-    mean = (report.rows[0].scores.f_002 + report.rows[2].scores.f_002) / 3
+    mean = (report.rows[0].scores.at(0.02) + report.rows[2].scores.at(0.02)) / 3
     assert report.summary()["mean_f_002"] == pytest.approx(mean)  # what is missing counts as 0
 
 
@@ -259,7 +259,7 @@ def test_a_view_holds_both_meshes() -> None:
         at += vertices
         a = np.cumsum(planes(faces))
         corners = np.stack([a, a + planes(faces), a + planes(faces)], axis=1)
-        found.append(((places / 16383 * 2 - 1) * view3d.LIMIT, colors, corners))
+        found.append(((places / 16383 * 2 - 1) * LIMIT, colors, corners))
     (v, _, f), (w, colors, g) = found
     assert trimesh.Trimesh(v, f).volume == pytest.approx(box().volume, rel=0.01)
     assert trimesh.Trimesh(w, g).volume == pytest.approx(ball(3).volume, rel=0.01)
@@ -270,11 +270,11 @@ def test_a_view_holds_both_meshes() -> None:
 
 def test_the_middle_of_a_large_face_has_its_own_colour() -> None:
     whole = np.asarray(box().vertices), np.asarray(box().faces)
-    for v, f in (pictures._bisected(*whole), view3d._divided(*whole, 200_000)):
+    for v, f in (bisected(*whole), divided(*whole, 200_000)):
         fine = trimesh.Trimesh(v, f, process=False)
         assert fine.area == pytest.approx(box().area)
         assert fine.edges_unique_length.max() <= 0.04
-    assert len(view3d._divided(*whole, 200)[1]) == 192
+    assert len(divided(*whole, 200)[1]) == 192
 
 
 def test_pictures_without_pillow_name_the_remedy(
@@ -294,8 +294,16 @@ HOSTILE = '<img src=x onerror="document.title=1">&</script><b>"\'\n\udcff.obj'
 def hostile() -> Report:
     nothing = Scores.nothing()
     rows = (
-        Row(HOSTILE, HOSTILE, 10, 20, 12, 12, replace(nothing, f_002=0.5)),
-        Row("b.obj", None, 10, None, None, None, nothing, f"{HOSTILE}: bad"),
+        Row(
+            file=HOSTILE,
+            decoded=HOSTILE,
+            bytes_reference=10,
+            bytes=20,
+            faces_reference=12,
+            faces=12,
+            scores=replace(nothing, f=(0.5, 0.0, 0.0)),
+        ),
+        Row(file="b.obj", bytes_reference=10, bytes=None, scores=nothing, error=f"{HOSTILE}: bad"),
     )
     return Report(f"/{HOSTILE}", HOSTILE, rows, (HOSTILE,))
 
@@ -341,13 +349,22 @@ def synthetic(count: int, thumbnail: int, view: int) -> Report:
     rows = []
     for k in range(count):
         f = float(rng.random())
-        scores = replace(
-            Scores.nothing(), f_002=f, f_001=f * 0.8, f_0005=f * 0.5, chamfer=0.1, p95=0.2, max=0.3
-        )
+        scores = replace(Scores.nothing(), f=(f, f * 0.8, f * 0.5), chamfer=0.1, p95=0.2, max=0.3)
         original, decoded, distance = (noise(thumbnail, 3 * k + j) for j in range(3))
         shots = Pictures(original, decoded, distance, noise(view, k))
         name = f"folder/mesh_{k:05d}.obj"
-        rows.append(Row(name, name, 10**6, 500 + 7 * k, 10**5, 10**5, scores, "", shots))
+        rows.append(
+            Row(
+                file=name,
+                decoded=name,
+                bytes_reference=10**6,
+                bytes=500 + 7 * k,
+                faces_reference=10**5,
+                faces=10**5,
+                scores=scores,
+                pictures=shots,
+            )
+        )
     return Report("references", "decoded", tuple(rows))
 
 
@@ -379,7 +396,7 @@ def test_csv_and_json_hold_the_rows(folders: tuple[Path, Path]) -> None:
     lines = list(csv.DictReader(io.StringIO(to_csv(report).decode())))
     document = json.loads(json.dumps(to_json(report), allow_nan=False))
     assert [line["file"] for line in lines] == [row["file"] for row in document["rows"]]
-    assert float(lines[2]["f_002"]) == document["rows"][2]["f_002"] == report.rows[2].scores.f_002
+    assert float(lines[2]["f_002"]) == document["rows"][2]["f_002"] == report.rows[2].scores.at(0.02)
     assert lines[0]["chamfer"] == ""
     assert document["rows"][0]["chamfer"] is None
     assert lines[0]["error"].startswith("box.ply: ")

@@ -131,9 +131,7 @@ def codec() -> Codec:
 def exact_field(codec: Codec, data: bytes) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """The field of a file of one byte for each token, in float64, at points in the frame of its mesh."""
     file = VatFile.from_bytes(data)
-    placement = BoxTransform(
-        file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored
-    )
+    placement = BoxTransform(*file.box)
     model = load_model(codec.registry.find(file.model_id))
     row = torch.frombuffer(bytearray(file.tokens(None)), dtype=torch.uint8)[None]
     with torch.no_grad():
@@ -178,7 +176,7 @@ def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
     """Wrong by as much as they may be, the quick distances give the same signs, hence the same faces."""
     monkeypatch.setattr("meshcodec.kernels.bfloat16_is_fast", lambda device: True)
     exact, off = Codec("cpu"), Codec("cpu")
-    exact.kernel = "reference"
+    exact.engine.kernel = "reference"
     error = ERRORS[torch.bfloat16]
 
     def wrong(tables: GridTables, keys: torch.Tensor) -> torch.Tensor:

@@ -6,10 +6,10 @@ import dataclasses
 import math
 
 import numpy as np
-from support.tiny import TINY
 
 from meshcodec.config import ModelConfig
 from meshcodec.format.token_coder import ScaleNetwork, TokenModel, cell_features
+from support.tiny import TINY
 
 SHAPE = ModelConfig(scale_sides=(1, 2, 3))
 FADES = [round(math.exp(-k / 32) * 65536) for k in range(400)]

@@ -17,9 +17,10 @@ from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError, MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decode_draco
 from meshcodec.evaluation.bench.cache import CodecLike, Plan, recall_data
-from meshcodec.evaluation.bench.rows import OURS, SIZELESS, TAGS, BenchRow, f_of
+from meshcodec.evaluation.bench.rows import OURS, SIZELESS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
 from meshcodec.geometry.io import load_mesh
+from meshcodec.metrics import column
 from meshcodec.runtime.files import write_atomic
 
 # ----------------------------------------------------------------------------------------------------- report
@@ -30,7 +31,7 @@ def write_files(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike 
         report.notes.append('no plots: matplotlib is not installed; pip install "meshcodec[report]"')
     else:
         for tau in TAUS:
-            _plot(report, tau, report.out / f"f_{TAGS[tau]}.png")
+            _plot(report, tau, report.out / f"{column('f', tau)}.png")
     try:
         _render_worst(report, folder, plan, codec)
     except (MeshcodecError, ImportError) as error:
@@ -72,7 +73,7 @@ def _plot(report: BenchReport, tau: float, path: Path) -> None:
             axes.axhline(means[0], color=color, linestyle=":", label=codec)
             continue
         medians = [
-            float(np.median([f_of(row, tau) for row in report.of(codec, size)])) for size in report.sizes
+            float(np.median([row.scores.at(tau) for row in report.of(codec, size)])) for size in report.sizes
         ]
         label = {OURS: f"meshcodec {report.model_id}", "draco": "decimate + Draco"}[codec]
         axes.plot(report.sizes, means, "o-", color=color, label=f"{label}, mean")
@@ -102,7 +103,9 @@ def _render_worst(report: BenchReport, folder: Path, plan: Plan, codec: CodecLik
         for name in sized:
             other = next((r for r in report.of(name, row.size) if r.file == row.file), None)
             meshes.append(_decoded(plan, other, codec) if other else None)
-            below.append(f"F@0.02 {f_of(other, 0.02):.3f}, F@0.01 {f_of(other, 0.01):.3f}" if other else "")
+            below.append(
+                f"F@0.02 {other.scores.at(0.02):.3f}, F@0.01 {other.scores.at(0.01):.3f}" if other else ""
+            )
         try:
             original: trimesh.Trimesh | None = load_mesh(folder / row.file)
         except BadMeshError:

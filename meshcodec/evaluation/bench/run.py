@@ -23,7 +23,7 @@ from meshcodec.evaluation.bench.codecs import encode_with, our_codec
 from meshcodec.evaluation.bench.files import write_files
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
-from meshcodec.format.payload import PACKINGS
+from meshcodec.format.payload import DEFAULT_PACKING
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
@@ -39,7 +39,7 @@ def run_bench(
     jobs: int,
     resolution: int = 256,
     *,
-    packing: str = PACKINGS[0],
+    packing: str = DEFAULT_PACKING,
     device: str = "cpu",
     samples: int = 100_000,
     make_codec: Callable[[str], CodecLike] | None = None,
@@ -57,7 +57,7 @@ def run_bench(
     effort : int
         Of our encoder, 0..9.
     packing : str
-        Of our files, one of `meshcodec.format.payload.PACKINGS`.
+        Of our files, one of `meshcodec.format.payload.PACKING_WORDS`.
     baselines : list of str
         Some of `BASELINES`.
     out : Path
@@ -192,7 +192,15 @@ def _failed(plan: Plan, file: str, sha256: str, want: Want, error: str) -> Bench
     settings = plan.settings(want.codec)
     taken = None if want.size is None else 0
     return BenchRow(
-        file, sha256, want.codec, want.size, taken, model_id, settings, 0.0, 0.0, Scores.nothing(), error
+        file=file,
+        sha256=sha256,
+        codec=want.codec,
+        size=want.size,
+        bytes=taken,
+        model_id=model_id,
+        settings=settings,
+        scores=Scores.nothing(),
+        error=error,
     )
 
 

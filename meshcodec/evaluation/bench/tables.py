@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from meshcodec.config import TAUS
-from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, f_of, mean, sizes_of
+from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, mean, sizes_of
+from meshcodec.metrics import PerTau
 
 _TIE = 0.001
 _HEADLINE_SIZE = 1024
@@ -96,12 +97,12 @@ class BenchReport:
 
     def curve(self, codec: str, tau: float) -> list[tuple[int, float]]:
         """(size, mean F at ``tau``) by size."""
-        return [(size, mean(f_of(row, tau) for row in self.of(codec, size))) for size in self.sizes]
+        return [(size, mean(row.scores.at(tau) for row in self.of(codec, size))) for size in self.sizes]
 
     def wins(self, against: str, size: int, tau: float) -> tuple[int, int, int]:
         """Files on which ours has the higher F, the same to 0.001, and the lower one."""
-        theirs = {row.file: f_of(row, tau) for row in self.of(against, size)}
-        gaps = [f_of(row, tau) - theirs[row.file] for row in self.of(OURS, size) if row.file in theirs]
+        theirs = {row.file: row.scores.at(tau) for row in self.of(against, size)}
+        gaps = [row.scores.at(tau) - theirs[row.file] for row in self.of(OURS, size) if row.file in theirs]
         won, lost = sum(gap > _TIE for gap in gaps), sum(gap < -_TIE for gap in gaps)
         return won, len(gaps) - won - lost, lost
 
@@ -125,7 +126,9 @@ class BenchReport:
         """Our rows with the lowest F@0.02 + F@0.01 at 1 KB, or at the size nearest to it."""
         codec = OURS if OURS in self.codecs() else next(iter(self.codecs()), OURS)
         size = min(self.sizes, key=lambda s: abs(math.log2(s / _HEADLINE_SIZE)))
-        return sorted(self.of(codec, size), key=lambda r: (f_of(r, 0.02) + f_of(r, 0.01), r.file))[:count]
+        return sorted(self.of(codec, size), key=lambda r: (r.scores.at(0.02) + r.scores.at(0.01), r.file))[
+            :count
+        ]
 
     def table(self) -> str:
         """The report as Markdown."""
@@ -165,7 +168,7 @@ class BenchReport:
             for codec in self.codecs():
                 for size in sizes_of(codec, self.sizes):
                     of_these = [row for row in self.of(codec, size) if row.file in files]
-                    means = [f"{mean(f_of(row, tau) for row in of_these):.3f}" for tau in TAUS]
+                    means = [f"{mean(row.scores.at(tau) for row in of_these):.3f}" for tau in TAUS]
                     cells.append([codec, "-" if size is None else str(size), *means])
             lines += _markdown(["codec", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
         others = [codec for codec in self.codecs() if codec != OURS]
@@ -190,8 +193,10 @@ class BenchReport:
             cells = []
             for row in rows:
                 other = theirs.get(row.file)
-                beside = f"{f_of(other, 0.02):.3f} / {f_of(other, 0.01):.3f}" if other else "-"
-                cells.append([row.file, f"{f_of(row, 0.02):.3f} / {f_of(row, 0.01):.3f}", beside, row.error])
+                beside = f"{other.scores.at(0.02):.3f} / {other.scores.at(0.01):.3f}" if other else "-"
+                cells.append(
+                    [row.file, f"{row.scores.at(0.02):.3f} / {row.scores.at(0.01):.3f}", beside, row.error]
+                )
             lines += _markdown(["file", "F@0.02 / F@0.01", "draco", "error"], cells)
         return "\n".join(lines) + "\n"
 
@@ -218,10 +223,10 @@ def _summary(codec: str, size: int | None, rows: list[BenchRow]) -> list[str]:
     scores = [row.scores for row in rows]
     cells = [codec, "-" if size is None else str(size)]
     cells.append("-" if size is None else f"{mean(row.bytes or 0 for row in rows):.0f}")
-    cells += [f"{mean(f_of(row, tau) for row in rows):.3f}" for tau in TAUS]
-    cells += [f"{np.median([f_of(row, tau) for row in rows]):.3f}" for tau in TAUS]
-    cells.append(f"{mean(s.f_exterior_001 or 0.0 for s in scores):.3f}")
-    cells.append(f"{mean(s.f_points_001 or 0.0 for s in scores):.3f}")
+    cells += [f"{mean(row.scores.at(tau) for row in rows):.3f}" for tau in TAUS]
+    cells += [f"{np.median([row.scores.at(tau) for row in rows]):.3f}" for tau in TAUS]
+    cells.append(f"{mean(_at_001(s.f_exterior) for s in scores):.3f}")
+    cells.append(f"{mean(_at_001(s.f_points) for s in scores):.3f}")
     cells.append(f"{np.median([s.chamfer for s in scores]):.4f}")
     cells.append(f"{mean(s.normal_consistency for s in scores):.3f}")
     volumes = [s.volume_iou for s in scores if s.volume_iou is not None]
@@ -230,6 +235,10 @@ def _summary(codec: str, size: int | None, rows: list[BenchRow]) -> list[str]:
     for seconds in ([r.encode_seconds for r in done], [r.decode_seconds for r in done]):
         cells.append(f"{np.median(seconds):.2f}" if seconds else "-")
     return [*cells, str(len(rows) - len(done))]
+
+
+def _at_001(shares: PerTau | None) -> float:
+    return 0.0 if shares is None else shares[TAUS.index(0.01)]
 
 
 def _markdown(head: list[str], body: list[list[str]]) -> list[str]:

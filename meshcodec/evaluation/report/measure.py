@@ -179,8 +179,14 @@ def _below_the_folders(error: str, pair: Pair) -> str:
 
 
 def _unmeasured(pair: Pair, error: str) -> Row:
-    sizes = _size(pair.reference), _size(pair.target)
-    return Row(pair.file, pair.decoded, *sizes, None, None, Scores.nothing(), error)
+    return Row(
+        file=pair.file,
+        decoded=pair.decoded,
+        bytes_reference=_size(pair.reference),
+        bytes=_size(pair.target),
+        scores=Scores.nothing(),
+        error=error,
+    )
 
 
 def _died(job: _Job) -> Row:

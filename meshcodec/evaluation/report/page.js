@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const SVG = $("blank").namespaceURI;
-  const TAGS = ["002", "001", "0005"];
+  const TAGS = data.taus.map((tau) => String(tau).replace(".", ""));
 
   // All text that comes from files goes through textContent: none of it is ever parsed as HTML.
   function element(name, attributes = {}, ...children) {

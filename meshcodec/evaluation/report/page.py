@@ -19,6 +19,7 @@ from meshcodec.config import TAUS
 from meshcodec.evaluation.report.pictures import Pictures
 from meshcodec.evaluation.report.rows import Report
 from meshcodec.evaluation.report.view3d import AZIMUTH, ELEVATION, FAR, LIMIT
+from meshcodec.metrics import column
 from meshcodec.pictures.render import distance_colors
 
 PAGE_LIMIT = 20_000_000
@@ -66,7 +67,7 @@ def to_html(report: Report, limit: int = PAGE_LIMIT) -> bytes:
     room = limit - len(style) - len(script) - len(page) - len(_page_data(report, {}, {})) - 2000
     views: dict[int, str] = {}
     thumbnails: dict[int, str] = {}
-    worst = sorted(range(len(report.rows)), key=lambda k: (report.rows[k].scores.f_001, k))
+    worst = sorted(range(len(report.rows)), key=lambda k: (report.rows[k].scores.at(0.01), k))
     for made, kind in ((thumbnails, "thumbnails"), (views, "view")):
         for k in worst:
             block = _block(report.rows[k].pictures, k, kind)
@@ -102,8 +103,8 @@ def _page_data(report: Report, thumbnails: dict[int, str], views: dict[int, str]
     """The data of the page as JSON that is plain ASCII and cannot end the element that it stands in."""
     columns = ("file", "decoded", "bytes", "bytes_reference", "faces", "faces_reference", "error")
     scores = (
-        *(f"{kind}_{tag}" for kind in ("f", "precision", "recall") for tag in ("002", "001", "0005")),
-        *("f_exterior_001", "chamfer", "p95", "max", "normal_consistency", "volume_iou"),
+        *(column(kind, tau) for kind in ("f", "precision", "recall") for tau in TAUS),
+        *(column("f_exterior", 0.01), "chamfer", "p95", "max", "normal_consistency", "volume_iou"),
         *("components", "components_reference"),
     )
     rows = []

@@ -86,7 +86,7 @@ def take_pictures(reference: trimesh.Trimesh, decoded: trimesh.Trimesh, detail: 
     v, f = _solid(reference)
     w, g = _solid(decoded)
     center, radius = frame_of(v, f)
-    fine_w, fine_g = _bisected(w, g)
+    fine_w, fine_g = bisected(w, g)
     distances = closest(fine_w, v, f)[0]
 
     def thumbnail(
@@ -129,7 +129,7 @@ def _solid(mesh: trimesh.Trimesh) -> tuple[Floats, Ints]:
     return v, np.ascontiguousarray(f[double > 0])
 
 
-def _bisected(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+def bisected(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     """The same surface with every edge at most `EDGE`, unless that takes more than `_MOST_FACES`.
 
     Halves the longest edge: slivers become few faces. Neighbours do not share the new vertices.

@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from meshcodec.config import TAUS
+from meshcodec.evaluation.measured import MeasuredFile
 from meshcodec.evaluation.report.pictures import Pictures
-from meshcodec.metrics import Scores
+from meshcodec.metrics import column
 
 NO_DECODE = "no decoded file"
 """What a row says of a reference without a partner."""
-_F = ("f_002", "f_001", "f_0005")
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, kw_only=True)
+class Row(MeasuredFile):
     """One reference and what was decoded of it.
 
     Attributes
     ----------
-    file : str
-        The reference: its path below the folder, with forward slashes.
     decoded : str or None
-        The same of the decoded mesh or ``.vat`` file; None where there is none.
-    bytes_reference, bytes : int or None
-        Sizes of the two files on disk.
+        Path of the decoded mesh or ``.vat`` file below its folder; None where there is none.
+    bytes_reference : int or None
+        Size of the reference on disk, as `bytes` is that of the decoded file.
     faces_reference, faces : int or None
         Triangles of the two meshes.
-    scores : Scores
-        All zeros where there is an error.
-    error : str
-        Why it could not be measured; else empty.
     pictures : Pictures or None
         For the page; None where none were asked for, or there is nothing to see.
     """
 
-    file: str
-    decoded: str | None
-    bytes_reference: int | None
-    bytes: int | None
-    faces_reference: int | None
-    faces: int | None
-    scores: Scores
-    error: str = ""
+    COLUMNS = ("file", "decoded", "bytes_reference", "bytes", "faces_reference", "faces")
+
+    decoded: str | None = None
+    bytes_reference: int | None = None
+    faces_reference: int | None = None
+    faces: int | None = None
     pictures: Pictures | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Flat and without pictures; infinite distances are None, which JSON and CSV can hold."""
-        row = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_FLAT}
-        for name, value in self.scores.to_dict().items():
-            row[name] = None if isinstance(value, float) and math.isinf(value) else value
-        return {**row, "error": self.error}
-
-
-_NOT_FLAT = ("scores", "error", "pictures")
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,7 @@ class Report:
     def summary(self) -> dict[str, Any]:
         """Numbers of meshes, means and medians of the F-scores over all rows, and the mean size."""
         sizes = [row.bytes for row in self.rows if row.bytes is not None]
-        values = {name: [float(getattr(row.scores, name)) for row in self.rows] for name in _F}
+        values = {column("f", tau): [row.scores.at(tau) for row in self.rows] for tau in TAUS}
         return {
             "meshes": len(self.rows),
             "failed": len(self.failed),
@@ -121,13 +102,14 @@ class Report:
                 blank = ["-"] * (len(head) - 2)
                 body.append([quoted(row.file), size, *blank, _without(row.error, row.file)])
             else:
-                cells = [f"{f:.4f}" for f in (s.f_002, s.f_001, s.f_0005)]
+                cells = [f"{f:.4f}" for f in s.f]
                 body.append(
                     [quoted(row.file), size, *cells, f"{s.chamfer:.5f}", f"{s.normal_consistency:.3f}", ""]
                 )
         means = self.summary()
         mean_bytes = "-" if means["mean_bytes"] is None else f"{means['mean_bytes']:.0f}"
-        mean_f = ["-" if means[f"mean_{name}"] is None else f"{means[f'mean_{name}']:.4f}" for name in _F]
+        mean_of_f = [means[f"mean_{column('f', tau)}"] for tau in TAUS]
+        mean_f = ["-" if mean is None else f"{mean:.4f}" for mean in mean_of_f]
         failures = f", {len(self.failed)} of them failed" if self.failed else ""
         body.append([f"mean of {len(self.rows)}{failures}", mean_bytes, *mean_f, "", "", ""])
         columns = len(head)

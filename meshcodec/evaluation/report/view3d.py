@@ -49,7 +49,7 @@ def view_of(reference: tuple[Floats, Ints], decoded: tuple[Floats, Ints], size: 
     for number in range(_ROUNDS):
         small = _few(*small[0], each), _few(*small[1], each)
         if number == 0:
-            small = _divided(*small[0], each), _divided(*small[1], each)
+            small = divided(*small[0], each), divided(*small[1], each)
         packed = _packed([_colored(small[0], reference, decoded), _colored(small[1], decoded, reference)])
         if len(packed) <= size or each == _FEWEST_FACES:
             break
@@ -66,7 +66,7 @@ def _few(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     return v, f
 
 
-def _divided(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
+def divided(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     """The same surface with each face in four, and again, as long as edges are long and ``count`` allows.
 
     Colours belong to vertices, and a large face has none where it is far off in its middle.

@@ -126,8 +126,7 @@ def decode_file(
     extraction = engine.or_on_cpu(surface)
     if len(extraction.faces) == 0:
         raise CorruptFileError("its tokens decode to no surface", "encode the mesh again at a larger --size")
-    box = BoxTransform(file.center or (0.0, 0.0, 0.0), file.half_extents or (1.0, 1.0, 1.0), file.mirrored)
-    vertices = box.to_world(extraction.vertices)
+    vertices = BoxTransform(*file.box).to_world(extraction.vertices)
     if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
         raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
     mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)

@@ -16,6 +16,7 @@ import torch
 
 from meshcodec.engine import Engine
 from meshcodec.format.container import VatFile
+from meshcodec.format.payload import Packing
 from meshcodec.modes.budget import check_request
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import Encoded, Progress
@@ -179,14 +180,14 @@ class Refinement:
             payload, packing = shortest_payload(self.best.tokens, self._budget.entropy_model)
             count = len(self.best.tokens)
             file = VatFile(
-                payload,
-                networks.entry.model_id,
-                transform.center,
-                transform.half_extents,
-                self.best.level,
-                packing,
-                transform.mirrored,
-                count,
+                payload=payload,
+                model_id=networks.entry.model_id,
+                count=count,
+                packing=packing,
+                center=transform.center,
+                half_extents=transform.half_extents,
+                level=self.best.level,
+                mirrored=transform.mirrored,
             )
             if file.tokens(self._budget.entropy_model) != self.best.tokens:
                 raise AssertionError("the coded tokens do not decode to themselves")
@@ -242,7 +243,7 @@ def encode_batch(
     settings = settings or TokenSettings()
     check_request(request.size, request.effort, len(settings.efforts), request.packing)
     networks = engine.encoding
-    entropy_model = networks.entropy_model if request.packing == "coded" else None
+    entropy_model = networks.entropy_model if Packing.parse(request.packing) == Packing.CODED else None
     level = request.effort > 0
     budget = TokenBudget(request.size, level, networks.config, entropy_model, settings.budget)
 

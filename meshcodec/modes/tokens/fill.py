@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from meshcodec.config import SIZES, ModelConfig
-from meshcodec.format.payload import BYTES, CODED, pack
+from meshcodec.format.payload import Packing, pack
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.modes.budget import payload_bytes
@@ -63,11 +63,11 @@ def nearest_tokens(quantizer: MultiScaleQuantizer, latents: list[torch.Tensor]) 
     return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
 
 
-def shortest_payload(tokens: bytes, entropy_model: TokenModel | None) -> tuple[bytes, int]:
+def shortest_payload(tokens: bytes, entropy_model: TokenModel | None) -> tuple[bytes, Packing]:
     """The shorter of the payloads of tokens, and its packing; without an entropy model there is one."""
     if entropy_model is None:
-        return tokens, BYTES
-    payloads = [(pack(tokens, packing, entropy_model), packing) for packing in (BYTES, CODED)]
+        return tokens, Packing.BYTES
+    payloads = [(pack(tokens, packing, entropy_model), packing) for packing in Packing]
     return min(payloads, key=lambda payload: len(payload[0]))
 
 

@@ -20,6 +20,7 @@ from meshcodec.api import Codec
 from meshcodec.cli import cli
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
 from meshcodec.format.container import VatFile
+from meshcodec.format.payload import Packing
 from meshcodec.modes.tokens.fill import token_budget
 from meshcodec.tokens import TokenDataset
 from meshcodec.weights import save_coder
@@ -89,7 +90,7 @@ def test_any_payload_decodes_safely(coded_weights: Path, payload: bytes, count: 
     """A right checksum over other tokens, or over no tokens at all: a mesh or one clear error."""
     codec = Codec("cpu", coded_weights)
     model_id = bytes.fromhex(codec.model_id)
-    file = VatFile(payload, model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), packing=1, count=count)
+    file = VatFile(payload=payload, model_id=model_id, count=count, packing=Packing.CODED)
     try:
         tokens = codec.tokens(file.to_bytes())
     except CorruptFileError:
@@ -99,7 +100,8 @@ def test_any_payload_decodes_safely(coded_weights: Path, payload: bytes, count: 
 
 def test_more_coded_tokens_than_the_model_has(coded_weights: Path) -> None:
     codec = Codec("cpu", coded_weights)
-    file = VatFile(b"abc", bytes.fromhex(codec.model_id), None, None, packing=1, count=65535)
+    model_id = bytes.fromhex(codec.model_id)
+    file = VatFile(payload=b"abc", model_id=model_id, count=65535, packing=Packing.CODED)
     for read in (codec.tokens, codec.decode):
         with pytest.raises(CorruptFileError, match="65535 tokens"):
             read(file.to_bytes())
