@@ -168,21 +168,21 @@ class Timed:
 
     def __init__(self, field: Field) -> None:
         self.field, self.tables, self.points = field, 0.0, 0.0
-        self.error = field.error if isinstance(field, GridField) else 0.0
+        self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._timed(self.field, points)
 
     def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
         start = time.perf_counter()
-        ask, ask_again = by_keys(self.field, ticks)
+        field_at, refine_at = by_keys(self.field, ticks)
         _wait()
         self.tables += time.perf_counter() - start
-        return partial(self._timed, ask), partial(self._timed, ask_again)
+        return partial(self._timed, field_at), partial(self._timed, refine_at)
 
-    def _timed(self, ask: Field, where: torch.Tensor) -> torch.Tensor:
+    def _timed(self, field: Field, where: torch.Tensor) -> torch.Tensor:
         start = time.perf_counter()
-        found = ask(where)
+        found = field(where)
         _wait()
         self.points += time.perf_counter() - start
         return found
@@ -194,7 +194,11 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     model = codec._model(codec.registry.find(file.model_id))
     tokens = file.tokens(codec._coder_of(file))
     field = table.time(f"{name}: planes", lambda: codec._field(model, tokens))
-    walls: dict[str, list[float]] = {"tables": [], "field": [], "search, marching cubes and specks": []}
+    walls: dict[str, list[float]] = {
+        "tables": [],
+        "field": [],
+        "search, marching cubes and small components": [],
+    }
     for turn in range(table.repeats + 1):
         timed = Timed(field)
         start = time.perf_counter()

@@ -57,7 +57,7 @@ from meshcodec.runtime.device import choose_device
 from meshcodec.surface.extract import extract, extract_dense
 from meshcodec.surface.field import CachedField, Field, OffsetField
 from meshcodec.surface.marching_cubes import Extraction
-from meshcodec.surface.specks import without_small_components
+from meshcodec.surface.small_components import without_small_components
 from meshcodec.target import Measured, Target
 from meshcodec.weights import load_coder, load_model
 
@@ -699,14 +699,14 @@ class Codec:
     def _surface(
         self, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
     ) -> Extraction:
-        """The surface of a field at a level, without specks."""
+        """The surface of a field at a level, without small components."""
         distance = OffsetField(field, level)
         cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION, "device": self.device}
         cube.update(mirrored=mirrored, batch=BATCHES[self.kernel])
         if dense:
             found = extract_dense(distance, resolution, **cube)
         else:
-            found = extract(distance, resolution, **cube, slack=LIPSCHITZ_FACTOR)
+            found = extract(distance, resolution, **cube, lipschitz_factor=LIPSCHITZ_FACTOR)
         return without_small_components(found, SMALL_COMPONENT)
 
 
