@@ -44,7 +44,7 @@ from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_ma
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
 from meshcodec.errors import UsageError
 from meshcodec.geometry.formats import READ_FORMATS
-from meshcodec.runtime.files import files_below, is_local, name_below
+from meshcodec.runtime.files import files_below, is_local, is_of_kind, name_below
 from meshcodec.runtime.memory import memory_share
 from meshcodec.runtime.threads import available_cores
 from meshcodec.runtime.workers import run_jobs
@@ -246,13 +246,11 @@ def _plan(verb: Verb, folder: Path, out: Path) -> tuple[list[Job], int]:
     work, skipped = [], 0
     for path in files_below(folder):
         name = name_below(folder, path)
-        if name.as_posix() == MANIFEST or any(part.startswith(".") for part in name.parts):
-            skipped += name.as_posix() != MANIFEST
-        elif path.suffix.lower().removeprefix(".") not in verb.endings:
-            skipped += 1
-        else:
+        if is_of_kind(folder, path, verb.endings):
             output = name.with_suffix(f".{verb.ending}")
             work.append(Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
+        elif name.as_posix() != MANIFEST:
+            skipped += 1
     if not work:
         known = ", ".join(f".{ending}" for ending in verb.endings)
         raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")

@@ -7,7 +7,7 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.triangles import used_vertices
+from meshcodec.geometry.triangles import used_vertices, without_degenerate
 
 EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
 _CHUNK = 1 << 16
@@ -24,8 +24,7 @@ def checked_mesh(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_fa
     check_faces(len(faces), max_faces)
     check_indices(faces, len(vertices))
 
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
+    faces = without_degenerate(faces)
     if len(faces) == 0:
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
     vertices, faces = without_unused(vertices, faces)

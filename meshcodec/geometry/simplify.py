@@ -12,7 +12,7 @@ import point_cloud_utils as pcu
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical
+from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical, without_degenerate
 
 DECIMATORS = ("quadric", "prune", "sloppy")
 """Decimators that are tried."""
@@ -122,9 +122,7 @@ def _clustered(vertices: Floats, faces: Ints, cells: int) -> tuple[Floats, Ints]
     keys = (cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2]
     _, group, size = np.unique(keys, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(group, vertices[:, k], len(size)) / size for k in range(3)], axis=1)
-    merged = group[faces]
-    a, b, c = merged.T
-    merged = merged[(a != b) & (b != c) & (c != a)]
+    merged = without_degenerate(group[faces])
     if not len(merged):
         return means[:0], merged
     _, first = np.unique(np.sort(merged, axis=1), axis=0, return_index=True)  # the same corners: one face

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,18 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 
-def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+AnyInts = TypeVar("AnyInts", bound=np.integer)
+
+
+def without_degenerate(faces: NDArray[AnyInts]) -> NDArray[AnyInts]:
+    """The (F, 3) faces that have three different corners; the others are a segment or a point."""
     a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    used, index = np.unique(faces, return_inverse=True)
+    return np.asarray(faces[(a != b) & (b != c) & (c != a)])
+
+
+def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+    """A mesh, (V, 3) and (F, 3), without degenerate faces and without vertices that no face uses."""
+    used, index = np.unique(without_degenerate(faces), return_inverse=True)
     return vertices[used], index.reshape(-1, 3).astype(np.int64)
 
 
@@ -57,9 +65,7 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
     group = np.empty(len(order), dtype=np.int64)
     group[order] = np.cumsum(new) - 1
-    merged = group[faces]
-    a, b, c = merged.T
-    merged = merged[(a != b) & (b != c) & (c != a)]
+    merged = without_degenerate(group[faces])
     distinct = places[order[new]]
     used = used_vertices(merged, len(distinct))
     return distinct[used], (np.cumsum(used) - 1)[merged]

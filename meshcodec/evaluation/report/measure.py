@@ -25,6 +25,7 @@ from meshcodec.evaluation.report.rows import Report, Row, quoted
 from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
+from meshcodec.pictures.sheets import pillow
 from meshcodec.registry import Registry
 from meshcodec.runtime.workers import DIED, run_jobs
 
@@ -87,7 +88,7 @@ def run_report(
     if any(pair.is_vat for pair in pairs):
         Registry(weights).default()  # of wrong weights, one message is enough
     if pictures:
-        _require_pillow()
+        pillow()  # before anything is measured
     detail = Detail.of(len(pairs), _PICTURES_TOTAL) if pictures else None
     plan = _Plan(samples, resolution, device, weights, detail)
     # The long ones first, so that none is last and alone.
@@ -198,11 +199,3 @@ def _size(path: Path | None) -> int | None:
         return None if path is None else path.stat().st_size
     except OSError:
         return None  # the row says what is wrong with it
-
-
-def _require_pillow() -> None:
-    """Before anything is measured. Raises UsageError."""
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise UsageError("the page's pictures need Pillow", 'pip install "meshcodec[report]"') from error

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from meshcodec.errors import UsageError
 from meshcodec.evaluation.report.view3d import AZIMUTH, EDGE, ELEVATION, FAR, view_of
 from meshcodec.geometry.simplify import closest
 from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.pictures.render import Color, Image, distance_colors, frame_of, render_mesh
+from meshcodec.pictures.sheets import pillow
 
 _BACKGROUND: Color = (240, 242, 245)  # between the light page and the dark one
 _DECODED: Color = (204, 184, 156)
@@ -151,10 +151,7 @@ def bisected(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
 
 
 def _webp(image: Image) -> bytes:
-    try:
-        from PIL import Image as PILImage
-    except ImportError as error:
-        raise UsageError("pictures need Pillow", 'pip install "meshcodec[report]"') from error
+    PILImage, _, _ = pillow()
     file = io.BytesIO()
     PILImage.fromarray(image).save(file, "WEBP", quality=_QUALITY, method=4)
     return file.getvalue()
