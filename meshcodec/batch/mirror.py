@@ -106,7 +106,8 @@ def compress(
     Parameters
     ----------
     folder, out : `out` is made where it is missing; either may come from `meshcodec.runtime.files.open_folder`
-    jobs : worker processes; None for one on each core, or as many as the cluster has room for
+    jobs : worker processes, of one thread each; None for one on each core, or as many as the cluster has room
+        for; 1 works in this process
     resume : go on with the run whose manifest is in `out`
     force : overwrite
     quiet : no progress bar
@@ -212,6 +213,9 @@ def _records(engine: Engine, work: list[Job], jobs: int | None, together: bool) 
         from meshcodec.runtime.ray_engine import run_on_ray
 
         yield from run_on_ray(run_job, work, jobs, died_record)
+        return
+    if len(work) == 1 and jobs != 1:  # one file has all cores to itself
+        yield run_job(work[0])
         return
     workers = min(jobs or available_cores(), max(len(work), 1))
     if together:

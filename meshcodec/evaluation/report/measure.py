@@ -95,7 +95,8 @@ def run_report(
     work = sorted((_Job(pair, plan) for pair in pairs), key=lambda job: -(_size(job.pair.reference) or 0))
     rows = []
     with tqdm(total=len(work), unit="mesh", file=sys.stderr, disable=True if quiet else None) as bar:
-        for row in run_jobs(_measure, work, min(jobs, len(work)), _died):
+        alone = len(work) == 1 and jobs != 1  # one pair has all cores to itself
+        for row in map(_measure, work) if alone else run_jobs(_measure, work, min(jobs, len(work)), _died):
             rows.append(row)
             bar.update()
     rows.sort(key=lambda row: row.file)
