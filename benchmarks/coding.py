@@ -16,6 +16,7 @@ from meshcodec.api import Codec
 from meshcodec.errors import UsageError
 from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
 from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.runtime.files import find_files
 
 
 @click.command()
@@ -26,7 +27,7 @@ def main(folder: Path) -> None:
     coder, model = codec.engine.encoding.entropy_model, codec.model
     if coder is None:
         raise UsageError("the default model has no coder", "train one with meshcodec train coder")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower()[1:] in READ_FORMATS)
+    paths = find_files(folder, READ_FORMATS)
     ends = codec.config.scale_ends()[4:]
     sizes: list[list[int]] = []
     for path in paths:

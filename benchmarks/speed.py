@@ -171,7 +171,7 @@ class Timed:
 
     def __init__(self, field: Field) -> None:
         self.field, self.tables, self.points = field, 0.0, 0.0
-        self.error = field.error if isinstance(field, GridField) else 0.0
+        self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._timed(self.field, points)
@@ -198,7 +198,11 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     networks.model  # noqa: B018 - loads it
     tokens = file.tokens(networks.entropy_model)
     field = table.time(f"{name}: planes", lambda: token_field(engine, networks, tokens))
-    walls: dict[str, list[float]] = {"tables": [], "field": [], "search, marching cubes and specks": []}
+    walls: dict[str, list[float]] = {
+        "tables": [],
+        "field": [],
+        "search, marching cubes and small components": [],
+    }
     for turn in range(table.repeats + 1):
         timed = Timed(field)
         start = time.perf_counter()

@@ -12,13 +12,16 @@ from meshcodec.errors import (
     CorruptFileError,
     MeshcodecError,
     PartialFailureError,
+    UnknownModelError,
     UsageError,
     WeightsError,
 )
+from meshcodec.runtime.threads import use_short_waits
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec
 
+use_short_waits()  # here, because libgomp reads the environment when torch is imported, and not again
 
 __version__ = "0.2.0"
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "CorruptFileError",
     "MeshcodecError",
     "PartialFailureError",
+    "UnknownModelError",
     "UsageError",
     "WeightsError",
     "__version__",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshcodec.cli.group import main
+from meshcodec.cli import main
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,6 @@ picture in the README is its work.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import time
 from collections import Counter
@@ -19,39 +18,29 @@ from pathlib import Path
 import trimesh
 
 from meshcodec.api import Codec
-from meshcodec.config import DEFAULT_EFFORT, SIZES
+from meshcodec.config import DEFAULT_EFFORT, SIZES, TAUS
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
+from meshcodec.evaluation.measured import MeasuredFile
 from meshcodec.format.container import MIN_SIZE
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import Reference
 from meshcodec.modes.tokens.efforts import EFFORTS
 from meshcodec.pictures.render import Image, frame_of, render_mesh
-from meshcodec.pictures.sheets import contact_sheet, save_png
-from meshcodec.runtime.files import write_atomic
+from meshcodec.pictures.sheets import contact_sheet, pillow, save_png
+from meshcodec.runtime.files import find_files, write_atomic
 
-TAUS = (0.02, 0.01)
+SHOWN = TAUS[:2]
+"""Distances whose F-scores the table shows."""
 PICTURE_SIDE = 200
 PICTURE_COLUMNS = 6
 
 
-@dataclass(frozen=True)
-class RoundTrip:
-    """One mesh there and back.
-
-    Attributes
-    ----------
-    mesh : what came back
-    size : bytes of the file
-    fscores : F-scores at `TAUS`
-    encode_seconds, decode_seconds : spent
-    """
+@dataclass(frozen=True, kw_only=True)
+class RoundTrip(MeasuredFile):
+    """One mesh there and back; `mesh` is what came back."""
 
     mesh: trimesh.Trimesh
-    size: int
-    fscores: tuple[float, ...]
-    encode_seconds: float
-    decode_seconds: float
 
 
 def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> RoundTrip:
@@ -64,8 +53,14 @@ def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, 
     mesh = codec.decode(data)
     decoded = time.perf_counter()
     write_atomic(stem.with_name(f"{stem.name}.obj"), export_mesh(mesh, "obj"), overwrite=True)
-    fscores = Reference(original).fscore(mesh, TAUS)
-    return RoundTrip(mesh, len(data), fscores, encoded - started, decoded - reread)
+    return RoundTrip(
+        file=stem.name,
+        bytes=len(data),
+        scores=Reference(original).score(mesh, exterior=False, points=False, iou=False),
+        encode_seconds=encoded - started,
+        decode_seconds=decoded - reread,
+        mesh=mesh,
+    )
 
 
 def run(
@@ -81,16 +76,15 @@ def run(
         Nothing could be done: no meshes, no weights, no Pillow, a folder that cannot be written.
     """
     paths = _meshes(folder)
-    if importlib.util.find_spec("PIL") is None:  # before minutes of work, not after
-        raise UsageError("the picture needs Pillow", 'pip install "meshcodec[report]"')
+    pillow()  # before minutes of work, not after
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: cannot be made ({error.strerror})", "choose another -o") from error
     codec = Codec(device, weights)
-    names = _names(paths)
+    names = names_of(folder, paths)
     width = max(len(name) for name in [*names, "mean"])
-    heads = ["size", "bytes", *(f"F@{tau}" for tau in TAUS), "encode s", "decode s"]
+    heads = ["size", "bytes", *(f"F@{tau:g}" for tau in SHOWN), "encode s", "decode s"]
     print(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
     columns: list[Column] = []
     done: dict[str, list[RoundTrip]] = {label: [] for label in sizes}
@@ -129,7 +123,7 @@ def _column(name: str, original: trimesh.Trimesh, trips: Sequence[RoundTrip]) ->
     center, radius = frame_of(original.vertices, original.faces)
     texts = [
         f"{name}, {len(original.faces)} faces",
-        *(f"F@{TAUS[0]} {trip.fscores[0]:.3f}" for trip in trips),
+        *(f"F@{SHOWN[0]:g} {trip.scores.at(SHOWN[0]):.3f}" for trip in trips),
     ]
     meshes = [original, *(trip.mesh for trip in trips)]
     return [
@@ -153,28 +147,28 @@ def _line(name: str, label: str, trips: Sequence[RoundTrip]) -> str:
     def mean(values: Sequence[float]) -> float:
         return sum(values) / len(values)
 
-    fscores = "".join(
-        f"{mean(values):10.3f}" for values in zip(*(trip.fscores for trip in trips), strict=True)
-    )
+    fscores = "".join(f"{mean([trip.scores.at(tau) for trip in trips]):10.3f}" for tau in SHOWN)
     encode = mean([trip.encode_seconds for trip in trips])
     decode = mean([trip.decode_seconds for trip in trips])
-    size = mean([trip.size for trip in trips])
+    size = mean([trip.bytes or 0 for trip in trips])
     return f"{name}{label:>10}{size:10.0f}{fscores}{encode:10.1f}{decode:10.1f}"
 
 
 def _meshes(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", "pass a folder of meshes")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in READ_FORMATS)
+    paths = find_files(folder, READ_FORMATS)
     if not paths:
         raise UsageError(f"{folder}: holds no mesh", f"known formats are {', '.join(READ_FORMATS)}")
     return paths
 
 
-def _names(paths: list[Path]) -> list[str]:
-    """File names without extension where that tells them apart."""
-    count = Counter(path.stem for path in paths)
-    return [path.stem if count[path.stem] == 1 else path.name for path in paths]
+def names_of(folder: Path, paths: list[Path]) -> list[str]:
+    """File names without extension where that tells them apart, else with it, else with their folders."""
+    names = [(path.stem, path.name, "_".join(path.relative_to(folder).parts)) for path in paths]
+    counts = [Counter(column) for column in zip(*names, strict=True)]
+    unique = [[count[name] == 1 for name, count in zip(row, counts, strict=True)] for row in names]
+    return [row[is_one.index(True) if any(is_one) else -1] for row, is_one in zip(names, unique, strict=True)]
 
 
 def _sizes(text: str) -> dict[str, int]:

@@ -14,13 +14,17 @@ STDIN = "<stdin>"
 
 
 @contextmanager
-def error_context(source: str, weights_too: bool = False) -> Iterator[None]:
-    """Put the file's name in front of errors that lack it; those about the weights are about another file."""
+def error_context(source: str) -> Iterator[None]:
+    """Put the file's name in front of errors that lack it.
+
+    Damaged weights are another file's fault, and their errors stay as they are.
+    """
     try:
         yield
     except MeshcodecError as error:
         shown = quote_name(source)
-        if str(error).startswith(f"{shown}:") or (isinstance(error, WeightsError) and not weights_too):
+        elsewhere = isinstance(error, WeightsError) and not isinstance(error, UnknownModelError)
+        if elsewhere or str(error).startswith(f"{shown}:"):
             raise
         raise error.about(shown) from error
 
@@ -82,6 +86,10 @@ class WeightsError(MeshcodecError):
     """Weights that are missing, damaged, or not the ones that a file names."""
 
     exit_code = 5
+
+
+class UnknownModelError(WeightsError):
+    """A file that names a model which is not installed."""
 
 
 def one_line(error: BaseException) -> str:

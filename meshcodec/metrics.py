@@ -22,18 +22,23 @@ from typing import Any, TypeAlias
 import igl
 import numpy as np
 import point_cloud_utils as pcu
-import trimesh
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.components import connected_parts
 from meshcodec.geometry.normalize import fit_cube
-from meshcodec.geometry.triangles import Floats, Ints, merge_identical, used_vertices
+from meshcodec.geometry.triangles import (
+    Floats,
+    Ints,
+    MeshLike,
+    area_normals,
+    merge_identical,
+    mesh_arrays,
+    used_vertices,
+)
 
-MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
 
@@ -167,7 +172,7 @@ class Reference:
     """
 
     def __init__(self, mesh: MeshLike, *, samples: int = 100_000, seed: int = 0) -> None:
-        vertices, faces = _arrays(mesh)
+        vertices, faces = mesh_arrays(mesh)
         if not len(faces):
             raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
         if not np.isfinite(vertices[faces]).all():
@@ -275,7 +280,7 @@ class Reference:
     def _surface_of(self, decoded: MeshLike | None) -> _Surface:
         if decoded is None:
             return _Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
-        vertices, faces = _arrays(decoded)
+        vertices, faces = mesh_arrays(decoded)
         return _Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
 
     def _volume_iou(self, other: _Surface) -> float:
@@ -337,7 +342,7 @@ def is_closed(mesh: MeshLike) -> bool:
 
     As ``trimesh.Trimesh.is_watertight``; faces that merging makes degenerate do not count.
     """
-    vertices, faces = _arrays(mesh)
+    vertices, faces = mesh_arrays(mesh)
     faces = merge_identical(vertices, faces)[1]
     if not len(faces):
         return False
@@ -353,9 +358,8 @@ class _Surface:
         self.vertices = np.ascontiguousarray(vertices, dtype=np.float64)
         self.all_faces = faces
         if len(faces):
-            a, b, c = (self.vertices[faces[:, i]] for i in range(3))
             with np.errstate(invalid="ignore", over="ignore"):
-                cross = np.cross(b - a, c - a)
+                cross = area_normals(self.vertices[faces])
                 double = np.linalg.norm(cross, axis=1)
             keep = np.isfinite(double) & (double > 0)  # igl.AABB is wrong on faces that are a segment
         else:
@@ -409,17 +413,7 @@ class _Surface:
         _, faces = merge_identical(self.vertices, self.faces)
         if not len(faces):
             return 0
-        count = int(faces.max()) + 1
-        rows, columns = faces[:, [0, 1]].T.ravel(), faces[:, [1, 2]].T.ravel()
-        graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
-        return int(connected_components(graph, directed=False)[0])
-
-
-def _arrays(mesh: MeshLike) -> tuple[Floats, Ints]:
-    vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    v = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
-    f = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
-    return v, f
+        return connected_parts(faces, int(faces.max()) + 1)[0]
 
 
 def _share(distances: Floats, tau: float) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from meshcodec.config import ModelConfig, PriorConfig
-from meshcodec.errors import WeightsError
+from meshcodec.errors import UnknownModelError, WeightsError
 
 REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
 
@@ -79,10 +79,10 @@ class Registry:
         return self.entries[self.default_id]
 
     def find(self, model_id: bytes) -> WeightsEntry:
-        """The model of a ``.vat`` header. Raises WeightsError when it is not here."""
+        """The model of a ``.vat`` header. Raises UnknownModelError when it is not here."""
         if model_id.hex() not in self.entries:
             known = ", ".join(self.entries) or "none"
-            raise WeightsError(
+            raise UnknownModelError(
                 f"made with model {model_id.hex()}, which is not installed (here: {known})",
                 "install the meshcodec version that wrote it, or pass --weights FOLDER",
             )

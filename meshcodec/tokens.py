@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from meshcodec.api import Codec
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.format.container import VatFile
+from meshcodec.runtime.files import find_files
 
 
 class TokenDataset(Dataset[Tensor]):
@@ -43,7 +44,7 @@ class TokenDataset(Dataset[Tensor]):
     """
 
     def __init__(self, folder: Path, length: int | None = None, weights: Path | None = None) -> None:
-        self.paths = sorted(folder.rglob("*.vat"))
+        self.paths = find_files(folder, ("vat",))
         if not self.paths:
             raise UsageError(f"{folder}: holds no .vat file", "name a folder of 'meshcodec compress'")
         files = [_read(path) for path in self.paths]

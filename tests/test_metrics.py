@@ -7,6 +7,7 @@ import trimesh
 from meshcodec import metrics
 from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.triangles import MeshLike
 
 N = 10_000
 
@@ -145,7 +146,7 @@ def test_fscore_is_the_f_of_score() -> None:
     ],
     ids=["none", "no-trimesh", "no-arrays", "no-area", "nan"],
 )
-def test_nothing_scores_zero(decoded: metrics.MeshLike | None) -> None:
+def test_nothing_scores_zero(decoded: MeshLike | None) -> None:
     got = metrics.score(sphere(), decoded, samples=100)
     values = got.to_dict()
     assert [values[k] for k in values if k.startswith(("f_", "precision", "recall"))] == [0.0] * 15
@@ -163,7 +164,7 @@ def test_nothing_scores_zero(decoded: metrics.MeshLike | None) -> None:
     ],
     ids=["empty", "no-area", "inf"],
 )
-def test_a_reference_without_a_surface_is_refused(reference: metrics.MeshLike) -> None:
+def test_a_reference_without_a_surface_is_refused(reference: MeshLike) -> None:
     with pytest.raises(BadMeshError):
         metrics.score(reference, sphere(), samples=100)
 

@@ -44,7 +44,7 @@ from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_ma
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
 from meshcodec.errors import UsageError
 from meshcodec.geometry.formats import READ_FORMATS
-from meshcodec.runtime.files import files_below, is_local, name_below
+from meshcodec.runtime.files import files_below, is_local, is_of_kind, name_below
 from meshcodec.runtime.memory import memory_share
 from meshcodec.runtime.threads import available_cores
 from meshcodec.runtime.workers import run_jobs
@@ -106,7 +106,8 @@ def compress(
     Parameters
     ----------
     folder, out : `out` is made where it is missing; either may come from `meshcodec.runtime.files.open_folder`
-    jobs : worker processes; None for one on each core, or as many as the cluster has room for
+    jobs : worker processes, of one thread each; None for one on each core, or as many as the cluster has room
+        for; 1 works in this process
     resume : go on with the run whose manifest is in `out`
     force : overwrite
     quiet : no progress bar
@@ -213,6 +214,9 @@ def _records(engine: Engine, work: list[Job], jobs: int | None, together: bool) 
 
         yield from run_on_ray(run_job, work, jobs, died_record)
         return
+    if len(work) == 1 and jobs != 1:  # one file has all cores to itself
+        yield run_job(work[0])
+        return
     workers = min(jobs or available_cores(), max(len(work), 1))
     if together:
         dead: list[Job] = []
@@ -246,13 +250,11 @@ def _plan(verb: Verb, folder: Path, out: Path) -> tuple[list[Job], int]:
     work, skipped = [], 0
     for path in files_below(folder):
         name = name_below(folder, path)
-        if name.as_posix() == MANIFEST or any(part.startswith(".") for part in name.parts):
-            skipped += name.as_posix() != MANIFEST
-        elif path.suffix.lower().removeprefix(".") not in verb.endings:
-            skipped += 1
-        else:
+        if is_of_kind(folder, path, verb.endings):
             output = name.with_suffix(f".{verb.ending}")
             work.append(Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
+        elif name.as_posix() != MANIFEST:
+            skipped += 1
     if not work:
         known = ", ".join(f".{ending}" for ending in verb.endings)
         raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")

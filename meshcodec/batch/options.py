@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from meshcodec.config import MAX_BYTES, MAX_FACES
+from meshcodec.config import DEFAULT_SIZE, MAX_BYTES, MAX_FACES
 from meshcodec.format.payload import DEFAULT_PACKING
 
 
@@ -25,7 +25,7 @@ class CompressOptions:
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
 
-    size: int | None = 1024
+    size: int | None = DEFAULT_SIZE
     min_fscore: float | None = None
     tau: float = 0.02
     max_error: float | None = None

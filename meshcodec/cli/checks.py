@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from meshcodec import __version__
-from meshcodec.cli.group import cli
-from meshcodec.cli.options import device_option, json_option, weights_option
+from meshcodec.cli.options import Machine, json_option, machine_options, weights_option
 from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json, read_vat
-from meshcodec.diagnose import describe_file, verify_file
+from meshcodec.diagnose import describe_file, describe_installation, verify_file
 from meshcodec.errors import MeshcodecError, PartialFailureError, WeightsError, quote_name
 from meshcodec.registry import Registry
-from meshcodec.runtime.threads import available_cores
-
-if TYPE_CHECKING:
-    pass
 
 
-@cli.command()
+@click.command()
 @click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
 @weights_option
 @json_option
@@ -31,15 +25,12 @@ def info(files: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
     _each(files, lambda name: describe_file(name, *read_vat(name), registry), _description, as_json)
 
 
-@cli.command()
+@click.command()
 @click.argument("files", metavar="FILE.vat...", nargs=-1, required=True)
 @click.option("--against", metavar="MESH", help="Print F-scores against this mesh.")
-@weights_option
-@device_option
+@machine_options
 @json_option
-def verify(
-    files: tuple[str, ...], against: str | None, weights: Path | None, device: str, as_json: bool
-) -> None:
+def verify(files: tuple[str, ...], against: str | None, machine: Machine, as_json: bool) -> None:
     """Check that .vat files are whole and decode.
 
     Header, checksum, number of tokens, whether the model is here, and whether the mesh is closed.
@@ -49,80 +40,39 @@ def verify(
     from meshcodec.api import Codec
     from meshcodec.geometry.io import load_mesh
 
-    codec = Codec(device, weights)
+    codec = Codec(machine.device, machine.weights)
     reference = load_mesh(against) if against is not None else None
     _each(files, lambda name: verify_file(name, *read_vat(name), codec, reference), _verdict, as_json)
 
 
-@cli.command()
+@click.command()
 @weights_option
 @json_option
 def doctor(weights: Path | None, as_json: bool) -> None:
     """Say which device computes, and check the weights."""
-    import platform
-
-    import numpy
-    import torch
-    import trimesh
-
-    from meshcodec.kernels import choose_kernel
-    from meshcodec.prior.weights import load_prior
-    from meshcodec.runtime.device import bfloat16_is_fast, choose_device
-    from meshcodec.weights import load_coder, load_model
-
-    device, reason = choose_device()
-    kernel, kernel_reason = choose_kernel(device)
-    report: dict[str, Any] = {
-        "versions": {
-            "meshcodec": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": numpy.__version__,
-            "trimesh": trimesh.__version__,
-        },
-        "device": str(device),
-        "reason": reason,
-        "kernel": kernel,
-        "kernel_reason": kernel_reason,
-        "cores": available_cores(),
-        "bfloat16": "fast" if bfloat16_is_fast(device) else "slow",
-        "weights": None,
-        "models": [],
-    }
-    fault: WeightsError | None = None
-    try:
-        registry = Registry(weights)
-        report["weights"] = str(registry.folder)
-        for model_id, entry in registry.entries.items():
-            state, loaded = "ok", {}
-            try:
-                load_model(entry)
-                loaded = {"coder": load_coder(entry), "prior": load_prior(entry)}
-            except WeightsError as error:
-                state, fault = error.fault, error
-            default = model_id == registry.default_id
-            parts = [name for name, part in loaded.items() if part is not None]
-            report["models"].append(
-                {"id": model_id, "name": entry.name, "default": default, "state": state, "parts": parts}
-            )
-        registry.default()
-    except WeightsError as error:
-        fault = error
+    report, fault = describe_installation(weights)
     if as_json:
         print_json(report)
     else:
-        click.echo("versions  " + ", ".join(f"{name} {v}" for name, v in report["versions"].items()))
-        click.echo(f"device    {report['device']} ({reason})")
-        click.echo(f"kernel    {kernel} ({kernel_reason})")
-        click.echo(f"cores     {report['cores']}")
-        click.echo(f"bfloat16  {report['bfloat16']}")
-        click.echo(f"weights   {report['weights'] or 'none'}")
-        for model in report["models"]:
-            default = ", default" if model["default"] else ""
-            state = ", ".join([model["state"], *model["parts"]])
-            click.echo(f"model     {model['id']} {model['name']}{default}: {state}")
+        click.echo(_findings(report))
     if fault is not None:
         raise fault
+
+
+def _findings(report: dict[str, Any]) -> str:
+    lines = [
+        "versions  " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
+        f"device    {report['device']} ({report['reason']})",
+        f"kernel    {report['kernel']} ({report['kernel_reason']})",
+        f"cores     {report['cores']}",
+        f"bfloat16  {report['bfloat16']}",
+        f"weights   {report['weights'] or 'none'}",
+    ]
+    for model in report["models"]:
+        default = ", default" if model["default"] else ""
+        state = ", ".join([model["state"], *model["parts"]])
+        lines.append(f"model     {model['id']} {model['name']}{default}: {state}")
+    return "\n".join(lines)
 
 
 def _registry(weights: Path | None) -> Registry | None:

@@ -8,75 +8,72 @@ from typing import TYPE_CHECKING
 
 import click
 
-from meshcodec.cli.group import cli
 from meshcodec.cli.options import (
     PATH,
-    device_option,
-    effort_option,
-    force_option,
+    Coding,
+    Machine,
+    Reply,
     jobs_option,
-    json_option,
-    packing_option,
+    machine_options,
     parse_list,
     parse_sizes,
+    reply_options,
     resolution_option,
-    weights_option,
+    unseeded_coding_options,
 )
 from meshcodec.cli.streams import check_output, log_line, print_json, write_output
+from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.runtime.threads import available_cores
 
 if TYPE_CHECKING:
-    pass
+    from meshcodec.evaluation.report.rows import Report
+
+_QUIET = "No progress bar."
 
 
-@cli.command()
+@click.command()
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--sizes", type=parse_sizes, default="512,1k,2k,4k", show_default=True, metavar="SIZE,...")
-@effort_option
-@packing_option
+@unseeded_coding_options
 @click.option(
     "--baselines", type=parse_list, default="", metavar="NAME,...", help="Such as draco,hull,target."
 )
 @click.option("-o", "--output", type=PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @jobs_option
-@resolution_option(256)
-@weights_option
-@device_option
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@resolution_option(DEFAULT_RESOLUTION)
+@machine_options
+@reply_options(_QUIET, force=False)
 def bench(
     folder: Path,
     sizes: list[int],
-    effort: int,
-    packing: str,
+    coding: Coding,
     baselines: list[str],
     output: Path,
     jobs: int | None,
     resolution: int,
-    weights: Path | None,
-    device: str,
-    as_json: bool,
-    quiet: bool,
+    machine: Machine,
+    reply: Reply,
 ) -> None:
     """Measure size against quality over a folder of meshes."""
     from meshcodec.api import Codec
     from meshcodec.evaluation.bench.run import run_bench
 
+    weights = machine.weights
     report = run_bench(
         folder,
         sizes,
-        effort,
+        coding.effort,
         baselines,
         output,
         jobs or available_cores(),
         resolution,
-        packing=packing,
-        device=device,
+        packing=coding.packing,
+        device=machine.device,
         make_codec=functools.partial(Codec, weights=weights) if weights is not None else None,
-        quiet=quiet,
+        quiet=reply.quiet,
     )
-    if as_json:
+    if reply.as_json:
         print_json([row.to_dict() for row in report.rows])
     else:
         click.echo(report.table(), nl=False)
@@ -88,18 +85,15 @@ def bench(
         raise PartialFailureError(f"{len(failed)} files failed: {listed}")
 
 
-@cli.command()
+@click.command()
 @click.argument("references", metavar="REFERENCES", type=PATH)
 @click.argument("decoded", metavar="DECODED|VATS", type=PATH)
 @click.option("-o", "--output", metavar="OUT.html|-", help="Write a page with pictures and 3D views, too.")
 @click.option("--csv", "csv_file", metavar="FILE|-", help="Write the table as CSV.")
-@resolution_option(256)
+@resolution_option(DEFAULT_RESOLUTION)
 @jobs_option
-@weights_option
-@device_option
-@json_option
-@force_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@machine_options
+@reply_options(_QUIET)
 def report(
     references: Path,
     decoded: Path,
@@ -107,11 +101,8 @@ def report(
     csv_file: str | None,
     resolution: int,
     jobs: int | None,
-    weights: Path | None,
-    device: str,
-    as_json: bool,
-    force: bool,
-    quiet: bool,
+    machine: Machine,
+    reply: Reply,
 ) -> None:
     """Measure decoded meshes or .vat files against their originals.
 
@@ -123,31 +114,37 @@ def report(
     if files.count("-") > 1:
         raise UsageError("-o - and --csv - both write to stdout", "name a file")
     for name in files:
-        check_output(name, force, as_json, binary=False)
+        check_output(name, reply.force, reply.as_json, binary=False)
     from meshcodec.evaluation.report.measure import run_report
-    from meshcodec.evaluation.report.page import to_csv, to_html, to_json
 
     found = run_report(
         references,
         decoded,
         jobs=jobs or available_cores(),
         resolution=resolution,
-        device=device,
-        weights=weights,
+        device=machine.device,
+        weights=machine.weights,
         pictures=output is not None,
-        quiet=quiet,
+        quiet=reply.quiet,
     )
-    if output is not None:
-        write_output(output, to_html(found), force)
-    if csv_file is not None:
-        write_output(csv_file, to_csv(found), force)
-    if as_json:
-        print_json(to_json(found))
-    elif "-" not in files:
-        click.echo(found.table(), nl=False)
+    _write_report(found, output, csv_file, reply)
     for fault in found.faults:
         click.echo(f"meshcodec: error: {fault}", err=True)
     if found.faults:
         counts = f"{len(found.failed)} of {len(found.rows)} meshes failed"
         alone = f", {len(found.unmatched)} decoded files have no reference" if found.unmatched else ""
         raise PartialFailureError(counts + alone)
+
+
+def _write_report(found: Report, output: str | None, csv_file: str | None, reply: Reply) -> None:
+    """Write a report as a page, as CSV, and on stdout, where nothing else goes there."""
+    from meshcodec.evaluation.report.page import to_csv, to_html, to_json
+
+    if output is not None:
+        write_output(output, to_html(found), reply.force)
+    if csv_file is not None:
+        write_output(csv_file, to_csv(found), reply.force)
+    if reply.as_json:
+        print_json(to_json(found))
+    elif "-" not in (output, csv_file):
+        click.echo(found.table(), nl=False)

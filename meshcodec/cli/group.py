@@ -1,8 +1,8 @@
 """The ``meshcodec`` command: options, files and messages around `meshcodec.api`.
 
-Results go to stdout, talk to stderr. A failure is one line, ``meshcodec: error: FILE: fault; remedy``, and
-the exit code of its class in `meshcodec.errors`; 130 after an interruption. Whatever imports numpy, torch or
-trimesh is imported inside the verb that needs it, so that ``--help`` and ``info`` answer at once.
+Results go to stdout, messages to stderr. A failure is one line, ``meshcodec: error: FILE: fault; remedy``,
+and the exit code of its class in `meshcodec.errors`; 130 after an interruption. Whatever imports numpy, torch
+or trimesh is imported inside the verb that needs it, so that ``--help`` and ``info`` answer at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import click
 from meshcodec import __version__
 from meshcodec.cli.streams import log_line, print_error
 from meshcodec.errors import MeshcodecError, UsageError
-from meshcodec.runtime.threads import SHORT_WAITS, set_defaults
 
 _EPILOG = """Exit codes: 0 done; 2 usage; 3 some files of several failed, or no size reaches the quality
 asked for; 4 bad input or corrupt file; 5 weights missing or not the ones the file names; 130 interrupted.
@@ -27,11 +26,8 @@ Shell completion: eval "$(_MESHCODEC_COMPLETE=bash_source meshcodec)", or zsh_so
 _MESHCODEC_COMPLETE=fish_source meshcodec | source"""
 
 
-# ---- the command
-
-
-class _Cli(click.Group):
-    """Turns errors and interruptions into messages and exit codes, and keeps the verbs in order."""
+class ExitCodes(click.Command):
+    """A command that turns errors, warnings and interruptions into messages and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,11 +50,15 @@ class _Cli(click.Group):
             click.echo("meshcodec: interrupted", err=True)
             ctx.exit(130)
 
+
+class _Verbs(ExitCodes, click.Group):
+    """Keeps the verbs in order."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
-@click.group(cls=_Cli, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="meshcodec", message="%(prog)s %(version)s")
 def cli() -> None:
     """Meshes to files of 512 bytes to 4 KB, and back. The name - stands for a pipe."""
@@ -66,5 +66,4 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the ``meshcodec`` command."""
-    set_defaults(SHORT_WAITS)
     cli(prog_name="meshcodec")

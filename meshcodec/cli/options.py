@@ -1,26 +1,33 @@
-"""Option types and options that several verbs share."""
+"""Option types, the options that several verbs share, and the objects in which they reach a verb."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
-from meshcodec.config import SIZES, TAUS
+from meshcodec.config import (
+    DEFAULT_EFFORT,
+    MAX_BYTES,
+    MAX_FACES,
+    SIZES,
+    TAUS,
+)
 from meshcodec.errors import UsageError
 from meshcodec.format.container import MIN_SIZE
 from meshcodec.format.payload import DEFAULT_PACKING, PACKING_WORDS
 from meshcodec.runtime.memory import LEAST_MEMORY
-from meshcodec.runtime.threads import set_defaults
+from meshcodec.runtime.threads import use_one_thread
 
-DEFAULT_SIZE = SIZES["1k"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# ---- option types and shared options
+# ---- option types
 
 
 def parse_size(text: str) -> int:
@@ -43,7 +50,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_memory(text: str) -> int:
-    """A number of bytes in which the program finds room."""
+    """A number of bytes that is enough for the program itself."""
     size = parse_bytes(text)
     if size < LEAST_MEMORY:
         raise click.BadParameter(f"{text!r} is too little; allow {LEAST_MEMORY >> 20}m or more")
@@ -69,6 +76,7 @@ def parse_list(text: str) -> list[str]:
 
 
 def parse_sizes(text: str) -> list[int]:
+    """Sizes separated by commas."""
     return [parse_size(part) for part in parse_list(text)]
 
 
@@ -82,33 +90,213 @@ def parse_folder(text: str) -> Path:
     return open_folder(text)
 
 
+# ---- options that reach a verb as one object
+
+
+def gathered(
+    name: str, kind: type[Any], *options: Callable[[Callable[..., None]], Callable[..., None]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options, and their values as one argument of a verb: `kind`, a dataclass whose fields they are.
+
+    A field that is no option of the verb keeps its default.
+    """
+    names = {field.name for field in fields(kind)}
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def call(**given: Any) -> None:
+            own = {key: given.pop(key) for key in names & given.keys()}
+            verb(**given, **{name: kind(**own)})
+
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Machine:
+    """``--weights`` and ``--device``: which networks compute, and where."""
+
+    weights: Path | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """``--json``, ``-f``, ``-q`` and ``-v``: what a verb may write besides its result."""
+
+    as_json: bool
+    force: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def log(self, line: str) -> None:
+        """Print a line on stderr, unless ``-q`` is given."""
+        if not self.quiet:
+            click.echo(line, err=True)
+
+    def detail(self, line: str) -> None:
+        """Print a line on stderr where ``-v`` is given, and not ``-q``."""
+        if self.verbose:
+            self.log(line)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """``--effort``, ``--packing`` and ``--seed``: how a mesh is encoded."""
+
+    effort: int
+    packing: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """``--size``, or else ``--min-fscore`` and ``--max-error``: what a file is to be like."""
+
+    size: int | None
+    min_fscore: tuple[float, float] | None
+    max_error: float | None
+    best_effort: bool
+
+    @property
+    def asked(self) -> bool:
+        """Whether a quality is asked for rather than a size."""
+        return self.min_fscore is not None or self.max_error is not None
+
+    @property
+    def fscore(self) -> tuple[float | None, float]:
+        """The F-score to reach, and the distance at which it is taken; None where none is asked for."""
+        return self.min_fscore or (None, TAUS[0])
+
+    def check(self) -> None:
+        """Raise UsageError where the options contradict each other."""
+        if self.asked and self.size is not None:
+            raise UsageError("--size and a quality exclude each other", "give one of them")
+        if self.best_effort and not self.asked:
+            raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``--max-faces``, ``--max-bytes`` and ``--max-memory``: which meshes are refused."""
+
+    max_faces: int
+    max_bytes: int
+    max_memory: int | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """``--resume``, ``-j`` and ``--engine``: how the files of a folder are gone through."""
+
+    resume: bool
+    jobs: int | None
+    engine: Literal["processes", "ray"]
+
+
+# ---- options
+
+
 weights_option = click.option(
     "--weights", type=PATH, metavar="FOLDER", help="Use the weights of this folder."
 )
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
+machine_options = gathered("machine", Machine, weights_option, device_option)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
-effort_option = click.option(
+seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of all sampling.")
+
+
+def reply_options(
+    quiet: str = "Print errors only.", force: bool = True, verbose: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``--json`` and ``-q``, whose help is `quiet`; with `force` also ``-f``, with `verbose` also ``-v``."""
+    options = [json_option]
+    if force:
+        options.append(click.option("-f", "--force", is_flag=True, help="Overwrite the output."))
+    options.append(click.option("-q", "--quiet", is_flag=True, help=quiet))
+    if verbose:
+        options.append(
+            click.option("-v", "--verbose", is_flag=True, help="Say more, with seconds of the stages.")
+        )
+    return gathered("reply", Reply, *options)
+
+
+_effort_option = click.option(
     "--effort",
     type=click.IntRange(0, 9),
-    default=4,
+    default=DEFAULT_EFFORT,
     show_default=True,
     help="Refinement for this mesh: 0, 20, 50, 75, 100, 200, 350, 600, 900 or 1200 steps;"
     " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
     " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
 )
-packing_option = click.option(
+_packing_option = click.option(
     "--packing",
     type=click.Choice(PACKING_WORDS),
     default=DEFAULT_PACKING,
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )
+coding_options = gathered("coding", Coding, _effort_option, _packing_option, seed_option)
+unseeded_coding_options = gathered("coding", Coding, _effort_option, _packing_option)
+quality_options = gathered(
+    "quality",
+    Quality,
+    click.option(
+        "--size",
+        type=parse_size,
+        metavar="SIZE",
+        help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for.",
+    ),
+    click.option(
+        "--min-fscore",
+        type=parse_fscore_target,
+        metavar="F[@TAU]",
+        help="Take the smallest of 512, 1k, 2k, 4k whose decode has this F-score (at TAU 0.02).",
+    ),
+    click.option(
+        "--max-error",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="E",
+        help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
+    ),
+    click.option("--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."),
+)
+max_memory_option = click.option(
+    "--max-memory",
+    type=parse_memory,
+    metavar="BYTES",
+    help="Memory of each process; by default what the machine has, shared among them.",
+)
+limit_options = gathered(
+    "limits",
+    Limits,
+    click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        default=MAX_FACES,
+        show_default=True,
+        help="Refuse meshes of more triangles.",
+    ),
+    click.option(
+        "--max-bytes",
+        type=parse_bytes,
+        default=f"{MAX_BYTES >> 20}m",
+        show_default=True,
+        metavar="BYTES",
+        help="Refuse larger mesh files.",
+    ),
+    max_memory_option,
+)
 
 
 def resolution_option(default: int | None) -> Callable[[F], F]:
+    """``--resolution``."""
     return click.option(
         "--resolution",
         type=click.IntRange(16, 512),
@@ -118,114 +306,33 @@ def resolution_option(default: int | None) -> Callable[[F], F]:
     )
 
 
-def jobs_option(command: F) -> F:
-    return click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(min=1),
-        callback=_one_thread,
-        help="Processes of one thread; by default one for each core.",
-    )(command)
-
-
 def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int | None:
-    """One job is done in this process, with one thread as in any worker: the same bytes at the same price.
-
-    The libraries read the environment when they are loaded, which is later.
-    """
+    """One job is done in this process, with one thread as in any worker: the same bytes at the same price."""
     if jobs == 1:
-        from meshcodec.runtime.threads import ONE_THREAD
-
-        set_defaults(ONE_THREAD)
+        use_one_thread()
     return jobs
 
 
-def quality_options(command: F) -> F:
-    options = (
-        click.option(
-            "--size",
-            type=parse_size,
-            metavar="SIZE",
-            help="512, 1k, 2k, 4k, or bytes; 1k unless a quality is asked for.",
-        ),
-        click.option(
-            "--min-fscore",
-            type=parse_fscore_target,
-            metavar="F[@TAU]",
-            help="Take the smallest of 512, 1k, 2k, 4k whose decode has this F-score (at TAU 0.02).",
-        ),
-        click.option(
-            "--max-error",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="E",
-            help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
-        ),
-        click.option(
-            "--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def limit_options(command: F) -> F:
-    faces = click.option(
-        "--max-faces",
-        type=click.IntRange(min=1),
-        default=5_000_000,
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    callback=_one_thread,
+    help="Processes of one thread; by default one for each core.",
+)
+running_options = gathered(
+    "running",
+    Running,
+    click.option("--resume", is_flag=True, help="Go on with the run that OUT holds."),
+    jobs_option,
+    click.option(
+        "--engine",
+        type=click.Choice(["processes", "ray"]),
+        default="processes",
         show_default=True,
-        help="Refuse meshes of more triangles.",
-    )
-    size = click.option(
-        "--max-bytes",
-        type=parse_bytes,
-        default="512m",
-        show_default=True,
-        metavar="BYTES",
-        help="Refuse larger mesh files.",
-    )
-    return faces(size(max_memory_option(command)))
-
-
-def max_memory_option(command: F) -> F:
-    return click.option(
-        "--max-memory",
-        type=parse_memory,
-        metavar="BYTES",
-        help="Of each process; by default what the machine has, shared among them.",
-    )(command)
-
-
-def asks_quality(
-    size: int | None,
-    min_fscore: tuple[float, float] | None,
-    max_error: float | None,
-    best_effort: bool,
-) -> bool:
-    """Whether a quality is asked for rather than a size."""
-    asks = min_fscore is not None or max_error is not None
-    if asks and size is not None:
-        raise UsageError("--size and a quality exclude each other", "give one of them")
-    if best_effort and not asks:
-        raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
-    return asks
-
-
-def verbosity_options(command: F) -> F:
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more, with seconds of the stages.")
-    return quiet(verbose(command))
-
-
+        help="Where files are done: on this machine, or on the Ray cluster of RAY_ADDRESS, -j actors of it.",
+    ),
+)
 into_option = click.option(
     "-o", "--output", type=parse_folder, required=True, metavar="OUT|URL", help="Folder; mirrored."
-)
-resume_option = click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
-engine_option = click.option(
-    "--engine",
-    type=click.Choice(["processes", "ray"]),
-    default="processes",
-    show_default=True,
-    help="Where files are done: on this machine, or on the Ray cluster of RAY_ADDRESS, -j actors of it.",
 )

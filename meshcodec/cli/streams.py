@@ -38,6 +38,10 @@ TEXT_FORMATS = ("obj", "off")
 
 
 def read_vat(name: str) -> tuple[bytes, VatFile]:
+    """The bytes of a ``.vat`` file, or of what comes through the pipe, and what they say.
+
+    Raises CorruptFileError: it cannot be read, or is no whole file.
+    """
     with error_context(name):
         try:
             if name == "-":
@@ -53,10 +57,11 @@ def read_vat(name: str) -> tuple[bytes, VatFile]:
 
 
 def fscore_line(scores: dict[str, float]) -> str:
+    """F-scores by distance, as a line for people."""
     return "  ".join(f"F@{tau} {f:.4f}" for tau, f in scores.items())
 
 
-# ---- input, output and talk
+# ---- input and output
 
 
 class Pipe(io.BytesIO):
@@ -65,8 +70,17 @@ class Pipe(io.BytesIO):
     name = STDIN
 
 
+def mesh_input(name: str, max_bytes: int) -> str | Pipe:
+    """What to read a mesh from: its path or, of a pipe, so much that one byte too many is noticed."""
+    return name if name != "-" else Pipe(sys.stdin.buffer.read(max_bytes + 1))
+
+
 def check_input(name: str) -> None:
-    """Before the output is looked at: of a wrong input, the output's folder is not what is wrong."""
+    """Raise BadMeshError where there is no such file.
+
+    Asked before the output is looked at: by default that lies beside the input, and where the input is wrong
+    its folder may be, too.
+    """
     try:
         missing = name != "-" and not Path(name).exists()
     except OSError:
@@ -112,6 +126,7 @@ def check_output(out: str, force: bool, as_json: bool, binary: bool) -> None:
 
 
 def write_output(out: str, data: bytes, force: bool) -> None:
+    """Write to a file, whole or not at all, or to stdout."""
     from meshcodec.runtime.files import write_atomic
 
     if out == "-":
@@ -136,7 +151,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
         def show(step: int, steps: int, loss: float, fscore: float) -> None:
             if not bars:  # effort 0 has no steps and gets no bar
                 bars.append(stack.enter_context(tqdm(desc="refining", total=steps, unit="step", leave=False)))
-            bars[0].total = steps  # a mesh may turn out to be hard
+            bars[0].total = steps  # which become more when the schedule is extended
             bars[0].set_postfix({"loss": f"{loss:.4f}", "F@0.02": f"{fscore:.3f}"}, refresh=False)
             bars[0].update(step - bars[0].n)
 
@@ -165,24 +180,33 @@ def interruptible() -> Iterator[Stop]:
 
 
 def extension_of(out: str) -> str:
+    """The extension of a file's name, in lower case and without its dot."""
     return Path(out).suffix.lower().removeprefix(".")
 
 
 def display_target(out: str) -> str:
+    """The output's name as messages have it."""
     return "<stdout>" if out == "-" else quote_name(out)
 
 
+# ---- messages
+
+
 def print_error(error: MeshcodecError) -> None:
+    """Print an error on stderr, on one line."""
     click.echo(f"meshcodec: error: {' '.join(str(error).splitlines())}", err=True)
 
 
 def stages_line(seconds: dict[str, float]) -> str:
+    """Seconds by stage, as a line for people."""
     return "seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items())
 
 
 def log_line(line: str) -> None:
+    """Print a line on stderr."""
     click.echo(line, err=True)
 
 
 def print_json(document: Any) -> None:
+    """Print a JSON document on stdout."""
     click.echo(json.dumps(document, indent=1))

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import click
 
-from meshcodec.cli.group import cli
 from meshcodec.cli.options import PATH, device_option, jobs_option
 from meshcodec.cli.streams import log_line
 from meshcodec.errors import UsageError, quote_name
@@ -19,12 +18,12 @@ from meshcodec.runtime.threads import available_cores
 from meshcodec.train.recipe import PriorRecipe, TrainConfig
 
 
-@cli.group()
+@click.group()
 def train() -> None:
     """Train weights: prepare, run, export, coder, prior."""
 
 
-_cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help="Of 'train prepare'.")
+_cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help="Cache of 'train prepare'.")
 
 
 @train.command()
@@ -87,7 +86,7 @@ def run(
 @train.command()
 @click.argument("run_folder", metavar="RUN", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="WEIGHTS_FOLDER")
-@click.option("--name", required=True, help="Of the model: letters, digits, dots, dashes.")
+@click.option("--name", required=True, help="Name of the model: letters, digits, dots, dashes.")
 def export(run_folder: Path, output: Path, name: str) -> None:
     """Write the averaged weights of a run as safetensors and enter them in the folder's registry."""
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
@@ -120,8 +119,12 @@ def export(run_folder: Path, output: Path, name: str) -> None:
 @click.argument("folder", metavar="WEIGHTS_FOLDER", type=PATH)
 @_cache
 @click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Tokens and networks so far.")
-@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Of refined tokens.")
-@click.option("--meshes", type=click.IntRange(min=13), default=200, show_default=True, help="Of each round.")
+@click.option(
+    "--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Rounds of refined tokens."
+)
+@click.option(
+    "--meshes", type=click.IntRange(min=13), default=200, show_default=True, help="Meshes of each round."
+)
 @jobs_option
 def coder(folder: Path, cache: Path, output: Path, rounds: int, meshes: int, jobs: int | None) -> None:
     """Fit what entropy-codes the tokens of the folder's default model, and enter it in the registry.
@@ -172,6 +175,7 @@ _Recipe = TypeVar("_Recipe", TrainConfig, PriorRecipe)
 
 
 def _recipe(path: Path, kind: type[_Recipe]) -> _Recipe:
+    """The recipe that a JSON file holds; raises UsageError where it holds none."""
     remedy = "see meshcodec/config.py for what a recipe holds"
     try:
         return kind.from_dict(json.loads(path.read_text(encoding="utf-8")))

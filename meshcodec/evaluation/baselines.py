@@ -32,8 +32,8 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.signed_distance import TargetField, classify
 from meshcodec.geometry.simplify import DECIMATORS, decimator, import_optional
 from meshcodec.geometry.symmetry import fit_coding_box
-from meshcodec.geometry.triangles import Floats, Ints, merge_identical, used_vertices
-from meshcodec.metrics import MeshLike, Reference
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, used_vertices
+from meshcodec.metrics import Reference
 
 BITS = (6, 7, 8, 9, 10)
 """Bits per coordinate that are tried."""

@@ -7,16 +7,38 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.triangles import used_vertices
+from meshcodec.geometry.triangles import area_normals, used_vertices, without_degenerate
 
-EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"
-_CHUNK = 1 << 16
+EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"  # remedy for a damaged file
+_CHUNK = 1 << 16  # faces whose areas are computed at once
+_LEAST_AREA = 1e-14  # area of a mesh of extent 1 that is above the rounding of coordinates in 0..1
+Vertices = NDArray[np.float64]  # (V, 3) positions
+Faces = NDArray[np.int64]  # (F, 3) numbers of vertices
 
 
-# ---- checking
+def check_faces(count: int, max_faces: int) -> None:
+    """Refuse more faces than are allowed. Raises BadMeshError."""
+    if count > max_faces:
+        raise BadMeshError(
+            f"it has more than {max_faces} faces", "simplify the mesh first, or allow more with --max-faces"
+        )
 
 
-def checked_mesh(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_faces: int) -> trimesh.Trimesh:
+def checked_mesh(vertices: Vertices, faces: Faces, max_faces: int) -> trimesh.Trimesh:
+    """A mesh of its own arrays, without faces that name a vertex twice and vertices that no face uses.
+
+    Parameters
+    ----------
+    vertices : (V, 3)
+    faces : (F, 3)
+    max_faces : most faces allowed
+
+    Raises
+    ------
+    BadMeshError
+        Positions that are not three finite numbers each, indices out of range, too many faces, or no face
+        with an area.
+    """
     vertices = as_positions(vertices)
     faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
     if len(faces) == 0:
@@ -24,8 +46,7 @@ def checked_mesh(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_fa
     check_faces(len(faces), max_faces)
     check_indices(faces, len(vertices))
 
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
+    faces = without_degenerate(faces)
     if len(faces) == 0:
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
     vertices, faces = without_unused(vertices, faces)
@@ -37,7 +58,7 @@ def checked_mesh(vertices: NDArray[np.float64], faces: NDArray[np.int64], max_fa
 
 
 def as_positions(vertices: ArrayLike) -> Vertices:
-    """Vertices as float64 (n, 3); a glTF may name any of its accessors as positions."""
+    """Vertices as float64 (n, 3). Raises BadMeshError: a glTF may name any of its accessors as positions."""
     positions = np.asarray(vertices, dtype=np.float64)
     if positions.size and (positions.ndim != 2 or positions.shape[1] != 3):
         raise BadMeshError("its vertices do not have three coordinates each", "export it again")
@@ -45,6 +66,7 @@ def as_positions(vertices: ArrayLike) -> Vertices:
 
 
 def no_faces_error(points: int) -> BadMeshError:
+    """What to say of a file without faces that has `points` vertices."""
     if points:
         fault = f"it has no faces: a point cloud of {points} points"
         return BadMeshError(fault, "make a surface of it first")
@@ -60,13 +82,15 @@ def without_unused(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
 
 
 def check_size(size: int, max_bytes: int) -> None:
+    """Refuse more bytes than are allowed. Raises BadMeshError."""
     if size > max_bytes:
         raise BadMeshError(
             f"it is larger than {max_bytes} bytes", "simplify the mesh first, or allow more with --max-bytes"
         )
 
 
-def check_indices(faces: NDArray[np.int64], count: int) -> None:
+def check_indices(faces: Faces, count: int) -> None:
+    """Refuse faces that name other vertices than the first `count`. Raises BadMeshError."""
     if len(faces) and (int(faces.min()) < 0 or int(faces.max()) >= count):
         raise BadMeshError(f"its faces name vertices that it does not have (it has {count})", EXPORT_AGAIN)
 
@@ -79,19 +103,6 @@ def _check_area(vertices: Vertices, faces: Faces) -> None:
         raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")
     for start in range(0, len(faces), _CHUNK):  # nearly always the first chunk decides
         corners = (vertices[faces[start : start + _CHUNK]] / 2 - low / 2) / extent
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        if float(np.abs(normals).max()) > 1e-14:  # above the rounding of coordinates in 0..1
+        if float(np.abs(area_normals(corners)).max()) > _LEAST_AREA:
             return
     raise BadMeshError("all its faces are degenerate: none has an area", "give a mesh with a surface")
-
-
-Vertices = NDArray[np.float64]
-Faces = NDArray[np.int64]
-
-
-def check_faces(count: int, max_faces: int) -> None:
-    """Refuse more faces than are allowed. Raises BadMeshError."""
-    if count > max_faces:
-        raise BadMeshError(
-            f"it has more than {max_faces} faces", "simplify the mesh first, or allow more with --max-faces"
-        )

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")
-WRITE_FORMATS = ("obj", "ply", "stl", "glb", "off")
+READ_FORMATS = ("obj", "ply", "stl", "glb", "gltf", "off")  # extensions of files that can be read
+WRITE_FORMATS = ("obj", "ply", "stl", "glb", "off")  # extensions of files that can be written

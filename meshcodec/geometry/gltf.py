@@ -25,18 +25,13 @@ from meshcodec.geometry.check import (
     without_unused,
 )
 
-_MOST_JSON_VALUES = 5_000_000
-_MOST_NODE_STEPS = 10_000_000
-"""Steps from the root to each node of a glTF, over all nodes: they are what its transforms cost."""
-
-
-# ---- glTF
-
-_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
-_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-_DRACO = "KHR_draco_mesh_compression"
-_TRIANGLES = 4
-_PLAIN = bytes(range(128)) + b"?" * 128
+_MOST_JSON_VALUES = 5_000_000  # values in the JSON of a file, each of which becomes an object in memory
+_MOST_NODE_STEPS = 10_000_000  # steps from the root to each node, over all nodes: what transforms cost
+_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}  # by OpenGL's number of a type
+_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}  # by type
+_DRACO = "KHR_draco_mesh_compression"  # extension that needs DracoPy
+_TRIANGLES = 4  # mode of a primitive whose indices are triangles one by one
+_PLAIN = bytes(range(128)) + b"?" * 128  # table that replaces what is not ASCII
 
 
 def checked_gltf(data: bytes, kind: str, max_faces: int, max_bytes: int) -> bytes:

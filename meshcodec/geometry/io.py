@@ -26,8 +26,9 @@ from meshcodec.geometry.gltf import BufferFolder, checked_gltf, flatten
 from meshcodec.geometry.readers import read_obj, read_off, read_ply
 from meshcodec.runtime.files import foreign_message
 
-MeshSource = str | Path | BinaryIO | trimesh.Trimesh
-"""Of a file and, a second time, of the buffers beside a glTF. Reading takes at most some 30 times as much."""
+MeshSource = str | Path | BinaryIO | trimesh.Trimesh  # path, file open in binary mode, or mesh
+"""Bytes of a file and, a second time, of the buffers beside a glTF, by default at most. Reading takes at most
+some 30 times as much memory."""
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,
     "off": read_off,
@@ -36,7 +37,7 @@ _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
 
 
 def load_mesh(
-    source: str | Path | BinaryIO | trimesh.Trimesh,
+    source: MeshSource,
     file_type: str | None = None,
     max_faces: int = MAX_FACES,
     max_bytes: int = MAX_BYTES,
@@ -51,8 +52,8 @@ def load_mesh(
     ----------
     source : a path, a file object open in binary mode, or a mesh (which is copied, not changed).
     file_type : one of ``READ_FORMATS``; by default the extension of the path or of the file object's name.
-    max_faces : refuse more triangles than this, counted with every instance of a scene.
-    max_bytes : refuse larger files, and a glTF with larger files beside it.
+    max_faces : most triangles that are not refused, counted with every instance of a scene.
+    max_bytes : size of the largest file that is not refused, and of all files beside a glTF together.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
 # ---- reading
 
 
-def _name_of(source: str | Path | BinaryIO | trimesh.Trimesh) -> str:
+def _name_of(source: MeshSource) -> str:
     if isinstance(source, trimesh.Trimesh):
         return "mesh"
     if isinstance(source, (str, Path)):

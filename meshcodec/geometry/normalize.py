@@ -11,9 +11,9 @@ from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
 from meshcodec.format.box import NO_AXES, Axes, round_box
 
-_FLOAT32 = np.finfo(np.float32)
-LARGEST_STRETCH = 8.0
-"""A box is nowhere narrower than its longest side divided by this: a flat mesh stays a sheet."""
+LARGEST_STRETCH = 8.0  # longest side of a box over its shortest, at most: a flat mesh stays a sheet
+_FLOAT32 = np.finfo(np.float32)  # limits of the numbers in a file
+_FILLED = 0.9  # half-extent in the unit frame above which a mesh fills the cube along an axis
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def fit_box(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> BoxTransform:
     Across `mirrored` axes the cube gets the upper half of the mesh, with the middle plane at -EXTENT, where
     the decoder's planes end.
 
-    Raises BadMeshError as `placement_of` does.
+    Raises BadMeshError as `fit_cube` does.
     """
     center, reach = _bounds(vertices)
     halves = np.where(mirrored, 1 + EXTENT, 1.0)
@@ -115,7 +115,7 @@ def halve(
 
 def filled_axes(unit: NDArray[np.floating]) -> NDArray[np.bool_]:
     """(3,) the axes along which unit-frame vertices (n, 3) fill the cube; a flat mesh has no halves."""
-    filled: NDArray[np.bool_] = np.abs(unit).max(axis=0) > 0.9
+    filled: NDArray[np.bool_] = np.abs(unit).max(axis=0) > _FILLED
     return filled
 
 

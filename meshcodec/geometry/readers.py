@@ -29,11 +29,12 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices, check_faces
 
 _LONGEST_LINE = 1 << 24
-"""Splitting a line makes an object of each word, 20 times its bytes; no line of a real file is this long."""
-_PIECE = 1 << 20
-"""Bytes of text that are turned into numbers at a time."""
-_LONGEST_HEADER = 1 << 16
-_EXPORT_AGAIN = "export the mesh again"
+"""Bytes of a line, at most: splitting it makes an object of each word, 20 times its bytes, and no line of a
+real file is this long."""
+_PIECE = 1 << 20  # bytes of text that are turned into numbers at a time
+_LONGEST_HEADER = 1 << 16  # bytes of a PLY file in which its header must end
+_EXACT = float(1 << 53)  # magnitude above which no float is exact, and no file has as many vertices
+_REMEDY = "export the mesh again"  # what to do about a file that is cut short
 
 
 # ---- OBJ
@@ -111,14 +112,13 @@ def read_off(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
                 raise ValueError(f"line {number}") from error
             found += 1
         if found < count:
-            raise BadMeshError(
-                f"it is cut short: it announces {count} {name} and holds {found}", _EXPORT_AGAIN
-            )
+            raise BadMeshError(f"it is cut short: it announces {count} {name} and holds {found}", _REMEDY)
     return _vertices(coordinates), _faces(triangles)
 
 
 # ---- PLY
 
+# numpy's code of each type that a PLY header may name.
 _TYPES = {
     name: code
     for names, code in (
@@ -164,7 +164,7 @@ class _Lists:
     values: NDArray[np.generic]
 
 
-_Columns = dict[str, "NDArray[np.generic] | _Lists"]
+_Columns = dict[str, "NDArray[np.generic] | _Lists"]  # the columns of an element by the name of the property
 
 
 def read_ply(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
@@ -391,7 +391,7 @@ class _Text:
 def _cut_short(element: _Element) -> BadMeshError:
     return BadMeshError(
         f"it is cut short: its header announces {element.rows} rows of {element.name}",
-        "export the mesh again",
+        _REMEDY,
     )
 
 
@@ -402,8 +402,7 @@ def _fans(lists: _Lists, max_faces: int) -> Faces:
     check_faces(total, max_faces)
     if lists.values.dtype.kind == "f" and not np.isfinite(lists.values).all():
         raise ValueError("a face with a vertex that is no whole number")
-    limit = float(1 << 53)  # above it no float is exact, and no file has as many vertices
-    if len(lists.values) and not (abs(float(lists.values.min())) < limit > abs(float(lists.values.max()))):
+    if len(lists.values) and not (abs(float(lists.values.min())) < _EXACT > abs(float(lists.values.max()))):
         raise ValueError("a face with a vertex that is no such number")
     corners = lists.values.astype(np.int64)
     first = np.repeat(np.cumsum(lists.lengths) - lists.lengths, parts)
@@ -420,7 +419,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for number, line in enumerate(io.BytesIO(data), start=1):
         if len(line) > _LONGEST_LINE:
-            raise BadMeshError(f"line {number} is longer than {_LONGEST_LINE >> 20} MiB", _EXPORT_AGAIN)
+            raise BadMeshError(f"line {number} is longer than {_LONGEST_LINE >> 20} MiB", _REMEDY)
         yield number, line
 
 

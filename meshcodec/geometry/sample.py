@@ -15,12 +15,12 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.signed_distance import FaceClasses, FaceKind
 from meshcodec.geometry.triangles import points_in
 
-SHARP_ANGLE = np.deg2rad(15.0)
-NEAR_SIGMA, MIDDLE_SIGMA = 0.01, 0.05
-"""Standard deviations of query points about the surface, in the unit frame."""
-_MOST_DRAWS = 256
-"""Points drawn at once for each one wanted, at most, in search of those in the cube."""
-SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]
+SHARP_ANGLE = np.deg2rad(15.0)  # angle between the normals of two faces above which their edge is sharp
+NEAR_SIGMA = 0.01  # standard deviation of query points near the surface, in the unit frame
+MIDDLE_SIGMA = 0.05  # standard deviation of mid-range query points, in the unit frame
+_MOST_DRAWS = 256  # points drawn at once for each one wanted, at most, in search of those in the cube
+_FLOOR_AREA = 1e-30  # added to every area, so that meshes whose faces have no area can be sampled too
+SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]  # see `_sharp_edges`
 
 
 def sample_surface(
@@ -76,7 +76,7 @@ def _draw(
 def query_points(
     points: NDArray[np.floating], near: int, middle: int, uniform: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Where distances are asked for, mostly close to the surface.
+    """Query points for distances, mostly close to the surface.
 
     Returns (near + middle + uniform, 3) float32, in this order. `points` (P, 3) are samples of the surface;
     the offsets are Gaussian with `NEAR_SIGMA` and `MIDDLE_SIGMA`.
@@ -103,14 +103,11 @@ def _even(
     surfaces: FaceClasses, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     carried = np.flatnonzero(surfaces.carried)
-    # A tiny floor lets meshes whose faces have no area at all be sampled too.
-    pick = carried[_weighted(surfaces.areas[carried] + 1e-30, count, rng)]
+    pick = carried[_weighted(surfaces.areas[carried] + _FLOOR_AREA, count, rng)]
     return points_in(surfaces.vertices[surfaces.faces[pick]], rng), surfaces.normals[pick]
 
 
-def _sharp_edges(
-    surfaces: FaceClasses,
-) -> SharpEdges:
+def _sharp_edges(surfaces: FaceClasses) -> SharpEdges:
     """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends.
 
     Returns

@@ -7,7 +7,7 @@ sheets. Of the others inside is
 
 - where ``|w| > 0.5``, as long as little surface is hidden in what that encloses;
 - otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a
-  cavity: so the hidden faces of assemblies bound something and are carried, too (`Surfaces.nested`).
+  cavity: so the hidden faces of assemblies bound something and are carried, too (`FaceClasses.nested`).
 
 Each face is tested a small step to both of its sides:
 
@@ -31,22 +31,26 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from meshcodec.geometry.components import connected_parts
+from meshcodec.geometry.triangles import area_normals
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
 SIDE_STEP = 0.0075
-"""How far to each side of a face the winding number is tested; thinner plates count as sheets."""
+"""Distance to each side of a face at which the winding number is tested; thinner plates count as sheets."""
 OPEN = 0.25
-"""A part with a border is open where w beside it is this far from whole numbers, on the mean of its area."""
+"""Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
 HIDDEN_SHARE = 0.03
-"""`nested` is chosen where more of the area than this is hidden, deeper than `HIDDEN_DEPTH`."""
+"""Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `nested` is chosen."""
 HIDDEN_DEPTH = 0.02
-"""Hidden surface closer to what shows than this is as good as carried: the coarsest tau of the metric."""
-_MANY_FACES = 20_000
-"""Above this count a face is small enough for its centroid alone to speak for it."""
-_HIDDEN_SAMPLES = 2000
+"""Distance to what shows below which hidden surface is as good as carried: the coarsest tau of the metric."""
+_MANY_FACES = 20_000  # faces above which each is small enough for its centroid alone to speak for it
+_HIDDEN_SAMPLES = 2000  # points on interior faces whose depth is measured
+_LEAST_DOUBLED = 1e-14  # twice the area of a face in the unit frame that is kept
+_FLOOR_AREA = 1e-30  # area that stands for none in a division
+_TESTS = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]]) / np.array([[3], [6], [6], [6]])
+"""(4, 3) barycentric coordinates of the places on a face that are tested, the centroid first."""
 
 
 class FaceKind(IntEnum):
@@ -143,29 +147,15 @@ def classify(
 
     Returns
     -------
-    Surfaces
+    FaceClasses
         Zero-area faces are dropped, and of faces with the same three corners all but the first. When every
         face would be interior, all are kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
     positions = np.unique(vertices32, axis=0, return_inverse=True)[1].reshape(-1)
     faces32 = _distinct(np.ascontiguousarray(faces, dtype=np.int32), positions)
-    corners = vertices32[faces32].astype(np.float64)
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    doubled = np.linalg.norm(cross, axis=1)
-    keep = doubled > 1e-14
-    if not keep.any():  # slivers only: nothing has an area, keep them all with an arbitrary normal
-        keep[:] = True
-    faces32, corners, cross, doubled = faces32[keep], corners[keep], cross[keep], doubled[keep]
-    normals = cross / np.maximum(doubled, 1e-30)[:, None]
-
-    weights = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64)
-    weights /= weights.sum(axis=1, keepdims=True)
-    if len(faces32) > _MANY_FACES:
-        weights = weights[:1]
-    tests = np.einsum("kc,fcx->fkx", weights, corners)
-    step = SIDE_STEP * normals[:, None, :]
-    sides = np.stack([tests + step, tests - step]).astype(np.float32)
+    faces32, corners, normals, doubled = _with_area(vertices32, faces32)
+    sides = _both_sides(corners, normals)
 
     def winding_beside(used: NDArray[np.bool_]) -> NDArray[np.float32]:
         return winding_of(vertices32, faces32[used], sides.reshape(-1, 3)).reshape(sides.shape[:3])
@@ -193,6 +183,32 @@ def classify(
     return surfaces
 
 
+def _with_area(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The faces (F, 3) that have an area, or all if none has, with what is derived from them.
+
+    Returns
+    -------
+    faces, corners, normals, doubled : (F', 3), (F', 3, 3), (F', 3) of unit length, (F',) twice the area
+    """
+    corners = vertices[faces].astype(np.float64)
+    cross = area_normals(corners)
+    doubled = np.linalg.norm(cross, axis=1)
+    keep = doubled > _LEAST_DOUBLED
+    if not keep.any():  # slivers only: keep them all, with an arbitrary normal
+        keep[:] = True
+    faces, corners, cross, doubled = faces[keep], corners[keep], cross[keep], doubled[keep]
+    return faces, corners, cross / np.maximum(doubled, _FLOOR_AREA)[:, None], doubled
+
+
+def _both_sides(corners: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(2, F, tests, 3) points before and behind (F, 3, 3) faces, for the winding number there."""
+    tests = np.einsum("kc,fcx->fkx", _TESTS[:1] if len(corners) > _MANY_FACES else _TESTS, corners)
+    step = SIDE_STEP * normals[:, None, :]
+    return np.stack([tests + step, tests - step]).astype(np.float32)
+
+
 def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[np.int32]:
     """The faces without those that repeat the corners of an earlier one, in whatever order."""
     _, first = np.unique(np.sort(positions[faces], axis=1), axis=0, return_index=True)
@@ -212,19 +228,16 @@ def _open_parts(
     areas : (F,)
     """
     size = int(corners.max()) + 1
+    count, part_at = connected_parts(corners, size)
     edges = np.sort(corners[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    ones = np.ones(len(edges), dtype=bool)
-    graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(size, size))
-    count, part_at = connected_components(graph, directed=False)
     part = part_at[corners[:, 0]]
     # A part whose edges all have an even number of faces has no border: it is others that disturb w there.
     _, first, faces_at = np.unique(edges[:, 0] * size + edges[:, 1], return_index=True, return_counts=True)
     bordered = np.zeros(count, dtype=bool)
     bordered[part_at[edges[first[faces_at % 2 == 1], 0]]] = True
-    weights = areas + 1e-30
-    mean = np.bincount(part, off_whole * weights, count) / np.maximum(
-        np.bincount(part, weights, count), 1e-30
-    )
+    weights = areas + _FLOOR_AREA
+    total = np.maximum(np.bincount(part, weights, count), _FLOOR_AREA)
+    mean = np.bincount(part, off_whole * weights, count) / total
     is_open: NDArray[np.bool_] = (bordered & (mean > OPEN))[part]
     return is_open
 
@@ -240,7 +253,7 @@ def _kinds(inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def _hidden_share(surfaces: FaceClasses, unsigned: Unsigned) -> float:
     """Share of the area that is interior and farther than `HIDDEN_DEPTH` from everything that is not."""
     interior = np.flatnonzero(surfaces.kinds == FaceKind.INTERIOR)
-    share = float(surfaces.areas[interior].sum() / max(surfaces.areas.sum(), 1e-30))
+    share = float(surfaces.areas[interior].sum() / max(surfaces.areas.sum(), _FLOOR_AREA))
     if share <= HIDDEN_SHARE or len(interior) == len(surfaces.faces):
         return share
     rng = np.random.default_rng(0)

@@ -12,15 +12,21 @@ import point_cloud_utils as pcu
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical
+from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical, without_degenerate
 
-DECIMATORS = ("quadric", "prune", "sloppy")
-"""Decimators that are tried."""
-_ANY_ERROR = 1e9  # the number of faces decides, not the error
+DECIMATORS = ("quadric", "prune", "sloppy")  # names that `decimator` knows
+_ANY_ERROR = 1e9  # error allowed to meshoptimizer: the number of faces decides, not the error
+_MOST_LOST = 0.01  # `_lost` above what quadric decimation costs where it works
+_FINEST = 2048  # cells along the longest side of the finest grid that vertices are merged by
+_SAMPLED = 4000  # vertices, at least, by which `_lost` measures a mesh that has as many
 _Decimate = Callable[[Floats, Ints, int], tuple[Floats, Ints]]
 
 
 def decimator(name: str) -> _Decimate:
+    """A function of vertices (V, 3), faces (F, 3) and a number of faces to a mesh of about as many.
+
+    Raises UsageError for a name that is none of `DECIMATORS`, and where its library is not installed.
+    """
     if name == "quadric":
         simplify = import_optional("fast_simplification").simplify
 
@@ -48,15 +54,13 @@ def decimator(name: str) -> _Decimate:
 
 
 def import_optional(module: str) -> Any:
+    """A module of the extra ``baselines``. Raises UsageError where it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
             f"the baselines need {module}, which is not installed", 'pip install "meshcodec[baselines]"'
         ) from error
-
-
-_MOST_LOST = 0.01  # above what quadric decimation costs where it works
 
 
 def simplify(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
@@ -98,13 +102,13 @@ def _lost(vertices: Floats, simple_vertices: Floats, simple_faces: Ints) -> floa
     if not len(simple_faces):
         return np.inf
     half = float((vertices.max(axis=0) - vertices.min(axis=0)).max()) / 2
-    some = vertices[:: max(1, len(vertices) // 4000)]
+    some = vertices[:: max(1, len(vertices) // _SAMPLED)]
     return float(closest(some, simple_vertices, simple_faces)[0].mean()) / half
 
 
 def _finest_grid(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     """`_clustered` by the finest grid that leaves few enough faces."""
-    low, high = 1, 2048  # one cell leaves none
+    low, high = 1, _FINEST  # one cell leaves none
     while high - low > 1:
         middle = (low + high) // 2
         if len(_clustered(vertices, faces, middle)[1]) <= count:
@@ -122,9 +126,7 @@ def _clustered(vertices: Floats, faces: Ints, cells: int) -> tuple[Floats, Ints]
     keys = (cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2]
     _, group, size = np.unique(keys, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(group, vertices[:, k], len(size)) / size for k in range(3)], axis=1)
-    merged = group[faces]
-    a, b, c = merged.T
-    merged = merged[(a != b) & (b != c) & (c != a)]
+    merged = without_degenerate(group[faces])
     if not len(merged):
         return means[:0], merged
     _, first = np.unique(np.sort(merged, axis=1), axis=0, return_index=True)  # the same corners: one face

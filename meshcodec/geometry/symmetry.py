@@ -14,10 +14,11 @@ from meshcodec.geometry.normalize import BoxTransform, filled_axes, fit_box, fit
 from meshcodec.geometry.signed_distance import unsigned_distance
 from meshcodec.geometry.triangles import face_areas, points_in
 
-_SAMPLES = 10_000
+_SAMPLES = 10_000  # points on the surface whose images are looked at
+_FLOOR_AREA = 1e-30  # added to every area, so that faces without one can be sampled too
 _SHARES = ((0.01, 0.99), (0.005, 0.95))
-"""A mesh is symmetric where of its samples' images this share is nearer to it than that, in units of the
-longest half-extent: the best F-score of a symmetric decode is not much below the first share, at 0.01."""
+"""Pairs of a distance, in units of the longest half-extent, and the share of the samples' images that is
+nearer to a symmetric mesh: the best F-score of a symmetric decode is not much below the first, at 0.01."""
 
 
 def mirror_axes(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int = 0) -> Axes:
@@ -26,14 +27,14 @@ def mirror_axes(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed
     Parameters
     ----------
     vertices, faces : (V, 3) and (F, 3), in any frame that `fit_cube` takes
-    seed : of the samples
+    seed : seed of the samples
 
     Raises BadMeshError as `fit_cube` does.
     """
     unit = fit_cube(vertices).to_unit(vertices).astype(np.float32)
     triangles = np.asarray(faces, dtype=np.int32)
     rng = np.random.default_rng(seed)
-    areas = face_areas(unit, triangles) + 1e-30  # faces without area can be sampled too
+    areas = face_areas(unit, triangles) + _FLOOR_AREA
     pick = rng.choice(len(triangles), _SAMPLES, p=areas / areas.sum())
     points = points_in(unit[triangles[pick]], rng).astype(np.float32)
     thick = filled_axes(fit_box(vertices).to_unit(vertices))
@@ -42,9 +43,9 @@ def mirror_axes(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed
 
 
 def fit_coding_box(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed: int = 0) -> BoxTransform:
-    """The placement in which a mesh is coded: snug, and of a symmetric mesh one half.
+    """The box in which a mesh is coded: its bounding box, of a symmetric mesh with one half in the cube.
 
-    Raises BadMeshError as `placement_of` does.
+    Raises BadMeshError as `fit_cube` does.
     """
     return fit_box(vertices, mirror_axes(vertices, faces, seed))
 

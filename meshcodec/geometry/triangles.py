@@ -1,20 +1,38 @@
-"""Arrays of triangles: areas, points, merging, dropping."""
+"""Arrays of triangles: areas, normals, points, merging, dropping."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
+if TYPE_CHECKING:
+    import trimesh
+
+Floats: TypeAlias = NDArray[np.float64]  # of vertices, (V, 3), as a rule
+Ints: TypeAlias = NDArray[np.int64]  # of faces, (F, 3), as a rule
+MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"  # a pair: vertices, then faces
+AnyInts = TypeVar("AnyInts", bound=np.integer)
+
+
+def mesh_arrays(mesh: MeshLike) -> tuple[Floats, Ints]:
+    """Vertices (V, 3) and faces (F, 3) of a mesh or of a pair of arrays."""
+    vertices, faces = mesh if isinstance(mesh, tuple) else (mesh.vertices, mesh.faces)
+    v = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
+    f = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
+    return v, f
+
+
+def without_degenerate(faces: NDArray[AnyInts]) -> NDArray[AnyInts]:
+    """The (F, 3) faces that have three different corners; the others are a segment or a point."""
+    a, b, c = faces.T
+    return np.asarray(faces[(a != b) & (b != c) & (c != a)])
 
 
 def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    used, index = np.unique(faces, return_inverse=True)
+    """A mesh, (V, 3) and (F, 3), without degenerate faces and without vertices that no face uses."""
+    used, index = np.unique(without_degenerate(faces), return_inverse=True)
     return vertices[used], index.reshape(-1, 3).astype(np.int64)
 
 
@@ -25,10 +43,20 @@ def used_vertices(faces: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
     return used
 
 
+def area_normals(triangles: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(n, 3) normals of the triangles (n, 3, 3), twice as long as the area; outwards if counter-clockwise.
+
+    In the precision of the triangles, with no check: what is not finite, or overflows, gives what is not.
+    """
+    normals: NDArray[np.float64] = np.cross(
+        triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    )
+    return normals
+
+
 def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
     """(F,) areas of the triangles (F, 3) of vertices (V, 3)."""
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    areas: NDArray[np.float64] = np.linalg.norm(area_normals(vertices[faces].astype(np.float64)), axis=1) / 2
     return areas
 
 
@@ -57,9 +85,7 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
     group = np.empty(len(order), dtype=np.int64)
     group[order] = np.cumsum(new) - 1
-    merged = group[faces]
-    a, b, c = merged.T
-    merged = merged[(a != b) & (b != c) & (c != a)]
+    merged = without_degenerate(group[faces])
     distinct = places[order[new]]
     used = used_vertices(merged, len(distinct))
     return distinct[used], (np.cumsum(used) - 1)[merged]

@@ -93,7 +93,7 @@ class _TableField(_PointField):
     def __init__(self, head: FieldHead, planes: Tensor) -> None:
         super().__init__(head, planes)
         self._dtype = torch.bfloat16 if bfloat16_is_fast(planes.device) else torch.float32
-        self.error = ERRORS[self._dtype]
+        self.error_bound = ERRORS[self._dtype]
 
     def __call__(self, points: Tensor) -> Tensor:
         found = torch.empty(len(points))

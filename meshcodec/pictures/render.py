@@ -7,13 +7,13 @@ PNG files need Pillow, the extra ``report``; `render_mesh` and `distance_colors`
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import point_cloud_utils
 from numpy.typing import ArrayLike, NDArray
 
-from meshcodec.geometry.triangles import used_vertices
+from meshcodec.geometry.triangles import area_normals, used_vertices
 
 Array = NDArray[Any]
 Image = NDArray[np.uint8]
@@ -42,18 +42,6 @@ _VIRIDIS = np.array(
         [253, 231, 37],
     ]
 )
-
-
-class MeshLike(Protocol):
-    """Anything with vertices and triangles, such as a ``trimesh.Trimesh``."""
-
-    @property
-    def vertices(self) -> Any:
-        """(V, 3) positions."""
-
-    @property
-    def faces(self) -> Any:
-        """(F, 3) indices of vertices."""
 
 
 def frame_of(vertices: ArrayLike, faces: ArrayLike | None = None) -> tuple[NDArray[np.float64], float]:
@@ -203,7 +191,7 @@ def _shade(
     hit = face >= 0
     seen = face[hit]
 
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = area_normals(corners)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     normals[normals[:, 2] < 0] *= -1  # two-sided: every face is lit as if it faced the eye
     normal = normals[seen]

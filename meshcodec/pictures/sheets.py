@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meshcodec.errors import UsageError
-from meshcodec.pictures.render import WHITE, Color, Image, MeshLike, frame_of, render_mesh
+from meshcodec.geometry.triangles import MeshLike, mesh_arrays
+from meshcodec.pictures.render import WHITE, Color, Image, frame_of, render_mesh
 
 
 def pillow() -> tuple[Any, Any, Any]:
@@ -154,24 +155,25 @@ def comparison_sheet(
     (H, W, 3) uint8
     """
     table: list[list[Image | None]] = []
+    nothing = np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
     for r, (_, meshes) in enumerate(rows):
-        first = next((m for m in meshes if m is not None and len(m.faces)), None)
-        center, radius = (np.zeros(3), 1.0) if first is None else frame_of(first.vertices, first.faces)
+        arrays = [nothing if mesh is None else mesh_arrays(mesh) for mesh in meshes]
+        first = next((mesh for mesh in arrays if len(mesh[1])), None)
+        center, radius = (np.zeros(3), 1.0) if first is None else frame_of(*first)
         line: list[Image | None] = []
-        for c, mesh in enumerate(meshes):
+        for c, (vertices, faces) in enumerate(arrays):
             paint = colors[r][c] if colors is not None and r < len(colors) and c < len(colors[r]) else None
-            empty = mesh is None or not len(mesh.faces)
             line.append(
                 render_mesh(
-                    np.empty((0, 3)) if mesh is None or empty else mesh.vertices,
-                    np.empty((0, 3), dtype=np.int64) if mesh is None or empty else mesh.faces,
+                    vertices if len(faces) else nothing[0],
+                    faces,
                     size=size,
                     azimuth=azimuth,
                     elevation=elevation,
                     up=up,
                     center=center,
                     radius=radius,
-                    face_or_vertex_colors=None if empty else paint,
+                    face_or_vertex_colors=paint if len(faces) else None,
                 )
             )
         table.append(line)

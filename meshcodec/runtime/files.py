@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from typing import cast
 
@@ -90,15 +90,55 @@ def is_local(path: Path) -> bool:
     return isinstance(path, Path)
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in a fixed order. Links to folders are left alone: they may go in circles."""
+def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
+    """All files below a folder, in a fixed order: those of a folder before those of its subfolders, by name.
+
+    Links to folders are not followed: they may go in circles. Links to files are files, broken ones included,
+    so that whoever opens them says what is wrong.
+
+    Parameters
+    ----------
+    folder : as `open_folder` gives it
+    without : a folder of this machine that is passed over where it lies inside
+    """
     if is_local(folder):
+        left_out = without.resolve() if without is not None else None
         for top, folders, names in os.walk(folder):
             folders.sort()
+            if left_out is not None:
+                folders[:] = [name for name in folders if (Path(top) / name).resolve() != left_out]
             yield from (Path(top) / name for name in sorted(names))
     else:
         found = [path for path in folder.rglob("*") if path.is_file()]
         yield from sorted(found, key=lambda path: path.as_posix())
+
+
+def is_of_kind(folder: Path, path: Path, suffixes: Iterable[str]) -> bool:
+    """Whether a file below a folder is one of those that `find_files` gives."""
+    hidden = any(part.startswith(".") for part in name_below(folder, path).parts)
+    return not hidden and path.suffix.lower().removeprefix(".") in suffixes
+
+
+def find_files(folder: Path, suffixes: Iterable[str], without: Path | None = None) -> list[Path]:
+    """The files of some kinds at any depth of a folder: the one search of every part of the project.
+
+    Hidden files, and files in hidden folders, are passed over: their names, or one of their folders' names
+    below `folder`, begin with a dot. For links see `files_below`.
+
+    Parameters
+    ----------
+    folder : as `open_folder` gives it
+    suffixes : of their names, in lower case and without the dot; ``.OBJ`` counts as ``obj``
+    without : a folder of this machine that is passed over where it lies inside
+
+    Returns
+    -------
+    list of Path
+        Sorted by the parts of their paths; empty where there is none, or no such folder.
+    """
+    wanted = frozenset(suffixes)
+    found = [path for path in files_below(folder, without) if is_of_kind(folder, path, wanted)]
+    return sorted(found, key=lambda path: name_below(folder, path).parts)
 
 
 def name_below(folder: Path, path: Path) -> PurePath:

@@ -1,4 +1,4 @@
-"""The jobs of `meshcodec.runtime.workers` on a Ray cluster: actors that load the weights once and survive each other.
+"""The jobs of `meshcodec.runtime.workers` on a Ray cluster, by actors that load the weights once.
 
 Ray (extra ``ray``) brings the processes to the machines, and starts others where a machine is lost; the files
 have to be where every machine sees them, in a shared folder or behind a URL.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from meshcodec.errors import UsageError
-from meshcodec.runtime.threads import ONE_THREAD
+from meshcodec.runtime.threads import force_one_thread
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -97,7 +97,7 @@ class _Worker:
     """A process of the cluster, with one thread. What `run` loads stays in it."""
 
     def __init__(self) -> None:
-        os.environ.update(ONE_THREAD)  # before `run` is there, and the libraries with it
+        force_one_thread()  # before `run` is there, and the libraries with it
 
     def run(self, run: Callable[[J], R], job: J) -> R:
         return run(job)

@@ -4,19 +4,61 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 SHORT_WAITS = {"GOMP_SPINCOUNT": "10000"}
 """How often threads that meet after each operation of torch look for each other before they sleep. libgomp's
 own 300 000 take the core, where another process has the other one, from the very thread that is waited for;
 with 1000 they sleep where nobody else wants the core (docs/performance.md)."""
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS"), "1"
+)
+"""One thread for each library that starts threads, where the variable is set before the library is loaded."""
 
 
-def set_defaults(variables: dict[str, str]) -> None:
-    """What the environment says from now on, unless the user has said it otherwise."""
+# ---- the environment, which the libraries read once, when they are loaded
+
+
+def use_short_waits() -> None:
+    """Set `SHORT_WAITS` in the environment, where the user has not set it.
+
+    ``import meshcodec`` does so, so that a Python program waits as the command does. libgomp reads it when it
+    is loaded: in a program that imports torch before meshcodec it has no effect.
+    """
+    _set_defaults(SHORT_WAITS)
+
+
+def use_one_thread() -> None:
+    """Give this process one thread, where the user has not set the number: what is loaded later obeys."""
+    _set_defaults(ONE_THREAD)
+
+
+def force_one_thread() -> None:
+    """Give this process one thread, whatever the environment said: what is loaded later obeys."""
+    os.environ.update(ONE_THREAD)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Give one thread to each process that is started inside, and put the environment back."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    force_one_thread()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _set_defaults(variables: dict[str, str]) -> None:
     for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+# ---- threads of torch
 
 
 def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> None:
@@ -25,6 +67,7 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
     The threads end with it: as long as there are more of them than cores, OpenMP's own are put to sleep
     wherever they wait for each other, which slows short operations down, such as a gradient step's.
     """
+    from concurrent.futures import ThreadPoolExecutor
 
     import torch  # here, because the command line must answer without it
 
@@ -53,27 +96,19 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS"), "1"
-)
-"""What the environment must say before the libraries that start threads are loaded."""
+@contextmanager
+def one_thread_here() -> Iterator[None]:
+    """One thread of torch in this process, as in a worker: sums in the same order, so the same bytes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def available_cores() -> int:
     """Cores this process may run on, which in a container are fewer than the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Workers started inside read these before they load the libraries that start threads."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from meshcodec.runtime.threads import one_thread_each
+from meshcodec.runtime.threads import one_thread_each, one_thread_here
 
 Result = TypeVar("Result")
 
@@ -46,11 +46,12 @@ def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Calla
     ----------
     run : a function of a module, which processes can find; it should not raise on account of its job
     jobs : picklable
-    workers : processes; 1 works in this one
+    workers : processes, of one thread each; 1 works in this one, with one thread of torch
     died : the result of a job that ends its process
     """
     if workers == 1:
-        yield from map(run, jobs)
+        with one_thread_here():
+            yield from map(run, jobs)
         return
     queue, suspects = deque(jobs), list[J]()
     with one_thread_each():

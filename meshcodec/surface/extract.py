@@ -1,8 +1,8 @@
 """From a signed distance field to a closed triangle mesh: coarse to fine, then marching cubes.
 
 A grid of ``resolution`` cells a side has ``N = resolution + 1`` points a side. A point ``(i, j, k)`` is
-known by its key ``(i*N + j)*N + k``; one scratch array of ``N**3`` float32 holds the values, zero meaning
-"not evaluated yet", so that coarse and fine levels share every evaluation.
+known by its key, the linear index ``(i*N + j)*N + k``; one scratch array of ``N**3`` float32 holds the
+values, zero meaning "not evaluated yet", so that coarse and fine levels share every evaluation.
 
     coarse cells ─ near the surface? ─> halves ─ ... ─> grid points ─ follow the surface ─> edges ─> triangles
 
@@ -22,8 +22,9 @@ from torch import Tensor
 from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.surface.arrays import select
 from meshcodec.surface.field import Field
-from meshcodec.surface.grid import CORNERS, Grid, signs_differ
+from meshcodec.surface.grid import Grid, signs_differ
 from meshcodec.surface.marching_cubes import Extraction, polygonize
+from meshcodec.surface.mc_table import CORNERS
 
 _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
 
@@ -35,26 +36,28 @@ def extract(
     lo: float,
     hi: float,
     truncation: float,
-    slack: float = 1.1,
+    lipschitz_factor: float = 1.1,
     batch: int = 65536,
     device: torch.device | str = "cpu",
     mirrored: Axes = NO_AXES,
 ) -> Extraction:
-    """Extract the zero level of a truncated signed distance field as a closed mesh.
+    """Extract the surface of a truncated signed distance field, where it is zero, as a closed mesh.
 
     Parameters
     ----------
     field : callable
         Maps (n, 3) float32 points on ``device`` to (n,) or (n, 1) distances, negative inside. Runs without
-        gradients. A `GridField` is asked by keys instead.
+        gradients. A `GridField` is evaluated by keys instead.
     resolution : int
         Cells a side of the cube [lo, hi]**3, 16 to 512.
+    lo, hi : float
+        Ends of the cube along each axis.
     truncation : float
         The field's values end at ±truncation, in the unit of ``lo`` and ``hi``. One below eight cells makes
         the coarsest lattice finer, hence more evaluations.
-    slack : float
+    lipschitz_factor : float
         How much larger than the true distance a learned value may be: a cell is dropped where all its corners
-        are farther than ``slack`` times its half diagonal. At 1 nothing that the grid can see of a true
+        are farther than this times its half diagonal. At 1 nothing that the grid can see of a true
         distance field is lost, but for a part of its own that lies within four cells of another or that
         the grid sees at fewer than four points in a row.
     batch : int
@@ -77,33 +80,9 @@ def extract(
         For arguments out of range, and for a field of the wrong shape or with values that are not finite.
     """
     grid = Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
-    if not slack > 0:
-        raise ValueError(f"slack must be positive, not {slack}")
-    step = _COARSEST
-    # A cell whose corners may all be truncated although it holds the surface could not be told from empty.
-    while step > 1 and step * slack * grid.cell * 3**0.5 / 2 >= 0.98 * truncation:
-        step //= 2
-
-    side = -(-resolution // step)
-    ticks = step * torch.arange(side + 1, dtype=torch.int32, device=grid.device)
-    known = [grid.evaluate_lattice(ticks.clamp(max=resolution))]
-    cells = [axis.reshape(-1) for axis in torch.meshgrid(ticks[:-1], ticks[:-1], ticks[:-1], indexing="ij")]
-    coarsest = True
-    while step > 1:
-        values = grid.at_corners(cells, step)
-        keep = _may_hold(values, step * slack * grid.cell * 3**0.5 / 2)
-        cells, values = [select(a, keep) for a in cells], [select(v, keep) for v in values]
-        if coarsest and step > 2:
-            known.append(grid.evaluate_new(keys for _, keys in grid.points_between(cells, step // 2)))
-        else:
-            known.append(grid.evaluate_near(cells, values, step, slack))
-        coarsest = False
-        step //= 2
-        cells = [torch.cat([a + c[axis] * step for c in CORNERS]) for axis, a in enumerate(cells)]
-        if resolution % (2 * step):
-            inside = torch.stack([a < resolution for a in cells]).all(dim=0)
-            cells = [select(a, inside) for a in cells]
-    return polygonize(grid, torch.cat(known))
+    if not lipschitz_factor > 0:
+        raise ValueError(f"lipschitz_factor must be positive, not {lipschitz_factor}")
+    return polygonize(grid, _search(grid, truncation, lipschitz_factor))
 
 
 def extract_dense(
@@ -121,6 +100,40 @@ def extract_dense(
     grid = Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     ticks = torch.arange(resolution + 1, dtype=torch.int32, device=grid.device)
     return polygonize(grid, grid.evaluate_lattice(ticks))
+
+
+def _search(grid: Grid, truncation: float, lipschitz_factor: float) -> Tensor:
+    """Evaluate a grid coarse to fine, wherever the surface may pass; returns the evaluated keys."""
+
+    def reach(step: int) -> float:
+        """Largest value at the corners of cells of ``step`` a side that can hold the surface."""
+        return step * lipschitz_factor * grid.cell * 3**0.5 / 2
+
+    step, resolution = _COARSEST, grid.resolution
+    # A cell whose corners may all be truncated although it holds the surface could not be told from empty.
+    while step > 1 and reach(step) >= 0.98 * truncation:
+        step //= 2
+
+    side = -(-resolution // step)
+    ticks = step * torch.arange(side + 1, dtype=torch.int32, device=grid.device)
+    known = [grid.evaluate_lattice(ticks.clamp(max=resolution))]
+    cells = [axis.reshape(-1) for axis in torch.meshgrid(ticks[:-1], ticks[:-1], ticks[:-1], indexing="ij")]
+    coarsest = True
+    while step > 1:
+        values = grid.at_corners(cells, step)
+        keep = _may_hold(values, reach(step))
+        cells, values = [select(a, keep) for a in cells], [select(v, keep) for v in values]
+        if coarsest and step > 2:
+            known.append(grid.evaluate_new(keys for _, keys in grid.points_between(cells, step // 2)))
+        else:
+            known.append(grid.evaluate_near(cells, values, step, lipschitz_factor))
+        coarsest = False
+        step //= 2
+        cells = [torch.cat([a + c[axis] * step for c in CORNERS]) for axis, a in enumerate(cells)]
+        if resolution % (2 * step):
+            inside = torch.stack([a < resolution for a in cells]).all(dim=0)
+            cells = [select(a, inside) for a in cells]
+    return torch.cat(known)
 
 
 def _may_hold(values: list[Tensor], reach: float) -> Tensor:

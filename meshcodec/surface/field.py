@@ -20,34 +20,36 @@ class GridField(Protocol):
 
     Attributes
     ----------
-    error : how far the quick distances may be off. Those that are nearer to zero are asked for again from
-        the exact function: no sign is wrong then, nor does the surface of a flat field lie elsewhere.
+    error_bound : how far the quick distances may be off, in the unit frame. Those that are nearer to zero
+        are evaluated again by the exact function: no sign is wrong then, nor does the surface of a flat field
+        lie elsewhere.
     """
 
-    error: float
+    error_bound: float
 
     def __call__(self, points: Tensor) -> Tensor:
         """(n, 3) float32 points -> (n,) distances."""
 
     def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
-        """The field, quick and exact, by (n,) int32 keys of the grid whose points are (N, 3) ``ticks``.
+        """The functions ``field_at`` and ``refine_at``: the quick and the exact distances at grid points.
 
-        That is, the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
+        Both take (n,) int32 keys, linear indices ``(i * N + j) * N + k``, of the grid whose points are (N, 3)
+        ``ticks``: the point ``(i, j, k)`` is ``(ticks[i, 0], ticks[j, 1], ticks[k, 2])``.
         """
 
 
 def by_points(field: Field, ticks: Tensor) -> Field:
-    """A field as a function of (n,) int32 keys, of the grid whose points are (N, 3) ``ticks``."""
+    """A field as a function of (n,) int32 keys, linear indices of the grid of the (N, 3) ``ticks``."""
 
-    def ask(keys: Tensor) -> Tensor:
+    def field_at(keys: Tensor) -> Tensor:
         index = grid_indices(keys, len(ticks))
         return field(torch.stack([ticks[:, a].take(i.long()) for a, i in enumerate(index)], dim=-1))
 
-    return ask
+    return field_at
 
 
 def by_keys(field: Field, ticks: Tensor) -> tuple[Field, Field]:
-    """`GridField.on_grid`, if the field has it, else `by_points` twice."""
+    """``field_at`` and ``refine_at``: `GridField.on_grid`, if the field has it, else `by_points` twice."""
     return field.on_grid(ticks) if isinstance(field, GridField) else (by_points(field, ticks),) * 2
 
 
@@ -59,29 +61,35 @@ def grid_indices(keys: Tensor, side: int) -> list[Tensor]:
 
 
 class OffsetField:
-    """A field whose surface is that of another at a level, truncated."""
+    """A field whose zero level is the surface of another field at an iso offset, truncated.
+
+    Parameters
+    ----------
+    field : any field
+    level : the iso offset, in units of `LEVEL_UNIT`
+    """
 
     def __init__(self, field: Field, level: int) -> None:
-        self._field, self._level = field, level * LEVEL_UNIT
-        self.error = field.error if isinstance(field, GridField) else 0.0
+        self._field, self._offset = field, level * LEVEL_UNIT
+        self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._truncated(self._field(points))
 
     def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
-        ask, ask_again = by_keys(self._field, ticks)
-        return lambda keys: self._truncated(ask(keys)), lambda keys: self._truncated(ask_again(keys))
+        field_at, refine_at = by_keys(self._field, ticks)
+        return (lambda keys: self._truncated(field_at(keys))), (lambda keys: self._truncated(refine_at(keys)))
 
     def _truncated(self, distances: torch.Tensor) -> torch.Tensor:
-        return (distances - self._level).clamp(-TRUNCATION, TRUNCATION)
+        return (distances - self._offset).clamp(-TRUNCATION, TRUNCATION)
 
 
 class CachedField:
-    """A field that is asked again and again at the points of one grid, and evaluated once at each."""
+    """A field that is needed again and again at the points of one grid, and evaluated once at each."""
 
     def __init__(self, field: Field) -> None:
-        self._field, self._ask, self._ask_again = field, field, field
-        self.error = field.error if isinstance(field, GridField) else 0.0
+        self._field, self._field_at, self._refine_at = field, field, field
+        self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
         self._values = torch.empty(0)
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
@@ -91,11 +99,11 @@ class CachedField:
         """The grid must be the same each time."""
         if len(self._values) != len(ticks) ** 3:
             self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
-            self._ask, self._ask_again = by_keys(self._field, ticks)
-        return self._at, self._ask_again
+            self._field_at, self._refine_at = by_keys(self._field, ticks)
+        return self._cached_at, self._refine_at
 
-    def _at(self, keys: torch.Tensor) -> torch.Tensor:
+    def _cached_at(self, keys: torch.Tensor) -> torch.Tensor:
         new = keys[self._values[keys].isnan()]
         if len(new):
-            self._values[new] = self._ask(new)
+            self._values[new] = self._field_at(new)
         return self._values[keys]

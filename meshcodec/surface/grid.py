@@ -14,18 +14,15 @@ from torch import Tensor
 from meshcodec.format.box import Axes
 from meshcodec.surface.arrays import distinct, select, sort, take, zeros
 from meshcodec.surface.field import Field, GridField, by_keys, grid_indices
+from meshcodec.surface.mc_table import CORNERS
 
 Array = NDArray[Any]
-MIN_RESOLUTION = 16
-MAX_RESOLUTION = 512
+MIN_RESOLUTION = 16  # cells a side of the smallest grid
+MAX_RESOLUTION = 512  # cells a side of the largest grid: three times a key fits an int32
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
-_EVERY = 4  # one in so many points at which a surface may hide from the last level is looked at
-_SPREAD = (1, 3, 1)  # all odd, so that of `_EVERY` points in a row along an axis one is looked at
-_TINY = float(np.finfo(np.float32).tiny)
-
-
-# Corner c of a cell lies at (c & 1, c >> 1 & 1, c >> 2); an edge is its lower corner and its axis.
-CORNERS = [(c & 1, c >> 1 & 1, c >> 2) for c in range(8)]
+_PROBE_PERIOD = 4  # one in so many points at which a surface may hide from the last level is evaluated
+_PROBE_STRIDES = (1, 3, 1)  # by axis; all odd, so that of a period of points in a row one is evaluated
+_TINY = float(np.finfo(np.float32).tiny)  # magnitude of a stored value that is zero: 0 is "not evaluated"
 
 
 def grid_to_world(index: Array, resolution: int, lo: ArrayLike, hi: ArrayLike) -> NDArray[np.float64]:
@@ -55,7 +52,10 @@ def signs_differ(values: list[Tensor]) -> Tensor:
 
 
 class Grid:
-    """The scratch array of values, filled on demand. Keys are int32, three indices are three arrays."""
+    """The scratch array of values, filled on demand.
+
+    A key is a grid point's linear index ``(i * N + j) * N + k`` as an int32; three indices are three arrays.
+    """
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class Grid:
         index = np.repeat(np.arange(n)[:, None], 3, axis=1)
         ticks = grid_to_world(index, resolution, self.lo, hi).astype(np.float32)
         at = torch.from_numpy(ticks).to(self.device)
-        self.ask, self.ask_again = by_keys(field, at)
-        self.error = field.error if isinstance(field, GridField) else 0.0
+        self.field_at, self.refine_at = by_keys(field, at)
+        self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
 
     def indices(self, keys: Tensor) -> list[Tensor]:
         """(n,) keys to three (n,) grid indices."""
@@ -127,13 +127,15 @@ class Grid:
             found.append(torch.where(values == 0, take(self.guesses, keys), values))
         return found
 
-    def evaluate_near(self, cells: list[Tensor], values: list[Tensor], step: int, slack: float) -> Tensor:
+    def evaluate_near(
+        self, cells: list[Tensor], values: list[Tensor], step: int, lipschitz_factor: float
+    ) -> Tensor:
         """Evaluate the points between the corners of cells of ``step`` a side that the surface may pass.
 
         Where corners differ, these are the ones near it by interpolation of the ``values`` at the corners.
         Where they do not, they are the ones whose sign might differ from theirs; at the last level one in
-        `_EVERY` of those will do, since a part has to be met only once. What the others have is guessed.
-        Returns the keys that were new.
+        `_PROBE_PERIOD` of those will do, since a part has to be met only once. What the others have is
+        guessed. Returns the keys that were new.
         """
         half = step // 2
         mixed = signs_differ(values)
@@ -147,45 +149,46 @@ class Grid:
                 self.guesses.scatter_(0, keys.long(), estimate)
         cells, corners = [select(a, plain) for a in cells], [select(v, plain) for v in values]
         if half == 1:
-            return self.evaluate_hidden(cells, corners, slack, wanted)
+            return self.evaluate_probes(cells, corners, lipschitz_factor, wanted)
         for place, keys in self.points_between(cells, half):
             estimate = _interpolated(corners, place)
             ways = place.count(1)
-            wanted.append(select(keys, estimate.abs() <= slack * half * self.cell * ways**0.5))
+            wanted.append(select(keys, estimate.abs() <= lipschitz_factor * half * self.cell * ways**0.5))
             self.guesses.scatter_(0, keys.long(), estimate)
         return self.evaluate_new(wanted)
 
-    def evaluate_hidden(
-        self, cells: list[Tensor], values: list[Tensor], slack: float, others: list[Tensor]
+    def evaluate_probes(
+        self, cells: list[Tensor], values: list[Tensor], lipschitz_factor: float, others: list[Tensor]
     ) -> Tensor:
         """The last level of `evaluate_near` in cells of 2 a side, all of one sign, and of ``others``."""
-        # The points looked at are those whose spread is a multiple of `_EVERY`: by cell and place, so that
-        # most need not be looked at to be told.
-        x, y, z = (a * s for a, s in zip(cells, _SPREAD, strict=True))
-        spread = (x + y + z) % _EVERY
+        # A point is a probe where the sum of its indices times their strides is a multiple of the period. The
+        # part of a cell's corner and that of a place in the cell are told apart, so that most points need not
+        # be looked at.
+        x, y, z = (a * s for a, s in zip(cells, _PROBE_STRIDES, strict=True))
+        phase = (x + y + z) % _PROBE_PERIOD
         groups = []
-        for rest in range(_EVERY):
-            chosen = spread == rest
+        for rest in range(_PROBE_PERIOD):
+            chosen = phase == rest
             groups.append(([select(a, chosen) for a in cells], [select(v, chosen) for v in values]))
-        wanted, hidden_in = list(others), []
+        wanted, probes = list(others), []
         for rest, (cells, values) in enumerate(groups):
             if not len(cells[0]):
                 continue
             distances, inside = [v.abs() for v in values], values[0] < 0
             for place, keys in self.points_between(cells, 1):
-                if (rest + sum(p * s for p, s in zip(place, _SPREAD, strict=True))) % _EVERY:
+                if (rest + sum(p * s for p, s in zip(place, _PROBE_STRIDES, strict=True))) % _PROBE_PERIOD:
                     continue
-                hidden = torch.ones_like(inside)
+                may_hide = torch.ones_like(inside)
                 for corner, distance in zip(CORNERS, distances, strict=True):
                     apart = sum((p - 2 * c) ** 2 for p, c in zip(place, corner, strict=True)) ** 0.5
-                    hidden &= distance <= slack * self.cell * apart
-                keys = select(keys, hidden)
+                    may_hide &= distance <= lipschitz_factor * self.cell * apart
+                keys = select(keys, may_hide)
                 wanted.append(keys)
-                hidden_in.append((keys, select(inside, hidden)))
+                probes.append((keys, select(inside, may_hide)))
         known = self.evaluate_new(wanted)
-        if not hidden_in:
+        if not probes:
             return known
-        keys, inside = (torch.cat(groups) for groups in zip(*hidden_in, strict=True))
+        keys, inside = (torch.cat(groups) for groups in zip(*probes, strict=True))
         met = distinct(select(keys, (self.at(keys) < 0) != inside))
         # Where one is met, the crossed edges are those to its neighbours.
         within = [(i > 0) & (i < self.resolution) for i in self.indices(met)]
@@ -222,13 +225,13 @@ class Grid:
         """Fill in the values at ``keys``, which must be distinct and not evaluated yet."""
         for start in range(0, len(keys), self.batch):
             part = keys[start : start + self.batch]
-            answer = self.ask(part)
+            answer = self.field_at(part)
             if answer.numel() != len(part):
                 raise ValueError(f"the field gave {tuple(answer.shape)} for {len(part)} points")
             values = answer.reshape(-1).to(self.values)
-            if self.error:
-                unsure = values.abs() < self.error
-                values[unsure] = self.ask_again(select(part, unsure)).to(values)
+            if self.error_bound:
+                unsure = values.abs() < self.error_bound
+                values[unsure] = self.refine_at(select(part, unsure)).to(values)
             if not bool(values.isfinite().all()):
                 raise ValueError("the field gave values that are not finite")
             values = torch.where(values.abs() < _TINY, _TINY, values)  # zero stands for "not evaluated"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
-import mcubes
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from meshcodec.surface.arrays import CHUNK, distinct, select, take
-from meshcodec.surface.grid import CORNERS, Grid, grid_to_world
+from meshcodec.surface.grid import Grid, grid_to_world
+from meshcodec.surface.mc_table import EDGES, MOST_TRIANGLES, triangle_table
 
 ENDS = 4e-4  # share of a grid edge kept free at its ends, so that no triangle degenerates
-EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
 
 
 @dataclass(frozen=True)
@@ -38,31 +36,6 @@ class Extraction:
     faces: NDArray[np.int64]
     evaluated: int
     total: int
-
-
-@functools.lru_cache(maxsize=1)
-def triangle_table() -> NDArray[np.int8]:
-    """Marching cubes' table, (256, 5, 3): numbers in `EDGES` of each triangle's corners, -1 for none.
-
-    Bit c of the first index is set where corner c is inside. Read off PyMCubes, whose table leaves no cracks
-    between cells. On an ambiguous face it joins the corners that it is told are positive; here these are the
-    inside, so that thin sheets stay whole.
-    """
-    numbers = {}
-    for number, (corner, axis) in enumerate(EDGES):
-        middle = [2 * d for d in CORNERS[corner]]
-        middle[axis] = 1
-        numbers[tuple(middle)] = number
-    table = np.full((256, 5, 3), -1, dtype=np.int8)
-    for case in range(1, 255):
-        block = np.empty((2, 2, 2))
-        for c, corner_at in enumerate(CORNERS):
-            block[corner_at] = 1.0 if case >> c & 1 else -1.0
-        vertices, faces = mcubes.marching_cubes(block, 0.0)
-        edges = [numbers[tuple(v)] for v in np.rint(2 * vertices).astype(int).tolist()]
-        for row, face in enumerate(faces):
-            table[case, row] = [edges[v] for v in face]
-    return table
 
 
 def with_image(position: Tensor, faces: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -152,9 +125,8 @@ def triangles_in(grid: Grid, cells: Tensor, edges: Tensor) -> Tensor:
     device = cells.device
     number = grid.guesses.view(torch.int32)  # of each cell; guesses have served
     number.scatter_(0, cells.long(), torch.arange(len(cells), dtype=torch.int32, device=device))
-    vertex = torch.empty(
-        len(cells) * len(EDGES), dtype=torch.int32, device=device
-    )  # only the crossed edges are filled in and read
+    # Only the crossed edges are filled in and read.
+    vertex = torch.empty(len(cells) * len(EDGES), dtype=torch.int32, device=device)
     axis = edges % 3
     own = torch.arange(len(edges), dtype=torch.int32, device=device)
     around = [[EDGES.index((edge_corners(a)[place], a)) for a in range(3)] for place in range(4)]
@@ -172,7 +144,7 @@ def triangles_in(grid: Grid, cells: Tensor, edges: Tensor) -> Tensor:
     table = torch.from_numpy(triangle_table()).int().to(device)
     count = take((table[:, :, 0] >= 0).sum(dim=1), case)
     # Where a cell's triangles begin in the flat table, less their number in the mesh.
-    begin = 5 * case - (count.cumsum(0, dtype=torch.int32) - count.int())
+    begin = MOST_TRIANGLES * case - (count.cumsum(0, dtype=torch.int32) - count.int())
     owner = torch.repeat_interleave(count, output_size=int(count.sum())).int()
     row = take(begin, owner) + torch.arange(len(owner), dtype=torch.int32, device=device)
     slots = owner[:, None] * len(EDGES) + table.reshape(-1, 3).index_select(0, row)

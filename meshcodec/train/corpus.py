@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
+from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.normalize import fit_box
+from meshcodec.runtime.files import find_files
 
-MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 _TOLD_FOLDERS = 3
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
@@ -67,7 +68,7 @@ def read_corpus(folder: Path) -> list[CorpusItem]:
     shards = sorted(folder.glob("shard_*.npz"))
     items = _packed(folder, shards) if shards else _files(folder)
     if not items:
-        raise UsageError(f"{folder}: holds no mesh", f"known suffixes are {', '.join(MESH_SUFFIXES)}")
+        raise UsageError(f"{folder}: holds no mesh", f"known formats are {', '.join(READ_FORMATS)}")
     return items
 
 
@@ -132,5 +133,4 @@ def _files(folder: Path) -> list[CorpusItem]:
         name = str(path.relative_to(folder))
         return CorpusItem(name, path.parent.name, mesh, _caption(name))
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES)
-    return [item(path) for path in paths]
+    return [item(path) for path in find_files(folder, READ_FORMATS)]

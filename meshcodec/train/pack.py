@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
+from meshcodec.geometry.triangles import without_degenerate
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus
 from meshcodec.train.recipe import TrainConfig
 
@@ -240,8 +241,7 @@ def _weld(vertices: NDArray[np.uint16], faces: NDArray[np.integer]) -> Quantized
         (wide[:, 0] << 32) | (wide[:, 1] << 16) | wide[:, 2], return_index=True, return_inverse=True
     )
     welded = merged.reshape(-1)[faces].astype(np.int32)
-    a, b, c = welded.T
-    return vertices[first], welded[(a != b) & (b != c) & (c != a)]
+    return vertices[first], without_degenerate(welded)
 
 
 def _simplify(mesh: Quantized, limit: int, bits: int) -> Quantized:

@@ -226,7 +226,7 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("meshcodec.cli.streams.progress_bar", lambda quiet: contextlib.nullcontext(press))
+    monkeypatch.setattr("meshcodec.cli.codec.progress_bar", lambda quiet: contextlib.nullcontext(press))
     previous = signal.getsignal(signal.SIGINT)
     result = call("encode", obj, "--weights", tiny_weights, "--effort", 9)
     assert signal.getsignal(signal.SIGINT) is previous

@@ -18,7 +18,7 @@ from meshcodec.surface.extract import extract, extract_dense
 from meshcodec.surface.field import Field
 from meshcodec.surface.grid import Array, grid_to_world
 from meshcodec.surface.marching_cubes import Extraction
-from meshcodec.surface.specks import without_small_components
+from meshcodec.surface.small_components import without_small_components
 
 LO, HI, TRUNCATION = -1.05, 1.05, 0.1
 
@@ -251,7 +251,7 @@ def test_a_shape_that_touches_the_border_is_closed() -> None:
     assert mesh_of(everything).euler_number == 2
 
 
-def test_specks_are_left_out_unless_there_is_nothing_else() -> None:
+def test_small_components_are_left_out_unless_there_is_nothing_else() -> None:
     small, large = sphere(0.04, (-0.5, -0.5, -0.5)), sphere(0.4, (0.3, 0.3, 0.3))
     both, alone = dense(lambda p: torch.minimum(small(p), large(p)), 64), dense(large, 64)
     assert len(both.faces) > len(alone.faces)
@@ -265,7 +265,7 @@ def test_specks_are_left_out_unless_there_is_nothing_else() -> None:
     assert without_small_components(nothing, 0.1) is nothing
 
 
-def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
+def test_a_part_that_is_thin_both_ways_is_a_small_component() -> None:
     """A row of grid points in the field's interior, longer than what counts as small."""
     needle, large = boxes(((-0.5, -0.5, -0.5), (0.2, 0.02, 0.02))), sphere(0.4, (0.3, 0.3, 0.3))
     plate = boxes(((-0.5, -0.5, -0.5), (0.2, 0.2, 0.02)))
@@ -278,7 +278,7 @@ def test_a_part_that_is_thin_both_ways_is_a_speck() -> None:
     assert without_small_components(with_plate, 0.2) is with_plate
 
 
-def test_a_part_that_encloses_next_to_nothing_is_a_speck() -> None:
+def test_a_part_that_encloses_next_to_nothing_is_a_small_component() -> None:
     """Sheets of one grid point, a part and a cavity, as wide as what counts as one."""
     sheet, hollow = (boxes(((at, at, at), (0.12, 0.09, 0.008))) for at in (-0.5, 0.3))
     large = sphere(0.4, (0.3, 0.3, 0.3))
@@ -368,7 +368,7 @@ def test_the_batch_size_does_not_matter() -> None:
 
 def test_bad_arguments_are_refused() -> None:
     field = sphere(0.5)
-    for resolution, lo, truncation, slack in [
+    for resolution, lo, truncation, factor in [
         (8, LO, TRUNCATION, 1.0),
         (1024, LO, TRUNCATION, 1.0),
         (32, HI, TRUNCATION, 1.0),
@@ -376,7 +376,7 @@ def test_bad_arguments_are_refused() -> None:
         (32, LO, TRUNCATION, 0.0),
     ]:
         with pytest.raises(ValueError, match="must be"):
-            extract(field, resolution, lo=lo, hi=HI, truncation=truncation, slack=slack)
+            extract(field, resolution, lo=lo, hi=HI, truncation=truncation, lipschitz_factor=factor)
     with pytest.raises(ValueError, match="batch"):
         extract(field, 32, lo=LO, hi=HI, truncation=TRUNCATION, batch=0)
     with pytest.raises(ValueError, match="not finite"):

@@ -27,6 +27,7 @@ from meshcodec.format.payload import DEFAULT_PACKING
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
+from meshcodec.runtime.files import find_files
 from meshcodec.runtime.workers import DIED, run_jobs
 
 
@@ -218,8 +219,7 @@ def _row_after_crash(job: _Job, want: Want) -> BenchRow:
 def _meshes(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "name a folder of meshes")
-    endings = {f".{name}" for name in READ_FORMATS}
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings and not p.is_dir())
+    found = find_files(folder, READ_FORMATS)
     if not found:
         raise UsageError(f"{folder} holds no mesh", f"give a folder with {', '.join(READ_FORMATS)} files")
     return found

@@ -25,6 +25,7 @@ from meshcodec.evaluation.report.rows import Report, Row, quoted
 from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
+from meshcodec.pictures.sheets import pillow
 from meshcodec.registry import Registry
 from meshcodec.runtime.workers import DIED, run_jobs
 
@@ -87,14 +88,15 @@ def run_report(
     if any(pair.is_vat for pair in pairs):
         Registry(weights).default()  # of wrong weights, one message is enough
     if pictures:
-        _require_pillow()
+        pillow()  # before anything is measured
     detail = Detail.of(len(pairs), _PICTURES_TOTAL) if pictures else None
     plan = _Plan(samples, resolution, device, weights, detail)
     # The long ones first, so that none is last and alone.
     work = sorted((_Job(pair, plan) for pair in pairs), key=lambda job: -(_size(job.pair.reference) or 0))
     rows = []
     with tqdm(total=len(work), unit="mesh", file=sys.stderr, disable=True if quiet else None) as bar:
-        for row in run_jobs(_measure, work, min(jobs, len(work)), _died):
+        alone = len(work) == 1 and jobs != 1  # one pair has all cores to itself
+        for row in map(_measure, work) if alone else run_jobs(_measure, work, min(jobs, len(work)), _died):
             rows.append(row)
             bar.update()
     rows.sort(key=lambda row: row.file)
@@ -198,11 +200,3 @@ def _size(path: Path | None) -> int | None:
         return None if path is None else path.stat().st_size
     except OSError:
         return None  # the row says what is wrong with it
-
-
-def _require_pillow() -> None:
-    """Before anything is measured. Raises UsageError."""
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise UsageError("the page's pictures need Pillow", 'pip install "meshcodec[report]"') from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.evaluation.report.rows import NO_DECODE, quoted
 from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.runtime.files import find_files
 
 VAT = "vat"
 
@@ -76,21 +76,8 @@ def find_pairs(references: Path, decoded: Path) -> tuple[list[Pair], tuple[str, 
 
 def _below(folder: Path, endings: Sequence[str], other: Path) -> dict[str, Path]:
     """Files of a folder by name, in order; without those of the other folder, which may lie inside."""
-    found = {}
-    stop = other.resolve() if other.resolve() != folder.resolve() else None
-    for path in sorted(_walk(folder, stop)):
-        name = path.relative_to(folder)
-        if suffix_of(path) in endings and not any(part.startswith(".") for part in name.parts):
-            found[name.as_posix()] = path
-    return found
-
-
-def _walk(folder: Path, stop: Path | None) -> Iterator[Path]:
-    """All files below a folder. Links to folders are left alone: they may go in circles."""
-    for top, folders, names in os.walk(folder):
-        if stop is not None:
-            folders[:] = [name for name in folders if (Path(top) / name).resolve() != stop]
-        yield from (Path(top) / name for name in names)
+    without = other if other.resolve() != folder.resolve() else None
+    return {path.relative_to(folder).as_posix(): path for path in find_files(folder, endings, without)}
 
 
 def _stem(name: str) -> str:

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from meshcodec.errors import UsageError
 from meshcodec.evaluation.report.view3d import AZIMUTH, EDGE, ELEVATION, FAR, view_of
 from meshcodec.geometry.simplify import closest
-from meshcodec.geometry.triangles import Floats, Ints
+from meshcodec.geometry.triangles import Floats, Ints, area_normals
 from meshcodec.pictures.render import Color, Image, distance_colors, frame_of, render_mesh
+from meshcodec.pictures.sheets import pillow
 
 _BACKGROUND: Color = (240, 242, 245)  # between the light page and the dark one
 _DECODED: Color = (204, 184, 156)
@@ -124,9 +124,7 @@ def in_base64(data: bytes) -> int:
 def _solid(mesh: trimesh.Trimesh) -> tuple[Floats, Ints]:
     """Arrays of a mesh without the faces that have no area."""
     v, f = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
-    corners = v[f]
-    double = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return v, np.ascontiguousarray(f[double > 0])
+    return v, np.ascontiguousarray(f[np.linalg.norm(area_normals(v[f]), axis=1) > 0])
 
 
 def bisected(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
@@ -151,10 +149,7 @@ def bisected(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
 
 
 def _webp(image: Image) -> bytes:
-    try:
-        from PIL import Image as PILImage
-    except ImportError as error:
-        raise UsageError("pictures need Pillow", 'pip install "meshcodec[report]"') from error
+    PILImage, _, _ = pillow()
     file = io.BytesIO()
     PILImage.fromarray(image).save(file, "WEBP", quality=_QUALITY, method=4)
     return file.getvalue()

@@ -19,7 +19,7 @@ from meshcodec.surface.extract import extract, extract_dense
 from meshcodec.surface.field import Field, OffsetField
 from meshcodec.surface.grid import MAX_RESOLUTION, MIN_RESOLUTION
 from meshcodec.surface.marching_cubes import Extraction
-from meshcodec.surface.specks import without_small_components
+from meshcodec.surface.small_components import without_small_components
 
 SMALL_COMPONENT = 0.066
 """Extent, in the cube, up to which a component of the decode is an error of the field: four texels of a plane
@@ -71,7 +71,7 @@ def extract_surface(
             lo=-EXTENT,
             hi=EXTENT,
             truncation=TRUNCATION,
-            slack=LIPSCHITZ_FACTOR,
+            lipschitz_factor=LIPSCHITZ_FACTOR,
             batch=batch,
             device=device,
             mirrored=mirrored,

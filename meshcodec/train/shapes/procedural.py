@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from meshcodec.geometry.triangles import used_vertices
+from meshcodec.geometry.triangles import area_normals, used_vertices
 from meshcodec.train.shapes import sdf
 
 Points: TypeAlias = NDArray[np.float64]
@@ -832,8 +832,7 @@ def _posed(rng: Generator, mesh: Mesh) -> Mesh:
 def _cleaned(mesh: Mesh) -> Mesh:
     """Drop faces without area (poles of lathes, caps) and vertices that no face uses."""
     V, F = mesh
-    a, b, c = (V[F[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    area = np.linalg.norm(area_normals(V[F]), axis=1)
     F = F[area > 1e-12 * np.ptp(V, axis=0).max(initial=0.0) ** 2]
     used = used_vertices(F, len(V))
     return V[used], (np.cumsum(used) - 1)[F].astype(np.int32)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
-import mcubes
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from meshcodec.errors import UsageError
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Sdf: TypeAlias = Callable[[Floats], Floats]
@@ -288,8 +289,14 @@ def polygonize(
     """Mesh what lies within ``[-reach, reach]^3`` with about ``resolution`` cells along its longest side.
 
     A coarse look finds the bounds; the fine lattice is then evaluated once. The result is closed and its
-    faces point outwards; it is empty where there is no surface.
+    faces point outwards; it is empty where there is no surface. Raises UsageError where PyMCubes is not
+    installed.
     """
+    try:
+        import mcubes
+    except ImportError as error:
+        fault = "procedural shapes need PyMCubes, which is not installed"
+        raise UsageError(fault, 'pip install "meshcodec[train]"') from error
     none = np.zeros((0, 3)), np.zeros((0, 3), np.int32)
     coarse = np.linspace(-reach, reach, 28, dtype=np.float32)
     cell = float(coarse[1] - coarse[0])

@@ -16,12 +16,17 @@ from meshcodec.surface.marching_cubes import Extraction
 
 
 def without_small_components(extraction: Extraction, least: float) -> Extraction:
-    """Leave out connected parts that are specks, unless all are such.
+    """Leave out connected parts that are small, unless all are.
 
     A learned field has stray crossings much smaller than what it can describe; they are no part of the shape.
-    A speck's bounding box is nowhere longer than `least`, or along one axis only longer than a quarter of it;
-    or it is nowhere longer than four times that and encloses less than a cube of half of it, as slivers do,
-    which the search for the surface may or may not meet.
+    The bounding box of a small component is nowhere longer than `least`, or along one axis only longer than a
+    quarter of it; or it is nowhere longer than four times that and the component encloses less than a cube of
+    half of it, as slivers do, which the search for the surface may or may not meet.
+
+    Parameters
+    ----------
+    extraction : closed mesh
+    least : length in the coordinates of the vertices
     """
     vertices, faces = extraction.vertices, extraction.faces
     if len(faces) == 0:
