@@ -56,7 +56,7 @@ def test_the_smallest_size_that_meets_the_target(radii: tuple[float, ...], size:
 
 def test_the_best_where_none_is_enough() -> None:
     by_size = dict(zip(SIZES_UP, (1.3, 1.005, 1.2, 1.015), strict=True))
-    measured, tried = stub(by_size, Target(1.0, TAUS[1]))
+    measured, tried = stub(by_size, Target(1.01, TAUS[1]))  # more than there is
     assert (measured.met, len(measured.encoded.data), tried) == (False, 1024, SIZES_UP)
     measured, _ = stub(by_size, Target(max_error=1e-6))
     assert (measured.met, len(measured.encoded.data)) == (False, 1024)
