@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
+import pytest
+import trimesh
+from support.coder import tiny_coder
 from support.paths import ROOT
+from support.tiny import TINY
 
 import meshcodec
+from meshcodec.api import Codec
+from meshcodec.errors import WeightsError
 from meshcodec.registry import Registry, weights_folder
+from meshcodec.weights import load_coder, save_coder
 
 LARGEST_TOTAL = 14_000_000
 """Bytes that all files of the folder may take together: nearly all of the wheel."""
@@ -55,3 +63,23 @@ def test_the_changelog_has_a_dated_entry_for_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     releases = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
     assert releases[0] == meshcodec.__version__
+
+
+def test_a_coder_is_saved_once_and_checked(tiny_weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_weights, folder)
+    model_id = Registry(folder).default_id
+    assert load_coder(Registry(folder).default()) is None
+    path = save_coder(tiny_coder(), folder, model_id)
+    loaded = load_coder(Registry(folder).default())
+    assert loaded is not None
+    tokens = bytes(range(TINY.max_tokens))
+    assert loaded.encode(tokens) == tiny_coder().encode(tokens)
+    with pytest.raises(WeightsError, match="has a coder, and files hang on it"):
+        save_coder(tiny_coder(), folder, model_id)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        load_coder(Registry(folder).default())
+    path.unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        Codec("cpu", folder).encode(trimesh.creation.icosphere(2), 512, 0)
