@@ -1,7 +1,7 @@
 """Record what a change of the code must not change: bytes of `encode`, tokens and geometry of files.
 
     python benchmarks/record.py -o before.json            # one thread; about eight minutes
-    python benchmarks/record.py --against before.json     # after the change: exit code 1 and a line for each difference
+    python benchmarks/record.py --against before.json     # after it: exit code 1 and a line for each difference
 
 Float sums differ between processors: compare records of one machine only.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import numpy as np
+import numpy as np  # noqa: E402 - after the environment says one thread
 
-import meshcodec
+import meshcodec  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 EFFORTS = (0, 1, 4)

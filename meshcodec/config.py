@@ -92,7 +92,7 @@ class ModelConfig:
             ends.append(total)
         return tuple(ends)
 
-    def scales_begun(self, tokens: int) -> int:
+    def scales_started(self, tokens: int) -> int:
         """Number of scales of which a prefix of `tokens` tokens holds at least one token."""
         ends = zip(self.scale_ends(), self.scale_tokens, strict=True)
         return sum(end - count < tokens for end, count in ends)

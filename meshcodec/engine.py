@@ -60,7 +60,8 @@ class Networks:
 
     @cached_property
     def entropy_model(self) -> TokenModel | None:
-        """Integer networks that entropy-code the tokens; None where the model has none. Raises WeightsError."""
+        """Integer networks that entropy-code the tokens; None where the model has none. Raises
+        WeightsError."""
         return load_coder(self.entry)
 
     def unload_model(self) -> None:

@@ -150,7 +150,7 @@ class TokenModel:
         levels = self.config.token_levels
         radix = token_radix(self.config)
         symbols = token_symbols(tokens, self.config)
-        begun = self.config.scales_begun(len(tokens))
+        begun = self.config.scales_started(len(tokens))
         coarser: list[Integers] = []
         first = 0
         for side, count, network in zip(

@@ -18,7 +18,7 @@ def squash(u: Tensor, levels: Tensor) -> Tensor:
 
 
 def unsquash(x: Tensor, levels: Tensor) -> Tensor:
-    """The reverse of `bound`, of (..., D) numbers in its range."""
+    """The reverse of `squash`, of (..., D) numbers in its range."""
     return torch.atanh(x / (levels / 2 - 1e-3))
 
 
@@ -38,7 +38,7 @@ def token_masks(tokens: Tensor, config: ModelConfig, device: torch.device | None
     The masks are on `device`, by default that of the lengths. Lengths on the CPU spare a GPU the wait for how
     many scales there are.
     """
-    begun = config.scales_begun(int(tokens.max()))
+    begun = config.scales_started(int(tokens.max()))
     tokens = tokens.to(device or tokens.device, non_blocking=True)
     masks = []
     for number in range(begun):
@@ -49,9 +49,10 @@ def token_masks(tokens: Tensor, config: ModelConfig, device: torch.device | None
 
 
 class ScaleCodec(nn.Module):
-    """One scale: cells of the residual to digits, and digits to what they add to the latent.
+    """One scale: cells of the residual to latents, and code values to what they add to the planes.
 
-    A digit vector is a finite scalar quantization (Mentzer et al. 2023) of a linear projection of the cell.
+    The codes of a cell are a finite scalar quantization (Mentzer et al. 2023) of a linear projection of the
+    cell.
     """
 
     def __init__(self, side: int, config: ModelConfig) -> None:
@@ -66,13 +67,13 @@ class ScaleCodec(nn.Module):
             nn.init.zeros_(parameter)
 
     def project(self, residual: Tensor) -> Tensor:
-        """(B, 3, S, S, C) residual -> (B, 3, n, n, D) unbounded digits."""
-        digits: Tensor = self.down(resize(residual, self.side))
-        return digits
+        """(B, 3, S, S, C) residual -> (B, 3, n, n, D) unbounded latents."""
+        latents: Tensor = self.down(resize(residual, self.side))
+        return latents
 
-    def expand(self, digits: Tensor) -> Tensor:
-        """(B, 3, n, n, D) digit values -> (B, 3, S, S, C), what this scale adds to the latent."""
-        cells = resize(self.up(digits), self.latent_side)
+    def expand(self, codes: Tensor) -> Tensor:
+        """(B, 3, n, n, D) code values -> (B, 3, S, S, C), what this scale adds to the planes."""
+        cells = resize(self.up(codes), self.latent_side)
         flat = cells.flatten(0, 1).permute(0, 3, 1, 2)
         smoothed: Tensor = flat + self.smooth(flat)
         return smoothed.permute(0, 2, 3, 1).view(cells.shape)
@@ -113,59 +114,60 @@ class MultiScaleQuantizer(nn.Module):
             kept = (keep > number).view(-1, 1, 1, 1, 1)
             if not bool(kept.any()):
                 break
-            digits = self.quantize(codec.project(z - total))
-            total = total + torch.where(kept, codec.expand(digits), 0.0)
+            codes = self.quantize(codec.project(z - total))
+            total = total + torch.where(kept, codec.expand(codes), 0.0)
         return total
 
-    def compose(self, digits: list[Tensor], tokens: Tensor) -> Tensor:
-        """Unbounded digits of each scale, (B, 3, n, n, D), and (B,) tokens kept -> (B, 3, S, S, C)."""
+    def compose(self, latents: list[Tensor], tokens: Tensor) -> Tensor:
+        """Unbounded latents of each scale, (B, 3, n, n, D), and (B,) tokens kept -> (B, 3, S, S, C)."""
         parts = []
-        masks = token_masks(tokens, self.config, digits[0].device)
-        for codec, unbounded, mask in zip(self.codecs(), digits, masks, strict=False):
+        masks = token_masks(tokens, self.config, latents[0].device)
+        for codec, unbounded, mask in zip(self.codecs(), latents, masks, strict=False):
             begun = mask.flatten(1).any(1).view(-1, 1, 1, 1, 1)
             parts.append(torch.where(begun, codec.expand(self.quantize(unbounded) * mask), 0.0))
         return torch.stack(parts).sum(0)
 
     def quantize(self, unbounded: Tensor) -> Tensor:
-        """Unbounded digits (..., D) to levels, straight-through."""
+        """Unbounded latents (..., D) to code values, straight-through."""
         return round_to_level(squash(unbounded, self.levels), self.levels)
 
     @torch.no_grad()
     def project(self, z: Tensor) -> list[Tensor]:
-        """Unbounded digits of each scale, (B, 3, n, n, D); each codes what the rounded ones before left."""
-        total, digits = torch.zeros_like(z), []
+        """Unbounded latents of each scale, (B, 3, n, n, D); each codes what the rounded ones before left."""
+        total, latents = torch.zeros_like(z), []
         for codec in self.codecs():
-            digits.append(codec.project(z - total))
-            total = total + codec.expand(self.quantize(digits[-1]))
-        return digits
+            latents.append(codec.project(z - total))
+            total = total + codec.expand(self.quantize(latents[-1]))
+        return latents
 
-    def to_tokens(self, digits: list[Tensor]) -> Tensor:
-        """Level values of scales, each (B, 3, n, n, D) -> (B, T) uint8, by scale, then plane, then row."""
+    def to_tokens(self, codes: list[Tensor]) -> Tensor:
+        """Code values of scales, each (B, 3, n, n, D) -> (B, T) uint8, by scale, then plane, then row."""
         half = (self.levels - 1) / 2
-        tokens = [((d + half).round().long() * self.radix).sum(-1).flatten(1) for d in digits]
+        tokens = [((d + half).round().long() * self.radix).sum(-1).flatten(1) for d in codes]
         return torch.cat(tokens, dim=1).to(torch.uint8)
 
-    def to_digits(self, tokens: Tensor) -> list[Tensor]:
-        """(B, T) uint8, T any prefix length -> level values of each scale begun.
+    def to_codes(self, tokens: Tensor) -> list[Tensor]:
+        """(B, T) uint8, T any prefix length -> code values of each scale started.
 
-        Absent tokens are digits of zero, which lies between two levels: the middle of what they could say.
+        Absent tokens have code values of zero, which lies between two levels: the middle of what they could
+        say.
         """
         B, T = tokens.shape
         half = (self.levels - 1) / 2
-        digits, start = [], 0
+        codes, start = [], 0
         for side, count in zip(self.config.scale_sides, self.config.scale_tokens, strict=True):
             if start >= T:
                 break
             part = tokens[:, start : start + count].long()
             values = (part[..., None] // self.radix) % self.levels.long() - half
             values = F.pad(values, (0, 0, 0, count - part.shape[1]))
-            digits.append(values.view(B, PLANES, side, side, -1))
+            codes.append(values.view(B, PLANES, side, side, -1))
             start += count
-        return digits
+        return codes
 
-    def dequantize(self, digits: list[Tensor]) -> Tensor:
+    def dequantize(self, codes: list[Tensor]) -> Tensor:
         """Sum of what the scales add: list of (B, 3, n, n, D) -> (B, 3, S, S, C)."""
-        parts = [codec.expand(d) for codec, d in zip(self.codecs(), digits, strict=False)]
+        parts = [codec.expand(d) for codec, d in zip(self.codecs(), codes, strict=False)]
         return torch.stack(parts).sum(0)
 
     @torch.no_grad()

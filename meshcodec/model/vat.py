@@ -37,7 +37,7 @@ class VariationalTokenizer(nn.Module):
 
     def planes(self, tokens: Tensor) -> Tensor:
         """(B, T) uint8, any prefix of the tokens -> (B, 3, C, P, P) float32 planes."""
-        return self.decode_latent(self.quantizer.dequantize(self.quantizer.to_digits(tokens)))
+        return self.decode_latent(self.quantizer.dequantize(self.quantizer.to_codes(tokens)))
 
     def decode_latent(self, latent: Tensor) -> Tensor:
         """(B, 3, S, S, C) latent -> (B, 3, C, P, P) float32 planes."""

@@ -244,7 +244,7 @@ def scale_contexts(quantizer: MultiScaleQuantizer, tokens: Tensor, scales: int) 
     shape = quantizer.config
     S, C = shape.latent_side, shape.latent_channels
     total = torch.zeros(len(tokens), PLANES, S, S, C, device=tokens.device)
-    digits = quantizer.to_digits(tokens)
+    digits = quantizer.to_codes(tokens)
     contexts = []
     for number, codec in enumerate(quantizer.codecs()[:scales]):
         contexts.append(resize(total, codec.side))

@@ -290,7 +290,7 @@ def _cells_of(tokens: Tokens, scale: int, shape: ModelConfig) -> tuple[Tensor, T
         doubled = (2 * part - (levels - 1)).astype(np.int16)
         digits.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
         start += count
-    begun = shape.scales_begun(tokens.shape[1])
+    begun = shape.scales_started(tokens.shape[1])
     features = torch.from_numpy(cell_features(digits, scale, begun)).flatten(0, 3)
     return features, torch.from_numpy(part).flatten(0, 1)
 

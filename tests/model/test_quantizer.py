@@ -92,7 +92,7 @@ def test_rounding_has_the_gradient_of_the_identity() -> None:
 @given(st.binary(min_size=1, max_size=TINY.max_tokens))
 def test_tokens_survive_the_way_to_digits_and_back(data: bytes) -> None:
     tokens = torch.tensor(list(data), dtype=torch.uint8)[None]
-    digits = QUANTIZER.to_digits(tokens)
+    digits = QUANTIZER.to_codes(tokens)
     back = QUANTIZER.to_tokens([torch.where(d == 0, -1.5, d) for d in digits])
     assert torch.equal(back[:, : len(data)], tokens)
     begun = [end - count for end, count in zip(TINY.scale_ends(), TINY.scale_tokens, strict=True)]
@@ -105,9 +105,9 @@ def test_tokens_survive_the_way_to_digits_and_back(data: bytes) -> None:
 def test_every_prefix_length_gives_the_same_first_digits() -> None:
     tokens = torch.randint(256, (2, TINY.max_tokens), generator=torch.Generator().manual_seed(0))
     tokens = tokens.to(torch.uint8)
-    whole = torch.cat([d.flatten(1, 3) for d in QUANTIZER.to_digits(tokens)], dim=1)
+    whole = torch.cat([d.flatten(1, 3) for d in QUANTIZER.to_codes(tokens)], dim=1)
     for length in range(1, TINY.max_tokens + 1):
-        digits = QUANTIZER.to_digits(tokens[:, :length])
+        digits = QUANTIZER.to_codes(tokens[:, :length])
         sides = TINY.scale_sides[: len(digits)]
         assert [d.shape for d in digits] == [(2, 3, side, side, 4) for side in sides]
         flat = torch.cat([d.flatten(1, 3) for d in digits], dim=1)
@@ -118,7 +118,7 @@ def test_all_256_tokens_are_distinct_digits() -> None:
     every = torch.arange(256).to(torch.uint8)
     tokens = torch.zeros(256, 3, dtype=torch.uint8)
     tokens[:, 1] = every
-    digits = QUANTIZER.to_digits(tokens)[0]  # (256, 3, 1, 1, 4): plane 1 holds what counts
+    digits = QUANTIZER.to_codes(tokens)[0]  # (256, 3, 1, 1, 4): plane 1 holds what counts
     assert len(digits[:, 1].flatten(1).unique(dim=0)) == 256
     assert len(digits[:, 0].flatten(1).unique(dim=0)) == 1
 
@@ -131,7 +131,7 @@ def test_a_prefix_that_ends_at_a_scale_is_what_training_saw(scales: int) -> None
     z = latents(3)
     tokens = QUANTIZER.to_tokens([QUANTIZER.quantize(d) for d in QUANTIZER.project(z)])
     prefix = tokens[:, : TINY.scale_ends()[scales - 1]]
-    decoded = QUANTIZER.dequantize(QUANTIZER.to_digits(prefix))
+    decoded = QUANTIZER.dequantize(QUANTIZER.to_codes(prefix))
     trained = QUANTIZER(z, torch.full((3,), scales))
     torch.testing.assert_close(decoded, trained, atol=1e-5, rtol=1e-5)
 

@@ -17,7 +17,8 @@ from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, Stop, refine
 from support.tiny import TINY
 
 COARSE = TokenSettings(judge=JudgeSettings(full_resolution=48))
-"""The field of the tiny model has surface everywhere: at the full resolution each evaluation takes seconds."""
+"""The field of the tiny model has surface everywhere: at the full resolution each evaluation takes
+seconds."""
 
 HURRIED = TokenSettings(
     efforts=(Effort((), 0), Effort((2, 3), 2000, extended_rounds=(2,))),

@@ -129,12 +129,12 @@ def test_a_prefix_that_ends_within_a_scale() -> None:
     quantizer = Objective(CONFIG).model.quantizer
     tokens = torch.randint(0, 256, (2, TINY.max_tokens), dtype=torch.uint8)
     lengths = [TINY.scale_ends()[1] - 2, TINY.scale_ends()[0]]
-    free = [3 * d / quantizer.levels.max() for d in quantizer.to_digits(tokens)]
+    free = [3 * d / quantizer.levels.max() for d in quantizer.to_codes(tokens)]
     whole = [quantizer.quantize(d) for d in free]
     rounded = quantizer.to_tokens(whole)
     together = quantizer.compose(free, torch.tensor(lengths))
     for row, length in enumerate(lengths):
-        alone = quantizer.dequantize(quantizer.to_digits(rounded[row : row + 1, :length]))
+        alone = quantizer.dequantize(quantizer.to_codes(rounded[row : row + 1, :length]))
         torch.testing.assert_close(together[row : row + 1], alone)
 
 

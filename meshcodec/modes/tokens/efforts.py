@@ -13,8 +13,8 @@ class Effort:
     ----------
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
     queries : query points in the pool of a short round, see `pool_size`
-    extended_rounds : further rounds, for as long as the best F-score at 0.02 is below that of `EarlyStop`; the
-        first of them also where the encoder's tokens are kept for one F-score although the sum of the refined
+    extended_rounds : further rounds, for as long as the best F-score at 0.02 is below that of `EarlyStop`;
+    the first of them also where the encoder's tokens are kept for one F-score although the sum of the refined
         ones' is higher
     queries_per_step : query points that a pool has at least for each step, because codes learn by heart what
         they see often (docs/experiments/refinement.md, "Query pools")

@@ -195,7 +195,7 @@ class Refinement:
             file.to_bytes(),
             count,
             packing,
-            networks.config.scales_begun(count),
+            networks.config.scales_started(count),
             self._request.effort,
             self.refined,
             self.interrupted,
@@ -266,7 +266,8 @@ def encode_batch(
 def run_rounds(
     engine: Engine, refinements: Sequence[Refinement], stop: Stop | None, settings: RefineSettings
 ) -> None:
-    """Refine until no mesh has another round: the next jobs of all in one batch, then each takes its result."""
+    """Refine until no mesh has another round: the next jobs of all in one batch, then each takes its
+    result."""
     running = [(refinement, refinement.next_job()) for refinement in refinements]
     while jobs := [(refinement, job) for refinement, job in running if job is not None]:
         results = refine_batch(engine.encoding.model, [job for _, job in jobs], settings, stop)

@@ -25,8 +25,8 @@ class BudgetSettings:
         only at a rate that the coarser ones pay for ("How many tokens to refine")
     initial_gain : tokens of the encoder that are tried, as a multiple of those that fit by themselves
         ("Rounding so that tokens fit")
-    coder_bytes : bytes that a range coder takes beyond the bits of its symbols, and that rounding its networks
-        costs, at most (a bound, not tuned)
+    coder_bytes : bytes that a range coder takes beyond the bits of its symbols, and that rounding its
+    networks costs, at most (a bound, not tuned)
     """
 
     tokens_per_byte: float = 1.7
@@ -53,14 +53,14 @@ def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
 def shorter_prefixes(size: int, config: ModelConfig) -> list[int]:
     """Prefixes, as numbers of scales, that the preset sizes below `size` hold as bytes."""
     budgets = (token_budget(smaller, config) for smaller in SIZES.values() if smaller < size)
-    return [config.scales_begun(budget) for budget in budgets]
+    return [config.scales_started(budget) for budget in budgets]
 
 
 @torch.no_grad()
 def nearest_tokens(quantizer: MultiScaleQuantizer, latents: list[torch.Tensor]) -> bytes:
     """The tokens nearest to unbounded latents of each scale, (1, 3, n, n, D)."""
-    levels = [quantizer.quantize(part) for part in latents]
-    return bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())
+    codes = [quantizer.quantize(part) for part in latents]
+    return bytes(quantizer.to_tokens(codes)[0].cpu().numpy().tobytes())
 
 
 def shortest_payload(tokens: bytes, entropy_model: TokenModel | None) -> tuple[bytes, Packing]:
@@ -139,5 +139,5 @@ class TokenBudget:
         # Some more of them are worth it, where for their bits the most expensive codes of all give way.
         count = min(int(self._settings.initial_gain * len(tokens)), self.refined_tokens)
         masks = token_masks(torch.tensor([count]), quantizer.config, latents[0].device)
-        levels = quantize_within(quantizer, rate.rates, latents[: len(masks)], masks, rate.bits)
-        return self.longest_prefix(bytes(quantizer.to_tokens(levels)[0].cpu().numpy().tobytes())[:count])
+        codes = quantize_within(quantizer, rate.rates, latents[: len(masks)], masks, rate.bits)
+        return self.longest_prefix(bytes(quantizer.to_tokens(codes)[0].cpu().numpy().tobytes())[:count])

@@ -1,7 +1,8 @@
 """Which of two candidates is better: F-scores of their decodes, by proxy and, where that is close, in full.
 
 The proxy evaluation takes a coarser grid and fewer points than a user who measures the decoded file. Where it
-leaves the answer open, both candidates are measured as that user would do it (docs/experiments/evaluation.md).
+leaves the answer open, both candidates are measured as that user would do it
+(docs/experiments/evaluation.md).
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Candidate:
 
 
 class Judge:
-    """Measures candidates for one mesh and says which is better; owns the references that it measures against.
+    """Measures candidates for one mesh and says which is better; owns the references that it measures
+    against.
 
     Parameters
     ----------

@@ -40,7 +40,8 @@ _WEIGHTS = (1e-8, 1e4)
 
 
 class RateNetwork(nn.Module):
-    """The network of one scale; see `meshcodec.format.token_coder.ScaleNetwork` for its shape. It begins with zeros.
+    """The network of one scale; see `meshcodec.format.token_coder.ScaleNetwork` for its shape. It begins
+    with zeros.
 
     Parameters
     ----------
@@ -94,11 +95,11 @@ class TokenRates:
     Parameters
     ----------
     model : of the tokens
-    device : where the digits are
+    device : where the latents are
 
     Attributes
     ----------
-    levels : (D,) levels of each digit
+    levels : (D,) number of levels of each digit
     """
 
     def __init__(self, model: TokenModel, device: torch.device) -> None:
@@ -106,27 +107,27 @@ class TokenRates:
         self.levels = torch.tensor(model.config.token_levels, device=device).float()
 
     @torch.no_grad()
-    def tables(self, levels: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+    def tables(self, codes: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
         """What each level of each digit would cost, given all other digits as they are.
 
         Parameters
         ----------
-        levels : level values of the scales begun, coarse to fine, (B, 3, n, n, D)
+        codes : code values of the scales started, coarse to fine, (B, 3, n, n, D)
         masks : (B or 1, 3, n, n, 1), one where a token is present, else zero
 
         Returns
         -------
         Bits of each scale, (B, 3, n, n, D, L); zero for absent tokens.
         """
-        digits = [_doubled(level * mask) for level, mask in zip(levels, masks, strict=True)]
+        doubled = [_doubled(code * mask) for code, mask in zip(codes, masks, strict=True)]
         half = (self.levels - 1) / 2
         tables = []
-        for scale, (level, mask) in enumerate(zip(levels, masks, strict=True)):
-            features = torch.from_numpy(cell_features(digits, scale, len(digits))).to(level)
-            symbols = (level + half).round().long()
+        for scale, (code, mask) in enumerate(zip(codes, masks, strict=True)):
+            features = torch.from_numpy(cell_features(doubled, scale, len(doubled))).to(code)
+            symbols = (code + half).round().long()
             logits = self._networks[scale](features.flatten(0, 3), symbols.flatten(0, 3))
             bits = F.log_softmax(logits, dim=-1) / -math.log(2)
-            tables.append(bits.view(*level.shape, -1) * mask[..., None])
+            tables.append(bits.view(*code.shape, -1) * mask[..., None])
         return tables
 
 
@@ -134,11 +135,11 @@ class TokenRates:
 def quantize_within(
     quantizer: MultiScaleQuantizer,
     rates: TokenRates,
-    digits: Sequence[Tensor],
+    latents: Sequence[Tensor],
     masks: Sequence[Tensor],
     bits: float,
 ) -> list[Tensor]:
-    """Round digits so that they take at most so many bits, or nearly.
+    """Round latents so that they take at most so many bits, or nearly.
 
     Each digit gets the level with the least error + weight * bits, where its error is that of the latent
     (rate-distortion optimized quantization), and one weight for all is found by bisection. What a digit
@@ -146,27 +147,27 @@ def quantize_within(
 
     Parameters
     ----------
-    digits : unbounded, of each scale, (1, 3, n, n, D)
+    latents : unbounded latents of each scale, (1, 3, n, n, D)
     masks : (1, 3, n, n, 1), one where a token is present, else zero
     bits : that the tokens may take
 
     Returns
     -------
-    Level values of each scale; the nearest ones where these fit.
+    Code values of each scale; the nearest ones where these fit.
     """
     half = (rates.levels - 1) / 2
     # All digits have the levels of the first, which the shape of the tables says, too.
     values = torch.arange(int(rates.levels[0]), device=half.device) - half[0]
     errors = []
-    for codec, unbounded in zip(quantizer.codecs(), digits, strict=False):
-        # How much one unit of a digit moves the latent, in all of the cells that its own covers.
+    for codec, unbounded in zip(quantizer.codecs(), latents, strict=False):
+        # How much one unit of a digit moves the planes, in all of the cells that its own covers.
         gains = codec.up.weight.square().sum(0) * (codec.latent_side / codec.side) ** 2
         errors.append((squash(unbounded, rates.levels)[..., None] - values).square() * gains[:, None])
-    levels = [quantizer.quantize(unbounded) for unbounded in digits]
+    codes = [quantizer.quantize(unbounded) for unbounded in latents]
     for _ in range(_PASSES):
-        tables = rates.tables(levels, masks)
-        if sum(float(bits_at(t, level).sum()) for t, level in zip(tables, levels, strict=True)) <= bits:
-            return levels
+        tables = rates.tables(codes, masks)
+        if sum(float(bits_at(t, code).sum()) for t, code in zip(tables, codes, strict=True)) <= bits:
+            return codes
         low, high = _WEIGHTS
         for _ in range(_BISECTIONS):
             weight = math.sqrt(low * high)
@@ -174,23 +175,23 @@ def quantize_within(
             taken = sum(float(t.gather(-1, c[..., None]).sum()) for t, c in zip(tables, chosen, strict=True))
             low, high = (low, weight) if taken <= bits else (weight, high)
         chosen = [(e + high * t).argmin(-1) for e, t in zip(errors, tables, strict=True)]
-        levels = [values[c] for c in chosen]
-    return levels
+        codes = [values[c] for c in chosen]
+    return codes
 
 
-def _doubled(levels: Tensor) -> NDArray[np.int16]:
-    doubled: NDArray[np.int16] = (2 * levels.detach()).round().to(torch.int16).cpu().numpy()
+def _doubled(codes: Tensor) -> NDArray[np.int16]:
+    doubled: NDArray[np.int16] = (2 * codes.detach()).round().to(torch.int16).cpu().numpy()
     return doubled
 
 
-def bits_at(table: Tensor, bounded: Tensor) -> Tensor:
-    """Bits of digits between levels, with a gradient: (..., L) tables at (...) bounded digits -> (...).
+def bits_at(table: Tensor, squashed: Tensor) -> Tensor:
+    """Bits of digits between levels, with a gradient: (..., L) tables at (...) squashed latents -> (...).
 
     Linear between neighbouring levels, and on beyond the last ones, where saturated digits are: the gradient
     is what the next level would save or cost.
     """
     last = table.shape[-1] - 1
-    place = bounded + last / 2
+    place = squashed + last / 2
     lower = place.detach().floor().clamp(0, last - 1).long()
     low, high = (table.gather(-1, (lower + step)[..., None])[..., 0] for step in (0, 1))
     return low + (high - low) * (place - lower)

@@ -1,14 +1,14 @@
 """Encode-time refinement: gradient steps on the tokens of one mesh through the frozen decoder.
 
-The encoder's tokens are a first guess that has to serve every mesh. Here the codes behind the tokens are
-optimized for the mesh at hand: rounded in the forward pass, passed straight through in the backward pass, so
-that what is optimized is what will be written. The inference is iterative as in image codecs (Yang et al.
-2020, Improving Inference for Neural Image Compression); the decoder never changes, so the file is an ordinary
-one.
+The encoder's tokens are a first guess that has to serve every mesh. Here the numbers behind the tokens
+are optimized for the mesh at hand: rounded in the forward pass, passed straight through in the backward
+pass, so that what is optimized is what will be written. The inference is iterative as in image codecs (Yang
+et al. 2020, Improving Inference for Neural Image Compression); the decoder never changes, so the file is an
+ordinary one.
 
-Three names for the numbers behind a token: *latents* are unbounded, as the encoder gives them; *codes* are
-latents squashed into the range of their quantization levels, and are what is stepped; *levels* are rounded
-codes.
+Three names for the numbers behind a token: *latents* are unbounded, as the encoder gives them; *squashed* are
+latents brought into the range of their quantization levels, and are what is stepped; *codes* are squashed
+latents rounded to their levels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from meshcodec.runtime.device import bfloat16_is_fast
 REFINE_TRUNCATION = 0.05
 """Distance in the cube beyond which the surface is not concerned and no bits are spent (by hand)."""
 FAR_SHARE = 0.2
-"""Weight of the untruncated error, which keeps gradients alive where both distances are truncated (by hand)."""
+"""Weight of the untruncated error, which keeps gradients alive where both distances are truncated (by
+hand)."""
 
 Progress = Callable[[int, int, float], None]
 """Called with steps done, steps in all, mean loss of a mesh. An exception that it raises passes through."""
@@ -53,8 +54,8 @@ class RefineSettings:
         same section)
     later_rate : the same of later rounds ("Learning rate of later rounds and first lambda")
     momenta : Adam's ("Codes stepped in quantization levels")
-    overshoot : levels that a code may go beyond its last one: a short way back when its gradient turns (the
-        same section)
+    overshoot : levels that a squashed latent may go beyond its last one: a short way back when its gradient
+        turns (the same section)
     shorter_share : share of the steps that shorter prefixes get, all of them together (the same section)
     first_lambda : weight of the bits in the loss at first, as a share of those that a file has room for
         ("Learning rate of later rounds and first lambda")
@@ -80,12 +81,12 @@ class RefineSettings:
 class RateControl:
     """Keeps the refined tokens of a mesh at the bits that a file has room for.
 
-    The loss is a Lagrangian, distances + lambda * bits, and lambda rises while the bits are too many and falls
-    while there is room (dual ascent), down to almost none where all tokens fit.
+    The loss is a Lagrangian, distances + lambda * bits, and lambda rises while the bits are too many and
+    falls while there is room (dual ascent), down to almost none where all tokens fit.
 
     Parameters
     ----------
-    rates : bits of tokens as functions of their codes
+    rates : bits of tokens as functions of their digits
     bits : bits that all tokens together may take
     settings : numbers of the ascent
 
@@ -126,20 +127,20 @@ class RateTerm:
         self._tables: list[Tensor] = []
         self._calls = 0
 
-    def __call__(self, codes: list[Tensor], levels: list[Tensor], masks: list[Tensor]) -> Tensor:
-        """A scalar for the codes of the scales started, (B, 3, n, n, D), and their `levels`, rounded."""
+    def __call__(self, squashed: list[Tensor], codes: list[Tensor], masks: list[Tensor]) -> Tensor:
+        """A scalar for the squashed latents of the scales started, (B, 3, n, n, D), and their `codes`."""
         if self._calls % self._table_steps == 0:
-            self._tables = self._controls[0].rates.tables(levels, masks)
+            self._tables = self._controls[0].rates.tables(codes, masks)
         self._calls += 1
-        taken = torch.stack(self._by_scale([level.detach() for level in levels])).tolist()
+        taken = torch.stack(self._by_scale([code.detach() for code in codes])).tolist()
         weights = [control.update(sum(own)) for control, *own in zip(self._controls, *taken, strict=True)]
-        bits = sum(self._by_scale(codes), start=torch.zeros(len(weights), device=codes[0].device))
+        bits = sum(self._by_scale(squashed), start=torch.zeros(len(weights), device=squashed[0].device))
         return (bits * torch.tensor(weights, device=bits.device)).sum()
 
-    def _by_scale(self, codes: list[Tensor]) -> list[Tensor]:
+    def _by_scale(self, values: list[Tensor]) -> list[Tensor]:
         """(B,) bits of each scale."""
-        found = zip(self._tables, codes, strict=True)
-        return [bits_at(table, code).flatten(1).sum(1) for table, code in found]
+        found = zip(self._tables, values, strict=True)
+        return [bits_at(table, value).flatten(1).sum(1) for table, value in found]
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class RefinementJob:
     steps : gradient steps; 0 returns the latents as they are
     seed : seed of the draws of queries and prefixes
     rate : where tokens are entropy-coded, what keeps their bits down
-    learning_rate : at the first step, in levels of a code
+    learning_rate : at the first step, in levels
     progress : called after each step
     """
 
@@ -205,7 +206,7 @@ def refine_batch(
     settings = settings or RefineSettings()
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, job in enumerate(jobs):
-        scales, rated = model.config.scales_begun(job.tokens), job.rate is not None
+        scales, rated = model.config.scales_started(job.tokens), job.rate is not None
         key = (job.steps, job.seed, job.learning_rate, tuple(job.shorter_prefixes), scales, rated)
         groups.setdefault((*key, job.pool.points.shape), []).append(place)
     results: dict[int, RefinementResult] = {}
@@ -225,19 +226,18 @@ class _Steps:
         self, model: VariationalTokenizer, jobs: Sequence[RefinementJob], settings: RefineSettings
     ) -> None:
         self._model, self._jobs, self._settings = model, jobs, settings
-        scales = model.config.scales_begun(jobs[0].tokens)
+        scales = model.config.scales_started(jobs[0].tokens)
         self._latents = [torch.cat(s) for s in zip(*(job.latents[:scales] for job in jobs), strict=True)]
         device = self._latents[0].device
         self._masks = token_masks(torch.tensor([job.tokens for job in jobs]), model.config, device)
-        # What is stepped are codes in levels: of the unbounded latents a step moves one the less the farther
-        # out it is.
+        # Squashed latents are stepped: of the unbounded ones a step moves one the less the farther out it is.
         self._levels = model.quantizer.levels
         self._farthest = (self._levels - 1) / 2 + settings.overshoot
         self._first = [
             squash(part.detach(), self._levels).clamp(-self._farthest, self._farthest)
             for part in self._latents
         ]
-        self._codes = [code.clone().requires_grad_() for code in self._first]
+        self._squashed = [part.clone().requires_grad_() for part in self._first]
         self._pool = [
             torch.from_numpy(np.stack([getattr(job.pool, name) for job in jobs])).to(device)
             for name in ("points", "distances", "units")
@@ -246,9 +246,10 @@ class _Steps:
         self._rate_term = RateTerm(rates, settings.table_steps) if rates else None
 
     def run(self, stop: Stop | None) -> list[Tensor]:
-        """Take the steps; returns the unbounded latents, (B, 3, n, n, D). Those not moved are as they were."""
+        """Take the steps; returns the unbounded latents, (B, 3, n, n, D). Those not moved are as they
+        were."""
         job = self._jobs[0]
-        optimizer = torch.optim.Adam(self._codes, lr=job.learning_rate, betas=self._settings.momenta)
+        optimizer = torch.optim.Adam(self._squashed, lr=job.learning_rate, betas=self._settings.momenta)
         rng = np.random.default_rng(job.seed)
         for step in range(job.steps):
             if stop is not None and stop():
@@ -262,14 +263,14 @@ class _Steps:
             loss.backward()
             optimizer.step()
             with torch.no_grad():
-                for code in self._codes:
-                    code.clamp_(-self._farthest, self._farthest)
+                for squashed in self._squashed:
+                    squashed.clamp_(-self._farthest, self._farthest)
             for each in self._jobs:
                 if each.progress is not None:
                     each.progress(step + 1, job.steps, float(loss.detach()) / len(self._jobs))
         return [
-            torch.where(code == first, latent, unsquash(code.detach(), self._levels))
-            for code, first, latent in zip(self._codes, self._first, self._latents, strict=True)
+            torch.where(squashed == first, latent, unsquash(squashed.detach(), self._levels))
+            for squashed, first, latent in zip(self._squashed, self._first, self._latents, strict=True)
         ]
 
     def _loss(self, rng: np.random.Generator) -> Tensor:
@@ -281,19 +282,20 @@ class _Steps:
         chosen = torch.from_numpy(rng.integers(0, count, self._settings.step_queries)).to(
             self._pool[0].device
         )
-        rounded = [round_to_level(code, self._levels) for code in self._codes]
-        kept = [level * mask for level, mask in zip(rounded[:scales], self._masks, strict=False)]
+        codes = [round_to_level(part, self._levels) for part in self._squashed]
+        kept = [code * mask for code, mask in zip(codes[:scales], self._masks, strict=False)]
         loss = field_error(self._model, kept, *(a[:, chosen] for a in self._pool))
         if self._rate_term is not None:
-            loss = loss + self._rate_term(self._codes, rounded, self._masks)
+            loss = loss + self._rate_term(self._squashed, codes, self._masks)
         return loss
 
 
 def field_error(
-    model: VariationalTokenizer, levels: list[Tensor], queries: Tensor, distances: Tensor, units: Tensor
+    model: VariationalTokenizer, codes: list[Tensor], queries: Tensor, distances: Tensor, units: Tensor
 ) -> Tensor:
-    """The error of the field that levels decode to at (B, Q, 3) queries, summed over meshes; see `QueryPool`."""
-    latent = model.quantizer.dequantize(levels)
+    """The error of the field that codes decode to at (B, Q, 3) queries, summed over meshes; see
+    `QueryPool`."""
+    latent = model.quantizer.dequantize(codes)
     with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
         logits = model.field(model.decode_latent(latent), queries)
     found, wanted = units * to_distance(logits), units * distances.clamp(-TRUNCATION, TRUNCATION)

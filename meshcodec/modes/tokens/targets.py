@@ -24,7 +24,8 @@ def draw_queries(
     """Draw `count` queries for a mesh whose last decode has the (V, 3) points `decoded`, in the cube.
 
     A third near the surface, a quarter around it, a fifth near the last decode, the rest anywhere: what is
-    there and should not be shows up in the last two only (docs/experiments/refinement.md, "Queries anywhere").
+    there and should not be shows up in the last two only (docs/experiments/refinement.md, "Queries
+    anywhere").
     """
     near, around, wrong = count // 3, count // 4, count // 5 if len(decoded) else 0
     # By the area that a face has in the mesh, not in the stretched cube: that is what an F-score counts.

@@ -33,13 +33,13 @@ def test_digits_of_a_prefix_are_those_of_the_whole_under_its_masks(model: Variat
     whole = torch.randint(256, (1, TINY.max_tokens), generator=made).to(torch.uint8)
     for tokens in range(1, TINY.max_tokens + 1):
         masks = token_masks(torch.tensor([tokens]), TINY)
-        assert len(masks) == TINY.scales_begun(tokens)
+        assert len(masks) == TINY.scales_started(tokens)
         assert sum(int(m.sum()) for m in masks) == tokens
-        prefix = model.quantizer.to_digits(whole[:, :tokens])
-        masked = [d * m for d, m in zip(model.quantizer.to_digits(whole), masks, strict=False)]
+        prefix = model.quantizer.to_codes(whole[:, :tokens])
+        masked = [d * m for d, m in zip(model.quantizer.to_codes(whole), masks, strict=False)]
         assert all(torch.equal(a, b) for a, b in zip(prefix, masked, strict=True))
 
 
 @pytest.mark.parametrize(("tokens", "scales"), [(1, 1), (3, 1), (4, 2), (15, 2), (16, 3), (63, 3)])
 def test_a_scale_begins_with_its_first_token(tokens: int, scales: int) -> None:
-    assert TINY.scales_begun(tokens) == scales
+    assert TINY.scales_started(tokens) == scales
