@@ -226,7 +226,7 @@ def reply_options(
     return gathered("reply", Reply, *options)
 
 
-_effort_option = click.option(
+effort_option = click.option(
     "--effort",
     type=click.IntRange(0, 9),
     default=DEFAULT_EFFORT,
@@ -242,8 +242,8 @@ _packing_option = click.option(
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )
-coding_options = gathered("coding", Coding, _effort_option, _packing_option, seed_option)
-unseeded_coding_options = gathered("coding", Coding, _effort_option, _packing_option)
+coding_options = gathered("coding", Coding, effort_option, _packing_option, seed_option)
+unseeded_coding_options = gathered("coding", Coding, effort_option, _packing_option)
 quality_options = gathered(
     "quality",
     Quality,
