@@ -13,6 +13,7 @@ from meshcodec.api import Codec
 from meshcodec.diagnose import describe_file, describe_installation, verify_file
 from meshcodec.errors import CorruptFileError, UnknownModelError, WeightsError, error_context
 from meshcodec.format.container import VatFile
+from meshcodec.modes.result import Decoded
 from meshcodec.registry import Registry
 
 
@@ -22,12 +23,11 @@ class ThinSheet:
     def __init__(self, needs: int) -> None:
         self.needs, self.asked = needs, list[int]()
 
-    def decode(self, data: bytes, resolution: int) -> trimesh.Trimesh:
+    def decode_detailed(self, file: VatFile, resolution: int) -> Decoded:
         self.asked.append(resolution)
         if resolution < self.needs:
             raise CorruptFileError("no surface", "encode the mesh again")
-        box: trimesh.Trimesh = trimesh.creation.box()
-        return box
+        return Decoded(trimesh.creation.box(), 1, 1)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_surface_that_a_coarse_grid_misses_is_looked_for_on_a_finer_one(
     file: tuple[bytes, VatFile], needs: int, asked: list[int]
 ) -> None:
     codec = ThinSheet(needs)
-    record = verify_file("a.vat", *file, cast(Codec, codec), None)
+    record = verify_file("a.vat", file[1], cast(Codec, codec), None)
     assert codec.asked == asked
     assert record["resolution"] == asked[-1]
     assert record["fscore"] is None
@@ -49,7 +49,7 @@ def test_a_surface_that_a_coarse_grid_misses_is_looked_for_on_a_finer_one(
 
 def test_a_surface_that_no_grid_holds_is_a_corrupt_file(file: tuple[bytes, VatFile]) -> None:
     with pytest.raises(CorruptFileError, match=r"^a\.vat: no surface; "):
-        verify_file("a.vat", *file, cast(Codec, ThinSheet(10**6)), None)
+        verify_file("a.vat", file[1], cast(Codec, ThinSheet(10**6)), None)
 
 
 def test_a_file_is_described_without_its_model(file: tuple[bytes, VatFile], tiny_weights: Path) -> None:

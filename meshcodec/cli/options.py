@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
 
 from meshcodec.config import (
     DEFAULT_EFFORT,
+    DEFAULT_RESOLUTION,
     MAX_BYTES,
     MAX_FACES,
     SIZES,
@@ -23,9 +24,6 @@ from meshcodec.format.container import MIN_SIZE
 from meshcodec.format.payload import DEFAULT_PACKING, PACKING_WORDS
 from meshcodec.runtime.memory import LEAST_MEMORY
 from meshcodec.runtime.threads import use_one_thread
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 # ---- option types
 
@@ -267,6 +265,13 @@ quality_options = gathered(
     ),
     click.option("--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."),
 )
+resolution_option = click.option(
+    "--resolution",
+    type=click.IntRange(16, 512),
+    default=DEFAULT_RESOLUTION,
+    show_default=True,
+    help="Cells a side of the decoded grid.",
+)
 max_memory_option = click.option(
     "--max-memory",
     type=parse_memory,
@@ -293,17 +298,6 @@ limit_options = gathered(
     ),
     max_memory_option,
 )
-
-
-def resolution_option(default: int | None) -> Callable[[F], F]:
-    """``--resolution``."""
-    return click.option(
-        "--resolution",
-        type=click.IntRange(16, 512),
-        default=default,
-        show_default=default is not None,
-        help="Cells a side of the decoded grid.",
-    )
 
 
 def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int | None:

@@ -1,4 +1,4 @@
-"""A mesh and a file for the command line."""
+"""A mesh and a file for the command line, and quick settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 import trimesh
 from support.cli import CENTER, RADIUS, vat_bytes
+from support.refinement import COARSE
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of every codec that the command line makes in this process."""
+    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", COARSE)
 
 
 @pytest.fixture(scope="session")

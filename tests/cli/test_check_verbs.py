@@ -67,7 +67,7 @@ def test_of_several_files_the_good_ones_are_printed(vat: Path, tiny_weights: Pat
 def test_verify_against_the_original(
     monkeypatch: pytest.MonkeyPatch, vat: Path, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.config.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.diagnose.DEFAULT_RESOLUTION", 64)
     result = call("verify", vat, "--against", obj, "--weights", tiny_weights)
     assert result.exit_code == 0, result.output
     match = re.search(r"F@0\.02 (\d\.\d+)  F@0\.01 (\d\.\d+)  F@0\.005 (\d\.\d+)\n", result.stdout)

@@ -40,7 +40,7 @@ def test_encode_writes_beside_the_input_and_says_so_in_one_line(obj: Path, tiny_
 def test_encode_verify_prints_the_scores_of_what_was_written(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
-    monkeypatch.setattr("meshcodec.config.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.cli.codec.DEFAULT_RESOLUTION", 64)
     # The model was made for whole balls; of an eighth of one it knows nothing.
     monkeypatch.setattr("meshcodec.geometry.symmetry.mirror_axes", lambda *mesh: NO_AXES)
     result = call("encode", obj, "--effort", 0, "--weights", tiny_weights, "--verify", "--json", "-v")
@@ -65,7 +65,7 @@ def test_what_went_into_a_device_or_a_pipe_is_verified(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obj: Path, tiny_weights: Path, device: str
 ) -> None:
     """Neither gives back what it was given: /dev/null is empty, and a pipe waits for a writer for ever."""
-    monkeypatch.setattr("meshcodec.config.DEFAULT_RESOLUTION", 64)
+    monkeypatch.setattr("meshcodec.cli.codec.DEFAULT_RESOLUTION", 64)
     out, received = Path(device), []
     if device == "pipe":
         out = tmp_path / "pipe.vat"
@@ -84,10 +84,8 @@ def test_what_went_into_a_device_or_a_pipe_is_verified(
     assert received == [plain if device == "pipe" else b""]
 
 
-def test_refinement_runs_without_a_bar_where_there_is_no_terminal(
-    monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
-) -> None:
-    monkeypatch.setattr("meshcodec.modes.tokens.judge.CHECK_RESOLUTION", 32)
+@pytest.mark.usefixtures("hurried")
+def test_refinement_runs_without_a_bar_where_there_is_no_terminal(obj: Path, tiny_weights: Path) -> None:
     result = call("encode", obj, "--effort", 1, "--weights", tiny_weights, "--json")
     assert result.exit_code == 0, result.output
     assert "refine" in json.loads(result.stdout)["seconds"]
