@@ -157,19 +157,21 @@ def test_a_missing_mesh_is_bad_input_wherever_it_is_missing(tmp_path: Path) -> N
         assert_refused(call("encode", path), 4, f"{path}: there is no such file")
 
 
+@pytest.mark.usefixtures("hurried")
 def test_an_interruption_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obj: Path, tiny_weights: Path
 ) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
+    def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcodec.modes.tokens.refine.refine", interrupted)
-    result = call("encode", obj, "--weights", tiny_weights)
+    monkeypatch.setattr("meshcodec.cli.codec.progress_bar", lambda quiet: contextlib.nullcontext(press))
+    result = call("encode", obj, "--weights", tiny_weights, "--effort", 1)
     assert result.exit_code == 130
     assert messages(result) == ["meshcodec: interrupted"]
     assert names(tmp_path) == [obj.name]
 
 
+@pytest.mark.usefixtures("hurried")
 def test_an_interrupted_refinement_writes_the_best_found_so_far(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
@@ -182,7 +184,7 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
 
     monkeypatch.setattr("meshcodec.cli.codec.progress_bar", lambda quiet: contextlib.nullcontext(press))
     previous = signal.getsignal(signal.SIGINT)
-    result = call("encode", obj, "--weights", tiny_weights, "--effort", 9)
+    result = call("encode", obj, "--weights", tiny_weights, "--effort", 1)
     assert signal.getsignal(signal.SIGINT) is previous
     assert result.exit_code == 130
     assert seen == [1, 2, 3]
