@@ -18,7 +18,7 @@ def squash(u: Tensor, levels: Tensor) -> Tensor:
 
 
 def unsquash(x: Tensor, levels: Tensor) -> Tensor:
-    """The reverse of `bound`, of (..., D) numbers in its range."""
+    """The inverse of `squash`, (..., D) numbers in its range to real numbers."""
     return torch.atanh(x / (levels / 2 - 1e-3))
 
 
