@@ -1,7 +1,7 @@
 """Record what a change of the code must not change: bytes of `encode`, tokens and geometry of files.
 
     python benchmarks/record.py -o before.json            # one thread; about eight minutes
-    python benchmarks/record.py --against before.json     # after it: exit code 1 and a line for each difference
+    python benchmarks/record.py --against before.json     # after it: exit code 1, a line for each difference
 
 Float sums differ between processors: compare records of one machine only.
 """

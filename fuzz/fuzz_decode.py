@@ -31,8 +31,8 @@ from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.train.recipe import TrainConfig
 from meshcodec.weights import save_model
 
-RESOLUTION = 16
-HEADER = 15
+RESOLUTION = 16  # cells a side of a decode, the fewest allowed
+HEADER = 15  # bytes of the header
 
 
 def sealed(data: bytes, model_id: bytes) -> bytes:
@@ -44,6 +44,7 @@ def sealed(data: bytes, model_id: bytes) -> bytes:
 
 
 def main() -> None:
+    """Decode what the fuzzer makes, by a random model, until it stops."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())

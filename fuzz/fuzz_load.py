@@ -19,11 +19,12 @@ import numpy as np
 
 from meshcodec.errors import MeshcodecError
 
-MAX_FACES = 10_000
-MAX_BYTES = 1 << 20
+MAX_FACES = 10_000  # faces of a mesh, at most
+MAX_BYTES = 1 << 20  # bytes of a file, at most
 
 
 def one_input(data: bytes) -> None:
+    """Load one input; AssertionError for what should not be."""
     if not data:
         return
     kind = READ_FORMATS[data[0] % len(READ_FORMATS)]
@@ -40,6 +41,7 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
+    """Load what the fuzzer makes until it stops."""
     atheris.Setup([*sys.argv, "-max_len=4096", "-rss_limit_mb=2048", "-timeout=20"], one_input)
     atheris.Fuzz()
 

@@ -5,6 +5,7 @@ print(sys.executable)"`` tells which one it is; then ``THAT -m pip install meshc
 Edit > Preferences > Add-ons > Install. Blender 4.2 or later.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,21 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 bl_info = {
     "name": "meshcodec .vat files",
     "author": "the authors of meshcodec",
-    "version": (0, 1, 0),
+    "version": (0, 2, 0),
     "blender": (4, 2, 0),
     "location": "File > Import, File > Export",
     "description": "Meshes in files of 512 bytes to 4 KB",
     "category": "Import-Export",
 }
+_SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}  # types of objects that have triangles
 
 
+@functools.cache
 def _codec() -> Any:
-    """The weights stay loaded between two uses."""
-    if _codec.kept is None:  # type: ignore[attr-defined]
-        from meshcodec.api import Codec
+    """The codec, whose weights stay loaded between two uses."""
+    from meshcodec.api import Codec
 
-        _codec.kept = Codec()  # type: ignore[attr-defined]
-    return _codec.kept  # type: ignore[attr-defined]
-
-
-_codec.kept = None  # type: ignore[attr-defined]
+    return Codec()
 
 
 class ImportVat(bpy.types.Operator, ImportHelper):  # type: ignore[misc]
@@ -96,9 +94,6 @@ class ExportVat(bpy.types.Operator, ExportHelper):  # type: ignore[misc]
             self.report({"ERROR"}, f"{path.name}: {error}")
             return {"CANCELLED"}
         return {"FINISHED"}
-
-
-_SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}
 
 
 def _triangles(thing: Any, context: Any) -> Any:

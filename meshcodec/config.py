@@ -1,6 +1,6 @@
 """Every number that shapes the codec, in frozen dataclasses.
 
-No torch here: ``info`` reads the scales through this.
+No torch here: ``info`` reads the pyramid scales through this.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-EXTENT = 1.05
-"""Half-extent of the cube that planes and grids cover; the unit-frame mesh fills [-1, 1] of it."""
-TRUNCATION = 0.1
-"""Signed distances are learned and decoded up to this magnitude, in the unit frame."""
-PLANES = 3
+EXTENT = 1.05  # half-extent of the cube that planes and grids cover; the unit-frame mesh fills [-1, 1] of it
+TRUNCATION = 0.1  # magnitude up to which signed distances are learned and decoded, in the unit frame
+PLANES = 3  # planes of the latent and of what is decoded: xy, yz, zx
 SIZES = {"512": 512, "1k": 1024, "2k": 2048, "4k": 4096}
-"""The ladder of file sizes, in bytes; `scale_sides` is chosen so that each ends at a scale."""
+"""The preset sizes by name, in bytes; `scale_sides` is chosen so that each ends at a pyramid scale."""
+TAUS = (0.02, 0.01, 0.005)
+"""Distances, in units of the longest half-extent, at which precision and recall are taken."""
 
 DEFAULT_SIZE = SIZES["1k"]
 """Bytes of a file where none are asked for."""
@@ -139,7 +139,7 @@ class PriorConfig:
     mlp_ratio: int = 3
     """Hidden width of a block's MLP, in units of `width`."""
     dropout: float = 0.0
-    """Of the residual branches, in training."""
+    """Share of a residual branch that is dropped in training."""
     word_buckets: int = 4096
     """Rows of the table that words and their parts are hashed into."""
     word_channels: int = 96
@@ -151,7 +151,7 @@ class PriorConfig:
 
     @property
     def condition_tokens(self) -> int:
-        """One for the words, the others for the picture."""
+        """Number of condition tokens: one for the words, the others for the picture."""
         return 1 + (self.image_side // 16) ** 2
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,7 +167,3 @@ class PriorConfig:
 def tuples_for_lists(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has lists where fields are tuples."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-
-
-TAUS = (0.02, 0.01, 0.005)
-"""Distances, in units of the longest half-extent, at which precision and recall are taken."""

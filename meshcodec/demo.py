@@ -7,25 +7,25 @@ picture in the README is its work.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import trimesh
 
 from meshcodec.api import Codec
-from meshcodec.config import DEFAULT_EFFORT, SIZES, TAUS
-from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError
+from meshcodec.cli.group import ExitCodes
+from meshcodec.cli.options import PATH, device_option, effort_option, parse_list, parse_size, weights_option
+from meshcodec.cli.streams import print_error
+from meshcodec.config import TAUS
+from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError, error_context
 from meshcodec.evaluation.measured import MeasuredFile
-from meshcodec.format.container import MIN_SIZE
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import Reference
-from meshcodec.modes.tokens.efforts import EFFORTS
 from meshcodec.pictures.render import Image, frame_of, render_mesh
 from meshcodec.pictures.sheets import contact_sheet, pillow, save_png
 from meshcodec.runtime.files import find_files, write_atomic
@@ -33,7 +33,9 @@ from meshcodec.runtime.files import find_files, write_atomic
 SHOWN = TAUS[:2]
 """Distances whose F-scores the table shows."""
 PICTURE_SIDE = 200
+"""Pixels a side of each mesh in the picture."""
 PICTURE_COLUMNS = 6
+"""Meshes side by side in the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,15 @@ class RoundTrip(MeasuredFile):
     """One mesh there and back; `mesh` is what came back."""
 
     mesh: trimesh.Trimesh
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row of the picture's meshes: an original and its round trips, by size."""
+
+    name: str
+    original: trimesh.Trimesh
+    trips: dict[str, RoundTrip]
 
 
 def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> RoundTrip:
@@ -68,6 +79,13 @@ def run(
 ) -> None:
     """The whole demonstration; prints as it goes.
 
+    Parameters
+    ----------
+    folder : searched for meshes at any depth
+    out : folder to write to, made where it is missing
+    sizes : bytes of the files, by what names and table call them
+    effort, device, weights : see `meshcodec.api.Codec`
+
     Raises
     ------
     PartialFailureError
@@ -85,44 +103,44 @@ def run(
     names = names_of(folder, paths)
     width = max(len(name) for name in [*names, "mean"])
     heads = ["size", "bytes", *(f"F@{tau:g}" for tau in SHOWN), "encode s", "decode s"]
-    print(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
-    columns: list[Column] = []
-    done: dict[str, list[RoundTrip]] = {label: [] for label in sizes}
-    failed = 0
+    click.echo(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
+    done: list[Shown] = []
     for path, name in zip(paths, names, strict=True):
         try:
-            original = load_mesh(path)
-            trips = {
-                label: round_trip(codec, original, size, effort, out / f"{name}.{label}")
-                for label, size in sizes.items()
-            }
+            with error_context(str(path)):
+                done.append(_there_and_back(codec, path, out / name, sizes, effort))
         except MeshcodecError as error:
-            _complain(error, path)
-            failed += 1
+            print_error(error)
             continue
-        for label, trip in trips.items():
-            done[label].append(trip)
-            print(_line(f"{name:{width}}", label, [trip]), flush=True)
-        columns.append(_column(name, original, list(trips.values())))
-    if not columns:
+        for label, trip in done[-1].trips.items():
+            click.echo(_line(f"{name:{width}}", label, [trip]))
+    failed = len(paths) - len(done)
+    if not done:
         raise PartialFailureError(f"{folder}: all {failed} meshes failed")
-    for label, trips_of_size in done.items():
-        print(_line(f"{'mean':{width}}", label, trips_of_size))
+    for label in sizes:
+        click.echo(_line(f"{'mean':{width}}", label, [shown.trips[label] for shown in done]))
     picture = out / "comparison.png"
-    save_png(picture, _sheet(columns, ["original", *(f"{size} bytes" for size in sizes.values())]))
-    print(f"files and the picture {picture.name} are in {out}")
+    save_png(picture, _sheet(done, ["original", *(f"{size} bytes" for size in sizes.values())]))
+    click.echo(f"files and the picture {picture.name} are in {out}")
     if failed:
         raise PartialFailureError(f"{failed} of {len(paths)} meshes failed")
 
 
-Column = list[tuple[Image, str]]
-"""Pictures of a mesh and of its decodes, each with a line of text."""
+def _there_and_back(codec: Codec, path: Path, stem: Path, sizes: dict[str, int], effort: int) -> Shown:
+    original = load_mesh(path)
+    trips = {
+        label: round_trip(codec, original, size, effort, stem.with_name(f"{stem.name}.{label}"))
+        for label, size in sizes.items()
+    }
+    return Shown(stem.name, original, trips)
 
 
-def _column(name: str, original: trimesh.Trimesh, trips: Sequence[RoundTrip]) -> Column:
+def _column(shown: Shown) -> list[tuple[Image, str]]:
+    """Pictures of a mesh and of its decodes, each with a line of text."""
+    original, trips = shown.original, list(shown.trips.values())
     center, radius = frame_of(original.vertices, original.faces)
     texts = [
-        f"{name}, {len(original.faces)} faces",
+        f"{shown.name}, {len(original.faces)} faces",
         *(f"F@{SHOWN[0]:g} {trip.scores.at(SHOWN[0]):.3f}" for trip in trips),
     ]
     meshes = [original, *(trip.mesh for trip in trips)]
@@ -132,8 +150,9 @@ def _column(name: str, original: trimesh.Trimesh, trips: Sequence[RoundTrip]) ->
     ]
 
 
-def _sheet(columns: list[Column], captions: list[str]) -> Image:
+def _sheet(done: list[Shown], captions: list[str]) -> Image:
     """Meshes side by side, `PICTURE_COLUMNS` of them to a band; within a band, a row for each caption."""
+    columns = [_column(shown) for shown in done]
     bands = [columns[i : i + PICTURE_COLUMNS] for i in range(0, len(columns), PICTURE_COLUMNS)]
     rows = [[column[k] for column in band] for band in bands for k in range(len(captions))]
     images = [[image for image, _ in row] for row in rows]
@@ -172,48 +191,33 @@ def names_of(folder: Path, paths: list[Path]) -> list[str]:
 
 
 def _sizes(text: str) -> dict[str, int]:
-    labels = [label.strip().lower() for label in text.split(",")]
-    try:
-        sizes = {label: SIZES.get(label) or int(label) for label in labels}
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: give numbers of bytes or {', '.join(SIZES)}") from error
-    if min(sizes.values()) < MIN_SIZE:
-        raise argparse.ArgumentTypeError(f"{text!r}: a file has {MIN_SIZE} bytes or more")
+    """Sizes separated by commas, by what was given for each."""
+    sizes = {label.lower(): parse_size(label) for label in parse_list(text)}
+    if not sizes:
+        raise click.BadParameter("give one size or more, such as 512,4k")
     return sizes
 
 
-def _complain(error: MeshcodecError, path: Path | None = None) -> None:
-    text = str(error) if path is None or str(error).startswith(str(path)) else f"{path}: {error}"
-    print(f"meshcodec.demo: error: {text}", file=sys.stderr, flush=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m meshcodec.demo", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="meshes to encode")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write to")
-    parser.add_argument(
-        "--sizes", type=_sizes, default="512,4k", help="bytes of each file (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--effort",
-        type=int,
-        choices=range(len(EFFORTS)),
-        default=DEFAULT_EFFORT,
-        help="refinement; 0 is none (default: %(default)s)",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="use the weights of this folder")
-    given = parser.parse_args(arguments)
-    try:
-        run(given.folder, given.output, given.sizes, given.effort, given.device, given.weights)
-    except MeshcodecError as error:
-        _complain(error)
-        return error.exit_code
-    return 0
+@click.command(cls=ExitCodes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", metavar="FOLDER", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="OUT", help="Folder to write to.")
+@click.option(
+    "--sizes",
+    type=_sizes,
+    default="512,4k",
+    show_default=True,
+    metavar="SIZE,...",
+    help="Bytes of each file.",
+)
+@effort_option
+@device_option
+@weights_option
+def main(
+    folder: Path, output: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None
+) -> None:
+    """Encode and decode the meshes of FOLDER, print a table and draw a picture."""
+    run(folder, output, sizes, effort, device, weights)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m meshcodec.demo")

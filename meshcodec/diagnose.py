@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshcodec import __version__
+from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.errors import CorruptFileError, WeightsError, error_context, quote_name
 from meshcodec.format.container import VatFile
 from meshcodec.registry import Registry, WeightsEntry
@@ -54,9 +55,7 @@ def _scales(entry: WeightsEntry, count: int) -> dict[str, Any]:
     }
 
 
-def verify_file(
-    name: str, data: bytes, file: VatFile, codec: Codec, reference: trimesh.Trimesh | None
-) -> dict[str, Any]:
+def verify_file(name: str, file: VatFile, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
     """Decode a file and check that its mesh is closed; measure it where there is a reference.
 
     Raises
@@ -68,18 +67,17 @@ def verify_file(
     WeightsError
         The model is damaged.
     """
-    from meshcodec.config import DEFAULT_RESOLUTION
     from meshcodec.metrics import by_tau, fscore, is_closed
 
     with error_context(name):
         resolution = DEFAULT_RESOLUTION if reference is not None else _VERIFY_RESOLUTION
         try:
-            mesh = codec.decode(data, resolution)
+            mesh = codec.decode_detailed(file, resolution).mesh
         except CorruptFileError:
             if resolution == DEFAULT_RESOLUTION:
                 raise
             resolution = DEFAULT_RESOLUTION  # a thin sheet can slip between the points of the small grid
-            mesh = codec.decode(data, resolution)
+            mesh = codec.decode_detailed(file, resolution).mesh
         if not is_closed(mesh):
             raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
         return {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trimesh
+from click.testing import CliRunner, Result
 
 from meshcodec import demo
 from meshcodec.geometry.io import load_mesh
@@ -21,22 +22,42 @@ def test_names_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
     assert demo.names_of(tmp_path, paths) == ["ball.obj", "deep_ball.obj", "ball.ply", "other"]
 
 
+def call(*words: object) -> Result:
+    return CliRunner().invoke(demo.main, [str(word) for word in words])
+
+
 @pytest.mark.slow
-def test_meshes_at_any_depth_go_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_meshes_at_any_depth_go_there_and_back(tmp_path: Path, tiny_weights: Path) -> None:
     pytest.importorskip("PIL")
     for name in ("deep/ball.ply", ".hidden.obj"):
         ball(tmp_path / "in" / name)
+    bad = tmp_path / "in" / "bad.obj"
+    bad.write_text("nothing")
     out = tmp_path / "out"
-    words = [str(tmp_path / "in"), "-o", str(out), "--sizes", "64", "--effort", "0", "--device", "cpu"]
-    assert demo.main(words) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+    options = ("--sizes", "64,1K", "--effort", 0, "--device", "cpu", "--weights", tiny_weights)
+    result = call(tmp_path / "in", "-o", out, *options)
+    assert result.exit_code == 3, result.output
+    fault, summary = result.stderr.splitlines()
+    assert fault.startswith(f"meshcodec: error: {bad}: not a readable obj file")
+    assert summary == "meshcodec: error: 1 of 2 meshes failed"
+    head, *lines = result.stdout.splitlines()
     assert head.split()[:5] == ["mesh", "size", "bytes", "F@0.02", "F@0.01"]
-    assert [line.split()[0] for line in lines[:-1]] == ["ball", "mean"]
+    assert [line.split()[:2] for line in lines[:-1]] == [
+        ["ball", "64"], ["ball", "1k"], ["mean", "64"], ["mean", "1k"],
+    ]  # fmt: skip
     assert int(lines[0].split()[2]) == (out / "ball.64.vat").stat().st_size <= 64
-    assert load_mesh(out / "ball.64.obj").is_watertight
+    assert load_mesh(out / "ball.1k.obj").is_watertight
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_without_meshes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main([str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert "holds no mesh" in capsys.readouterr().err
+def test_a_folder_without_meshes_is_refused(tmp_path: Path) -> None:
+    refused = call(tmp_path, "-o", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"meshcodec: error: {tmp_path}: holds no mesh")
+
+
+@pytest.mark.parametrize("sizes", ["63", "512,many", ",", "-1"])
+def test_what_are_no_sizes_is_a_usage_error(sizes: str, tmp_path: Path) -> None:
+    refused = call(tmp_path, "-o", tmp_path / "out", "--sizes", sizes)
+    assert refused.exit_code == 2
+    assert "--sizes" in refused.stderr

@@ -42,7 +42,7 @@ def verify(files: tuple[str, ...], against: str | None, machine: Machine, as_jso
 
     codec = Codec(machine.device, machine.weights)
     reference = load_mesh(against) if against is not None else None
-    _each(files, lambda name: verify_file(name, *read_vat(name), codec, reference), _verdict, as_json)
+    _each(files, lambda name: verify_file(name, read_vat(name)[1], codec, reference), _verdict, as_json)
 
 
 @click.command()

@@ -137,7 +137,6 @@ def _verified(
 
     They are not read back: a device or a named pipe does not give what it was given.
     """
-    from meshcodec.config import DEFAULT_RESOLUTION
     from meshcodec.geometry.io import load_mesh
     from meshcodec.metrics import by_tau, fscore
 
@@ -187,7 +186,7 @@ def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None
 @click.option(
     "-o", "--output", metavar="OUT|-", help=f"A {', '.join(WRITE_FORMATS)} file; by default INPUT with .obj."
 )
-@resolution_option(DEFAULT_RESOLUTION)
+@resolution_option
 @click.option("--tokens", type=click.IntRange(min=1), help="Use only the first tokens: a coarser mesh.")
 @click.option(
     "--format", "format_", type=click.Choice(WRITE_FORMATS), help="By default the extension of OUT."
@@ -211,7 +210,7 @@ def decode(
 
     The mesh lies in the frame of the original.
     """
-    data, file = read_vat(source)
+    _, file = read_vat(source)
     out = output_path(source, output, format_ or "obj")
     kind = _kind(out, format_)
     check_output(out, reply.force, reply.as_json, binary=kind not in TEXT_FORMATS)
@@ -221,7 +220,7 @@ def decode(
     began = time.perf_counter()
     codec = Codec(machine.device, machine.weights)
     with error_context(source), _bounded(max_memory):
-        decoded = codec.decode_detailed(data, resolution, tokens, dense)
+        decoded = codec.decode_detailed(file, resolution, tokens, dense)
         mesh = export_mesh(decoded.mesh, kind)
     write_output(out, mesh, reply.force)
     record = {

@@ -22,7 +22,6 @@ from meshcodec.cli.options import (
     unseeded_coding_options,
 )
 from meshcodec.cli.streams import check_output, log_line, print_json, write_output
-from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.runtime.threads import available_cores
 
@@ -41,7 +40,7 @@ _QUIET = "No progress bar."
 )
 @click.option("-o", "--output", type=PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @jobs_option
-@resolution_option(DEFAULT_RESOLUTION)
+@resolution_option
 @machine_options
 @reply_options(_QUIET, force=False)
 def bench(
@@ -90,7 +89,7 @@ def bench(
 @click.argument("decoded", metavar="DECODED|VATS", type=PATH)
 @click.option("-o", "--output", metavar="OUT.html|-", help="Write a page with pictures and 3D views, too.")
 @click.option("--csv", "csv_file", metavar="FILE|-", help="Write the table as CSV.")
-@resolution_option(DEFAULT_RESOLUTION)
+@resolution_option
 @jobs_option
 @machine_options
 @reply_options(_QUIET)

@@ -26,7 +26,7 @@ from meshcodec.cli.options import (
     running_options,
 )
 from meshcodec.cli.streams import check_output, print_json, write_output
-from meshcodec.config import DEFAULT_RESOLUTION, DEFAULT_SIZE
+from meshcodec.config import DEFAULT_SIZE
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.registry import Registry
@@ -110,7 +110,7 @@ def _compress_options(
 @click.command()
 @click.argument("folder", metavar="DIR|URL", type=parse_folder)
 @into_option
-@resolution_option(DEFAULT_RESOLUTION)
+@resolution_option
 @click.option("--format", "format_", type=click.Choice(WRITE_FORMATS), default="obj", show_default=True)
 @max_memory_option
 @running_options

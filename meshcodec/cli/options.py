@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
 
 from meshcodec.config import (
     DEFAULT_EFFORT,
+    DEFAULT_RESOLUTION,
     MAX_BYTES,
     MAX_FACES,
     SIZES,
@@ -23,9 +24,6 @@ from meshcodec.format.container import MIN_SIZE
 from meshcodec.format.payload import DEFAULT_PACKING, PACKING_WORDS
 from meshcodec.runtime.memory import LEAST_MEMORY
 from meshcodec.runtime.threads import use_one_thread
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 # ---- option types
 
@@ -226,7 +224,7 @@ def reply_options(
     return gathered("reply", Reply, *options)
 
 
-_effort_option = click.option(
+effort_option = click.option(
     "--effort",
     type=click.IntRange(0, 9),
     default=DEFAULT_EFFORT,
@@ -242,8 +240,8 @@ _packing_option = click.option(
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )
-coding_options = gathered("coding", Coding, _effort_option, _packing_option, seed_option)
-unseeded_coding_options = gathered("coding", Coding, _effort_option, _packing_option)
+coding_options = gathered("coding", Coding, effort_option, _packing_option, seed_option)
+unseeded_coding_options = gathered("coding", Coding, effort_option, _packing_option)
 quality_options = gathered(
     "quality",
     Quality,
@@ -266,6 +264,13 @@ quality_options = gathered(
         help="The same for the 95th percentile of the distances, the mesh's longest half-extent being 1.",
     ),
     click.option("--best-effort", is_flag=True, help="Where no size reaches that quality, write the best."),
+)
+resolution_option = click.option(
+    "--resolution",
+    type=click.IntRange(16, 512),
+    default=DEFAULT_RESOLUTION,
+    show_default=True,
+    help="Cells a side of the decoded grid.",
 )
 max_memory_option = click.option(
     "--max-memory",
@@ -293,17 +298,6 @@ limit_options = gathered(
     ),
     max_memory_option,
 )
-
-
-def resolution_option(default: int | None) -> Callable[[F], F]:
-    """``--resolution``."""
-    return click.option(
-        "--resolution",
-        type=click.IntRange(16, 512),
-        default=default,
-        show_default=default is not None,
-        help="Cells a side of the decoded grid.",
-    )
 
 
 def _one_thread(_: click.Context, __: click.Parameter, jobs: int | None) -> int | None:

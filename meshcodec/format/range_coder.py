@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-TOTAL_BITS = 16
-"""Frequencies of a digit's levels add up to 2 to this power; each is at least 1."""
-_TOP = 1 << 32
-_BOTTOM = 1 << 24
+TOTAL_BITS = 16  # frequencies of a symbol's alternatives add up to 2 to this power; each is at least 1
+_TOP = 1 << 32  # range before the first symbol
+_BOTTOM = 1 << 24  # range below which a byte is moved out
 
 
 class RangeEncoder:

@@ -37,17 +37,14 @@ from meshcodec.format.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
 Integers = NDArray[np.int64]
 Code = Callable[[Integers, Integers], Integers]
 """Starts of the levels of N digits, (N, L + 1), and their symbols where known, (N,) -> their symbols."""
-WEIGHT_BITS = 8
-"""A weight of 1 is the integer 2 to this power."""
-HIDDEN_BITS = 4
-LOGIT_BITS = 5
-"""Fractional bits of hidden units and of logits (natural logarithms)."""
-HIDDEN_MAX = (1 << 12) - 1
-"""Hidden units are cut off here, so that every sum fits 32 bits."""
-_POSITION = 12
-_SLAB = 8
-_FINER = 4
-_NEIGHBOURS = ((0, -1), (-1, -1), (-1, 0), (-1, 1))
+WEIGHT_BITS = 8  # fractional bits of weights: a weight of 1 is the integer 2 to this power
+HIDDEN_BITS = 4  # fractional bits of hidden units
+LOGIT_BITS = 5  # fractional bits of logits, which are natural logarithms
+HIDDEN_MAX = (1 << 12) - 1  # largest hidden unit, as an integer, so that every sum fits 32 bits
+_POSITION = 12  # largest feature of a cell's place in its plane; the feature of the plane that it is in
+_SLAB = 8  # cells to which the sum of a slab's digits is scaled, whatever its length
+_FINER = 4  # feature for each finer scale that the file begins
+_NEIGHBOURS = ((0, -1), (-1, -1), (-1, 0), (-1, 1))  # rows and columns to the causal neighbours of a cell
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,8 @@ class TokenModel:
 
     Attributes
     ----------
-    config : of the model
-    networks : of each scale
+    config : shape of the model
+    networks : network of each scale
     exponential : (E,), e**(-i * 2**-LOGIT_BITS) in units of 2**-TOTAL_BITS
     """
 
@@ -245,7 +242,7 @@ def cell_features(digits: Sequence[NDArray[np.int16]], scale: int, begun: int) -
 
     Parameters
     ----------
-    digits : of the scales up to this one at least, (B, 3, n, n, D) as in `above_features`
+    digits : digits of each scale up to this one at least, (B, 3, n, n, D) as in `above_features`
     scale : number of the scale
     begun : scales that the file begins
 

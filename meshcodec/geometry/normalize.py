@@ -25,7 +25,7 @@ class BoxTransform:
 
     Attributes
     ----------
-    center : of the box, x, y, z in the units of the mesh; float32 values.
+    center : middle of the box, x, y, z in the units of the mesh; float32 values.
     half_extents : half the sides of the box, in the units of the mesh; above 0.
     mirrored : the axes across which the mesh is symmetric.
     """

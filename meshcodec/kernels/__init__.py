@@ -25,10 +25,10 @@ from meshcodec.runtime.device import bfloat16_is_fast, in_parts
 from meshcodec.runtime.threads import in_threads
 from meshcodec.surface.field import Field
 
-VARIABLE = "MESHCODEC_KERNEL"
-CHOICES = ("auto", "reference", "triton")
+VARIABLE = "MESHCODEC_KERNEL"  # name of the environment variable that chooses the kernel
+CHOICES = ("auto", "reference", "triton")  # values that it may have
 BATCHES = {"tables": 1 << 20, "triton": 1 << 20, "reference": 1 << 16}
-"""Points to ask each kernel for at once: the reference keeps every hidden layer of all of them in memory."""
+"""Points to give each kernel at once: the reference keeps every hidden layer of all of them in memory."""
 
 
 def choose_kernel(device: torch.device) -> tuple[str, str]:

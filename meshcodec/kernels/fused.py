@@ -23,12 +23,35 @@ from torch import Tensor, nn
 from meshcodec.config import EXTENT, PLANES, TRUNCATION
 from meshcodec.model.decoder import FieldHead
 
-BLOCK = 64
-"""Points of a program."""
+BLOCK = 64  # points of a program
 WARPS = 8
-"""Of a program. Of 64 and 128 points and 4 and 8 warps this pair spills the fewest registers, by the account
-of the compiler for sm_80 and sm_90; none of them has been timed."""
-_LEAST = 16  # sums of a matrix product are at least so long
+"""Warps of a program. With 64 or 128 points and 4 or 8 warps, this pair spills the fewest registers, by the
+account of the compiler for sm_80 and sm_90; none of them has been timed."""
+_LEAST = 16  # length of the sums in a matrix product, at least
+
+
+@triton.jit
+def plane_features(
+    image,  # (SIDE, SIDE, C) half, and the channels to read
+    is_channel,
+    row,  # (BLOCK,) float32 coordinates along the plane's axes, in the unit frame
+    column,
+    EXTENT: tl.constexpr,
+    SIDE: tl.constexpr,
+    C: tl.constexpr,
+):
+    """(BLOCK, C_FULL) float32 features of a plane, bilinear between 4 texels, at the border the nearest."""
+    row = tl.minimum(tl.maximum(((row / EXTENT + 1) * SIDE - 1) / 2, 0.0), SIDE - 1.0)
+    column = tl.minimum(tl.maximum(((column / EXTENT + 1) * SIDE - 1) / 2, 0.0), SIDE - 1.0)
+    top, left = row.to(tl.int32), column.to(tl.int32)
+    low, right = (row - top)[:, None], (column - left)[:, None]
+    below, beside = tl.minimum(top + 1, SIDE - 1), tl.minimum(left + 1, SIDE - 1)
+    a = tl.load(image + ((top * SIDE + left) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
+    b = tl.load(image + ((top * SIDE + beside) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
+    c = tl.load(image + ((below * SIDE + left) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
+    d = tl.load(image + ((below * SIDE + beside) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
+    upper, lower = a + right * (b - a), c + right * (d - c)
+    return upper + low * (lower - upper)
 
 
 @triton.jit
@@ -70,18 +93,8 @@ def field_kernel(
             down, along = y, z
         else:
             down, along = z, x
-        row = tl.minimum(tl.maximum(((down / EXTENT + 1) * SIDE - 1) / 2, 0.0), SIDE - 1.0)
-        column = tl.minimum(tl.maximum(((along / EXTENT + 1) * SIDE - 1) / 2, 0.0), SIDE - 1.0)
-        top, left = row.to(tl.int32), column.to(tl.int32)
-        low, right = (row - top)[:, None], (column - left)[:, None]
-        below, beside = tl.minimum(top + 1, SIDE - 1), tl.minimum(left + 1, SIDE - 1)
         image = planes + plane * SIDE * SIDE * C + channel
-        a = tl.load(image + ((top * SIDE + left) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
-        b = tl.load(image + ((top * SIDE + beside) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
-        c = tl.load(image + ((below * SIDE + left) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
-        d = tl.load(image + ((below * SIDE + beside) * C)[:, None], mask=is_channel, other=0.0).to(tl.float32)
-        upper, lower = a + right * (b - a), c + right * (d - c)
-        features = (upper + low * (lower - upper)).to(half)
+        features = plane_features(image, is_channel, down, along, EXTENT, SIDE, C).to(half)
         weight = tl.load(first + (plane * C_FULL + tl.arange(0, C_FULL)[:, None]) * WIDTH + wide)
         hidden = tl.dot(features, weight, hidden)
 

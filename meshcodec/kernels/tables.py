@@ -30,9 +30,11 @@ from meshcodec.runtime.threads import in_threads
 CHUNK = 4096
 """Points whose hidden layers stay in a core's caches: 2 MB in float32, half of it in bfloat16."""
 ERRORS = {torch.float32: 0.0, torch.bfloat16: 4e-4}
-"""How far from the reference's the distances are near the surface at most; float32 rounds by 1e-6."""
+"""Largest difference to the reference's distances near the surface, by the type of the layers; float32 rounds
+by 1e-6."""
 ERRORS_BELOW = 2e-3
-"""How near the surface that is: 3.0e-4 is the largest error on the golden files, 2.7e-4 below 6e-4."""
+"""Distance to the surface below which `ERRORS` holds: 3.0e-4 is the largest error on the golden files, 2.7e-4
+below 6e-4."""
 _ROWS = 16  # rows of a table that are made at once
 
 
@@ -45,7 +47,7 @@ class GridTables:
     planes : (3, P, P, C) float32, channels last
     ticks : (N, 3) float32, coordinates of the grid's points: point (i, j, k) is (ticks[i, 0], ticks[j, 1],
         ticks[k, 2])
-    dtype : of the layers, one of `ERRORS`
+    dtype : type of the layers, one of `ERRORS`
     """
 
     def __init__(self, head: FieldHead, planes: Tensor, ticks: Tensor, dtype: torch.dtype) -> None:

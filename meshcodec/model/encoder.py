@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from meshcodec.config import EXTENT, PLANES, ModelConfig
 from meshcodec.model.layers import Block, fourier_features, patchify, unpatchify
 
-PLANE_AXES = ((0, 1), (1, 2), (2, 0))
-"""The two coordinates that span each plane: xy, yz, zx."""
+PLANE_AXES = ((0, 1), (1, 2), (2, 0))  # the two coordinates that span each plane: xy, yz, zx
 
 
 class PointEncoder(nn.Module):
@@ -61,9 +60,9 @@ class PointEncoder(nn.Module):
         config = self.config
         fourier = fourier_features(points, config.point_frequencies)
         features = self.point(torch.cat([fourier, normals], dim=-1))
-        cells = self._pool_cells(points, features)
+        cells = self.pool_cells(points, features)
         latents = self.embed(patchify(cells, config.patch)) + self.position
-        x = torch.cat([self._pool_groups(points, features, fourier), latents], dim=1)
+        x = torch.cat([self.pool_groups(points, features, fourier), latents], dim=1)
         for block in self.blocks:
             x = block(x)
         latents = self.out(self.norm(x[:, -latents.shape[1] :]))
@@ -71,7 +70,7 @@ class PointEncoder(nn.Module):
         mu, log_variance = out.float().chunk(2, dim=-1)
         return mu, log_variance.clamp(-12.0, 4.0)
 
-    def _pool_cells(self, points: Tensor, features: Tensor) -> Tensor:
+    def pool_cells(self, points: Tensor, features: Tensor) -> Tensor:
         """(B, 3, S, S, 1.5 C + 3): mean and max over each cell's points, log of their number, their reach.
 
         The reach is the largest coordinate across the plane and the largest of its negative: the height maps
@@ -97,7 +96,7 @@ class PointEncoder(nn.Module):
         reach = reach.scatter_reduce(0, wide, heights, "amax", include_self=False)
         return torch.cat([pooled, count.log1p()[:, None], reach], dim=-1).view(B, PLANES, side, side, -1)
 
-    def _pool_groups(self, points: Tensor, features: Tensor, fourier: Tensor) -> Tensor:
+    def pool_groups(self, points: Tensor, features: Tensor, fourier: Tensor) -> Tensor:
         """(B, groups, width): points pooled around the first `groups` of them, which come in random order."""
         B, N, C = features.shape
         G = min(self.config.groups, N)

@@ -1,3 +1,5 @@
+"""The container: exact bytes, refusals, round trips, boxes."""
+
 from __future__ import annotations
 
 import struct
@@ -241,7 +243,7 @@ def test_a_box_holds_what_it_was_made_for(half_extents: tuple[float, float, floa
     assert round_box(box) == box
 
 
-def test_known_boxes() -> None:
+def test_half_extents_are_rounded_up_to_a_common_step() -> None:
     assert round_box((1.0, 0.125, 0.5)) == (1.0, 0.125, 0.5)
     assert round_box((1.0, 1e-9, 0.501)) == (1.0, 1 / 128, 65 / 128)
     assert round_box((255.0, 254.5, 1.0)) == (255.0, 255.0, 1.0)

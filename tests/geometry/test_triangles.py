@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import trimesh
 
-from meshcodec.geometry.triangles import compact, without_degenerate
+from meshcodec.geometry.triangles import area_normals, compact, face_areas, mesh_arrays, without_degenerate
 
 
 def test_faces_without_three_corners_are_dropped() -> None:
@@ -20,3 +21,19 @@ def test_a_compact_mesh_has_only_the_vertices_of_its_faces() -> None:
     kept, faces = compact(vertices, np.array([[4, 2, 0], [1, 1, 3]]))
     assert kept.tolist() == vertices[[0, 2, 4]].tolist()
     assert faces.tolist() == [[2, 1, 0]]
+
+
+def test_normals_are_twice_as_long_as_the_area_and_point_outwards() -> None:
+    box = trimesh.creation.box((1.0, 2.0, 3.0))
+    normals = area_normals(box.triangles)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1) / 2, box.area_faces)
+    np.testing.assert_allclose(face_areas(box.vertices, box.faces), box.area_faces)
+    assert ((normals * box.triangles_center).sum(axis=1) > 0).all()
+
+
+def test_a_mesh_and_a_pair_of_arrays_are_the_same() -> None:
+    box = trimesh.creation.box()
+    vertices, faces = mesh_arrays(box)
+    assert (str(vertices.dtype), str(faces.dtype)) == ("float64", "int64")
+    for here, there in zip(mesh_arrays((vertices.tolist(), faces.tolist())), (vertices, faces), strict=True):
+        np.testing.assert_array_equal(here, there)

@@ -178,7 +178,7 @@ def test_points_fall_into_the_cells_of_their_coordinates() -> None:
     point = torch.tensor([-0.9, 0.1, 0.7])
     channels = TINY.point_channels
     with torch.no_grad():
-        cells = encoder._pool_cells(point.view(1, 1, 3), torch.ones(1, 1, channels))
+        cells = encoder.pool_cells(point.view(1, 1, 3), torch.ones(1, 1, channels))
     count = cells[0, ..., channels + channels // 2]  # its log, behind mean and maximum
     where = ((point + EXTENT) / (2 * EXTENT) * side).long().tolist()
     expected = [[plane, where[a], where[b]] for plane, (a, b) in enumerate(PLANE_AXES)]
@@ -192,13 +192,13 @@ def test_cells_know_how_far_their_points_reach() -> None:
     encoder, channels = PointEncoder(TINY), TINY.point_channels
     points = torch.tensor([[0.1, 0.1, -0.7], [0.11, 0.11, -0.2], [0.12, 0.12, -0.5]])
     with torch.no_grad():
-        cells = encoder._pool_cells(points[None], torch.ones(1, 3, channels))
+        cells = encoder.pool_cells(points[None], torch.ones(1, 3, channels))
     reach = cells[0, 0, ..., -2:]  # of the xy plane, whose points lie in one cell
     assert reach.abs().amax(-1).count_nonzero() == 1
     assert reach.flatten(0, 1)[reach.abs().amax(-1).argmax()].tolist() == pytest.approx([-0.2, 0.7])
     one = torch.tensor([0.1, -0.4, 0.8])
     with torch.no_grad():
-        cells = encoder._pool_cells(one.view(1, 1, 3), torch.ones(1, 1, channels))
+        cells = encoder.pool_cells(one.view(1, 1, 3), torch.ones(1, 1, channels))
     lacking = [3 - a - b for a, b in PLANE_AXES]
     assert cells[0, ..., -2].sum((1, 2)).tolist() == pytest.approx(one[lacking].tolist())
 

@@ -1,3 +1,5 @@
+"""Surfaces of analytic fields: where they lie, that they are closed, and that none is missed."""
+
 from __future__ import annotations
 
 import itertools
