@@ -23,7 +23,9 @@ from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.registry import Registry
 from meshcodec.runtime.files import is_local, write_whole
 from meshcodec.runtime.memory import bounded_memory
+from meshcodec.runtime.sources import code_hash
 from meshcodec.runtime.workers import DIED
+from meshcodec.session import codec_of_process
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 
 Record = dict[str, Any]
+"""A line of the manifest, see `meshcodec.batch.mirror`."""
+_MADE_OF = ("meshcodec.api", "meshcodec.target", "meshcodec.metrics", "meshcodec.geometry.io")
 
 
 # ---- one file, in a worker
@@ -64,25 +68,17 @@ class Verb:
             options.pop(name, None)
         if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
             options["model"] = Registry(self.options.weights).default().model_id.hex()
-        return {**options, "version": __version__}
+        return {**options, "version": __version__, "code": code_hash(*_MADE_OF)}
 
     def most_bytes(self) -> int:
         """Larger inputs are refused."""
         return self.options.max_bytes if isinstance(self.options, CompressOptions) else LARGEST_FILE
 
 
-_CODECS: dict[tuple[Any, ...], Codec] = {}  # one per process
-
-
 def _codec(options: Options) -> Codec:
-    key: tuple[Any, ...] = (options.device, options.weights)
     if isinstance(options, CompressOptions):
-        key += (options.max_faces, options.max_bytes)
-    if key not in _CODECS:
-        from meshcodec.api import Codec
-
-        _CODECS[key] = Codec(*key)
-    return _CODECS[key]
+        return codec_of_process(options.device, options.weights, options.max_faces, options.max_bytes)
+    return codec_of_process(options.device, options.weights)
 
 
 def encode_file(
@@ -131,6 +127,7 @@ class _Content(io.BytesIO):
 
 
 def decode_file(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
+    """The bytes of a mesh file of the format asked for, and what is known of the mesh."""
     mesh = _codec(options).decode(data, options.resolution)
     return export_mesh(mesh, options.format), {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}
 
@@ -147,11 +144,11 @@ def run_batch(jobs: list[Job]) -> list[Record]:
 def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
     """What could be encoded together, by digests.
 
-    The others are left to `_run`, which does each alone, meets its error again and puts it into its record.
+    The others are left to `run_job`, which does each alone, meets its error again and records it.
     """
     options = jobs[0].verb.options
-    assert isinstance(options, CompressOptions)
-    assert options.size is not None
+    if not isinstance(options, CompressOptions) or options.size is None:
+        raise ValueError("only meshes that are encoded to a size can be encoded together")
     codec = _codec(options)
     subjects: dict[str, PreparedMesh] = {}
     try:
@@ -203,6 +200,7 @@ def _bytes_within(path: Path, limit: int) -> bytes:
 
 
 def died_record(job: Job) -> Record:
+    """The record of a file whose worker process died twice."""
     return {**_record(job), "error": DIED}
 
 
@@ -222,4 +220,5 @@ def _record(job: Job) -> Record:
 
 
 def sha256_of(data: bytes) -> str:
+    """SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()

@@ -11,7 +11,9 @@ from meshcodec.errors import UsageError
 from meshcodec.runtime.files import write_whole
 
 MANIFEST = "manifest.jsonl"
-_SAVE_SECONDS = 10  # what a kill can lose of a manifest in a store
+"""Name of the manifest in the output folder."""
+SAVE_SECONDS = 10
+"""Seconds of work whose records a kill can lose where the manifest lies in a store."""
 
 
 def still_true(record: Record, job: Job) -> bool:
@@ -57,7 +59,7 @@ class StoredManifest:
     def add(self, record: Record) -> None:
         """Append a line."""
         self._text += _line(record)
-        if time.monotonic() - self._saved >= _SAVE_SECONDS:
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
             self._save()
 
     def _save(self) -> None:

@@ -10,7 +10,7 @@ A run writes ``manifest.jsonl`` into the output folder, one line per file, as it
 ``tokens``, ``faces`` ...       what the verb knows about its result
 ``seconds``                     of the whole file
 ``error``                       one line, or null
-``options``                     what it was made with, model and version included
+``options``                     what it was made with: model, version and hash of the code included
 ==============================  ==================================================================
 
 Files appear whole or not at all, and the line follows its file. So a run that was killed at any time goes on
@@ -105,7 +105,7 @@ def compress(
 
     Parameters
     ----------
-    folder, out : `out` is made where it is missing; either may come from `meshcodec.runtime.files.open_folder`
+    folder, out : `out` is made where it is missing; both as `meshcodec.runtime.files.open_folder` gives them
     jobs : worker processes, of one thread each; None for one on each core, or as many as the cluster has room
         for; 1 works in this process
     resume : go on with the run whose manifest is in `out`
@@ -124,7 +124,7 @@ def compress(
         No meshes, two of them with one output, outputs that exist, no cluster.
     """
     verb = Verb(encode_file, READ_FORMATS, "vat", options)
-    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
+    return _mirror(_Run(verb, folder, out, jobs, resume, force, quiet, engine))
 
 
 def decompress(
@@ -139,64 +139,55 @@ def decompress(
 ) -> Summary:
     """Decode every ``.vat`` file under `folder` to a mesh at the same place under `out`; see `compress`."""
     verb = Verb(decode_file, ("vat",), options.format, options)
-    return _mirror(verb, folder, out, jobs, resume, force, quiet, engine)
+    return _mirror(_Run(verb, folder, out, jobs, resume, force, quiet, engine))
 
 
 # ---- the folder
 
 
-def _mirror(
-    verb: Verb,
-    folder: Path,
-    out: Path,
-    jobs: int | None,
-    resume: bool,
-    force: bool,
-    quiet: bool,
-    engine: Engine,
-) -> Summary:
-    options = verb.options
-    if engine == "processes":
-        jobs = jobs or available_cores()
-        if options.max_memory is None:
-            options = replace(options, max_memory=memory_share(jobs))
-    else:  # the workers have working folders of their own
-        folder, out = (path.absolute() if is_local(path) else path for path in (folder, out))
+@dataclass(frozen=True)
+class _Run:
+    """The arguments of `compress`, and what is done to each file."""
+
+    verb: Verb
+    folder: Path
+    out: Path
+    jobs: int | None
+    resume: bool
+    force: bool
+    quiet: bool
+    engine: Engine
+
+    @property
+    def manifest(self) -> Path:
+        return self.out / MANIFEST
+
+    def with_limits(self) -> _Run:
+        """The same run with what this machine sets: the number of jobs, their memory, whole paths."""
+        options = self.verb.options
+        if self.engine == "processes":
+            jobs = self.jobs or available_cores()
+            if options.max_memory is None:
+                options = replace(options, max_memory=memory_share(jobs))
+            return replace(self, jobs=jobs, verb=replace(self.verb, options=options))
+        # The workers have working folders of their own.
         options = replace(options, weights=options.weights and options.weights.absolute())
-    verb = replace(verb, options=options)
-    together = engine == "processes" and _refined_on_gpu(options)
-    work, skipped = _plan(verb, folder, out)
-    manifest = out / MANIFEST
-    if manifest.exists() and not (resume or force):
-        raise UsageError(f"{manifest} exists", "pass --resume to go on with that run, or -f to start anew")
-    before = {record.get("input"): record for record in read_manifest(manifest)} if resume else {}
-    found = ((job, before.get(job.input)) for job in work)
-    kept = [record for job, record in found if record is not None and still_true(record, job)]
-    done = {record["input"] for record in kept}
-    missing = [job for job in work if job.input not in done]
-    if not (resume or force):
-        existing = [job.target for job in missing if job.target.exists()]
-        if existing:
-            raise UsageError(
-                f"{existing[0]} exists" + (f" and {len(existing) - 1} other outputs" * (len(existing) > 1)),
-                "pass -f to overwrite, or choose another folder",
-            )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be made ({error.strerror})", "choose another folder") from error
-    if resume:
-        for left in out.rglob(".*.tmp"):
-            if _TEMPORARY.fullmatch(left.name):
-                left.unlink(missing_ok=True)
-    # The long ones first, so that none is last and alone.
-    missing.sort(key=lambda job: _bytes_of(job.path), reverse=True)
+        folder, out = (path.absolute() if is_local(path) else path for path in (self.folder, self.out))
+        return replace(self, folder=folder, out=out, verb=replace(self.verb, options=options))
+
+
+def _mirror(asked: _Run) -> Summary:
+    run = asked.with_limits()
+    together = run.engine == "processes" and refined_on_gpu(run.verb.options)
+    work, skipped = _plan(run.verb, run.folder, run.out)
+    kept, missing = _divided(run, work)
+    _make_ready(run)
     records = list(kept)
     with (
-        (Manifest if is_local(manifest) else StoredManifest)(manifest, kept) as lines,
-        tqdm(total=len(work), initial=len(kept), unit="file", disable=True if quiet else None) as bar,
+        (Manifest if is_local(run.manifest) else StoredManifest)(run.manifest, kept) as lines,
+        tqdm(total=len(work), initial=len(kept), unit="file", disable=True if run.quiet else None) as bar,
     ):
-        for record in _records(engine, missing, jobs, together):
+        for record in _records(run.engine, missing, run.jobs, together):
             lines.add(record)
             records.append(record)
             taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
@@ -205,6 +196,41 @@ def _mirror(
     order = {job.input: number for number, job in enumerate(work)}
     records.sort(key=lambda record: order[record["input"]])
     return Summary(records, len(kept), skipped)
+
+
+def _divided(run: _Run, work: list[Job]) -> tuple[list[Record], list[Job]]:
+    """The records of a run before that still hold, and the files that are left, the long ones first.
+
+    Raises UsageError where something would be overwritten that was not to be.
+    """
+    if run.manifest.exists() and not (run.resume or run.force):
+        fault = f"{run.manifest} exists"
+        raise UsageError(fault, "pass --resume to go on with that run, or -f to start anew")
+    before = {r.get("input"): r for r in read_manifest(run.manifest)} if run.resume else {}
+    found = ((job, before.get(job.input)) for job in work)
+    kept = [record for job, record in found if record is not None and still_true(record, job)]
+    done = {record["input"] for record in kept}
+    missing = [job for job in work if job.input not in done]
+    existing = [] if run.resume or run.force else [job.target for job in missing if job.target.exists()]
+    if existing:
+        others = f" and {len(existing) - 1} other outputs" if len(existing) > 1 else ""
+        fault = f"{existing[0]} exists{others}"
+        raise UsageError(fault, "pass -f to overwrite, or choose another folder")
+    # The long ones first, so that none is last and alone.
+    return kept, sorted(missing, key=lambda job: _bytes_of(job.path), reverse=True)
+
+
+def _make_ready(run: _Run) -> None:
+    """Make the output's folder, and remove what a run that was killed left half written in it."""
+    try:
+        run.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fault = f"{run.out}: cannot be made ({error.strerror})"
+        raise UsageError(fault, "choose another folder") from error
+    if run.resume:
+        for left in run.out.rglob(".*.tmp"):
+            if _TEMPORARY.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
 
 def _records(engine: Engine, work: list[Job], jobs: int | None, together: bool) -> Iterator[Record]:
@@ -234,7 +260,7 @@ def _bury(dead: list[Job], jobs: list[Job]) -> list[Record]:
     return []
 
 
-def _refined_on_gpu(options: Options) -> bool:
+def refined_on_gpu(options: Options) -> bool:
     """Whether many meshes are refined at the price of one."""
     if not isinstance(options, CompressOptions) or options.size is None or not options.effort:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,23 +54,21 @@ def bench(
     reply: Reply,
 ) -> None:
     """Measure size against quality over a folder of meshes."""
-    from meshcodec.api import Codec
+    from meshcodec.evaluation.bench.options import BenchOptions
     from meshcodec.evaluation.bench.run import run_bench
 
-    weights = machine.weights
-    report = run_bench(
-        folder,
-        sizes,
-        coding.effort,
-        baselines,
-        output,
-        jobs or available_cores(),
-        resolution,
+    options = BenchOptions(
+        sizes=tuple(sizes),
+        effort=coding.effort,
+        baselines=tuple(baselines),
         packing=coding.packing,
+        resolution=resolution,
         device=machine.device,
-        make_codec=functools.partial(Codec, weights=weights) if weights is not None else None,
+        weights=machine.weights,
+        jobs=jobs or available_cores(),
         quiet=reply.quiet,
     )
+    report = run_bench(folder, output, options)
     if reply.as_json:
         print_json([row.to_dict() for row in report.rows])
     else:

@@ -21,23 +21,21 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import trimesh
 
-from meshcodec.config import EXTENT, TRUNCATION
+from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
-from meshcodec.geometry.signed_distance import TargetField, classify
 from meshcodec.geometry.simplify import DECIMATORS, decimator, import_optional
-from meshcodec.geometry.symmetry import fit_coding_box
-from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, used_vertices
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical
 from meshcodec.metrics import Reference
 
 BITS = (6, 7, 8, 9, 10)
 """Bits per coordinate that are tried."""
-_TAUS = (0.02, 0.01)
+_TAUS = TAUS[:2]
 _SAMPLES = 20_000
 _FIRST_LOOK = 4_000  # samples that pick which candidates are scored with all
 _FINALISTS = 4  # of 15 candidates a size
@@ -60,9 +58,9 @@ class BaselineResult:
     settings : dict
         ``decimator``, ``staged`` (not in one go), ``bits`` and ``faces`` (asked for); empty for no file.
     seconds : float
-        Of the winning decimation and compression alone.
+        Seconds of the winning decimation and compression alone.
     search_seconds : float
-        Of finding it, for all sizes asked for together.
+        Seconds of finding it, for all sizes asked for together.
     """
 
     data: bytes
@@ -117,39 +115,45 @@ def decimate_draco_many(
     if not len(unit[1]):
         raise BadMeshError("the mesh has no faces once identical vertices are merged", "give a triangle mesh")
     # Staged first: what it finds to fit tells the costlier way where to look.
-    pairs = [
-        (_Ladder(n, unit, reference, draco, True), _Ladder(n, unit, reference, draco, False))
+    ways = [
+        (_Decimations(n, unit, reference, draco, True), _Decimations(n, unit, reference, draco, False))
         for n in decimators
     ]
-    ascending = sorted(set(sizes))
     results: dict[int, BaselineResult] = {}
     best: tuple[float, _Candidate] | None = None
-    for size in ascending:
-        found: dict[bytes, _Candidate] = {}
-        for staged, direct in pairs:
-            for depth in bits:
-                hint = staged.largest(depth, size)
-                for candidate in (hint, direct.largest(depth, size, hint)):
-                    if candidate is not None:
-                        found.setdefault(candidate.data, candidate)
-        candidates = list(found.values())
-        first = [sum(reference.fscore(c.mesh, _TAUS, samples=_FIRST_LOOK)) for c in candidates]
-        finalists = [candidates[i] for i in np.argsort(first)[::-1][:_FINALISTS]]
-        for candidate in finalists:
-            value = sum(reference.fscore(candidate.mesh, _TAUS, samples=_SAMPLES))
-            # A smaller size's winner stays the winner where more bytes bring nothing.
-            if best is None or value > best[0]:
-                best = value, candidate
-        if best is None:
-            results[size] = BaselineResult(b"", None, {}, 0.0)
-        else:
-            winner = best[1]
-            results[size] = BaselineResult(winner.data, winner.mesh, winner.settings, winner.seconds)
+    for size in sorted(set(sizes)):
+        # A smaller size's winner stays the winner where more bytes bring nothing.
+        found = _best_of(_candidates(ways, bits, size), reference)
+        if found is not None and (best is None or found[0] > best[0]):
+            best = found
+        results[size] = BaselineResult(b"", None, {}, 0.0) if best is None else best[1].result()
     search = time.perf_counter() - start
-    return [
-        BaselineResult(r.data, r.mesh, r.settings, r.seconds, search)
-        for r in (results[size] for size in sizes)
-    ]
+    return [replace(results[size], search_seconds=search) for size in sizes]
+
+
+def _candidates(
+    ways: Sequence[tuple[_Decimations, _Decimations]], bits: Sequence[int], size: int
+) -> list[_Candidate]:
+    """The largest file of each decimator, way and bit depth that fits, each file once."""
+    found: dict[bytes, _Candidate] = {}
+    for staged, direct in ways:
+        for depth in bits:
+            hint = staged.largest(depth, size)
+            for candidate in (hint, direct.largest(depth, size, hint)):
+                if candidate is not None:
+                    found.setdefault(candidate.data, candidate)
+    return list(found.values())
+
+
+def _best_of(candidates: list[_Candidate], reference: Reference) -> tuple[float, _Candidate] | None:
+    """The candidate with the highest sum of F-scores at `_TAUS`, and that sum; None without candidates."""
+    first = [sum(reference.fscore(c.mesh, _TAUS, samples=_FIRST_LOOK)) for c in candidates]
+    best: tuple[float, _Candidate] | None = None
+    for k in np.argsort(first)[::-1][:_FINALISTS]:
+        value = sum(reference.fscore(candidates[k].mesh, _TAUS, samples=_SAMPLES))
+        if best is None or value > best[0]:
+            best = value, candidates[k]
+    return best
 
 
 def require() -> None:
@@ -169,48 +173,15 @@ def decode_draco(data: bytes) -> trimesh.Trimesh:
     )
 
 
-def convex_hull(mesh: MeshLike) -> trimesh.Trimesh:
-    """The convex hull: what a codec must beat to be worth any bytes at all. It has no file.
-
-    A mesh that lies in a plane gives its outline, filled.
-    """
-    vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    points = np.asarray(vertices, dtype=np.float64)
-    used = used_vertices(np.asarray(faces), len(points))
-    hull: trimesh.Trimesh = trimesh.convex.convex_hull(points[used])
-    return hull
-
-
-def target_surface(mesh: MeshLike, resolution: int = 192) -> trimesh.Trimesh:
-    """The surface of the signed distances that our codec is asked to reproduce, at `resolution` cells a side.
-
-    What a codec without any loss but this one would decode: see `meshcodec.geometry.signed_distance`. In the frame of
-    the mesh. Raises BadMeshError where there is no surface.
-    """
-    import torch  # here, because the others do without it
-
-    from meshcodec.surface.extract import extract
-
-    vertices, faces = (mesh.vertices, mesh.faces) if isinstance(mesh, trimesh.Trimesh) else mesh
-    placement = fit_coding_box(np.asarray(vertices), np.asarray(faces))
-    field = TargetField(classify(placement.to_unit(vertices), np.asarray(faces)))
-
-    def distance(points: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.clip(field(points.numpy()), -TRUNCATION, TRUNCATION))
-
-    cube: dict[str, Any] = {"lo": -EXTENT, "hi": EXTENT, "truncation": TRUNCATION}
-    found = extract(distance, resolution, **cube, mirrored=placement.mirrored)
-    if not len(found.faces):
-        raise BadMeshError("nothing of it encloses a grid point", "give a mesh with a surface")
-    return trimesh.Trimesh(placement.to_world(found.vertices), found.faces, process=False)
-
-
 @dataclass(frozen=True)
 class _Candidate:
     data: bytes
     mesh: trimesh.Trimesh
     settings: dict[str, Any]
     seconds: float
+
+    def result(self) -> BaselineResult:
+        return BaselineResult(self.data, self.mesh, self.settings, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -220,7 +191,7 @@ class _Decimated:
     seconds: float
 
 
-class _Ladder:
+class _Decimations:
     """One decimator's meshes by face count, and their files by bit depth, each computed once."""
 
     def __init__(
@@ -239,7 +210,7 @@ class _Ladder:
     def largest(self, bits: int, size: int, hint: _Candidate | None = None) -> _Candidate | None:
         """The file with the most faces on the grid that is at most ``size`` bytes; None where none is.
 
-        ``hint`` is what another ladder found for the same bits and size.
+        ``hint`` is what the other way found for the same bits and size.
         """
         grid = _grid(min(len(self.full.faces), _FACES_PER_BYTE * size + _MIN_FACES))
         low, high = -1, len(grid)  # low fits, high does not

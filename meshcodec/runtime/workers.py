@@ -87,7 +87,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 def _end_with_the_parent() -> None:
     """In a worker: end when the parent does. One that is killed cannot say so, and its workers would stay."""
     parent = multiprocessing.parent_process()
-    assert parent is not None
+    if parent is None:
+        raise RuntimeError("this is no worker process: it has no parent to end with")
 
     def watch() -> None:
         parent.join()

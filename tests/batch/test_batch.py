@@ -21,7 +21,7 @@ from support.paths import GOLDEN
 import meshcodec
 from meshcodec.api import Codec
 from meshcodec.batch.manifest import MANIFEST
-from meshcodec.batch.mirror import _refined_on_gpu, compress, decompress
+from meshcodec.batch.mirror import compress, decompress, refined_on_gpu
 from meshcodec.batch.options import CompressOptions, DecompressOptions
 from meshcodec.cli.group import cli
 from meshcodec.errors import UsageError
@@ -29,6 +29,7 @@ from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import Encoded
+from meshcodec.runtime.sources import code_hash
 from meshcodec.runtime.threads import available_cores
 
 
@@ -148,7 +149,7 @@ def test_meshes_are_refined_together_on_a_gpu(
     """As a GPU does it, here on the CPU: a bad one among them touches no other."""
     (tree / "empty.obj").touch()
     alone = compress(tree, tmp_path / "alone", refined, quiet=True)
-    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror.refined_on_gpu", lambda _: True)
     summary = compress(tree, tmp_path / "together", refined, quiet=True)
     assert [r["input"] for r in summary.failed] == ["empty.obj"]
     for found, expected in zip(summary.records, alone.records, strict=True):
@@ -173,7 +174,7 @@ def test_the_batch_is_one_batch(
 
     encode = Codec.encode_subjects
     monkeypatch.setattr(Codec, "encode_subjects", counted)
-    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror.refined_on_gpu", lambda _: True)
     compress(tree, tmp_path / "out", refined, quiet=True)
     assert sizes == [4]
 
@@ -188,7 +189,7 @@ def test_what_fails_together_is_done_alone(
 
     encode = Codec.encode_subjects
     monkeypatch.setattr(Codec, "encode_subjects", encode_one)
-    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror.refined_on_gpu", lambda _: True)
     with pytest.warns(RuntimeWarning, match=r"4 meshes could not be encoded together \(.*too many.*\)"):
         summary = compress(tree, tmp_path / "out", refined, quiet=True)
     assert (len(summary.records), summary.failed) == (4, [])
@@ -200,8 +201,8 @@ def test_a_batch_that_lost_its_worker_is_done_one_by_one(
     def lost(run: Any, jobs: Any, workers: int, died: Any) -> Iterator[Any]:
         return (died(job) if isinstance(job, list) else run(job) for job in jobs)
 
-    monkeypatch.setattr("meshcodec.batch.run_jobs", lost)
-    monkeypatch.setattr("meshcodec.batch.mirror._refined_on_gpu", lambda _: True)
+    monkeypatch.setattr("meshcodec.batch.mirror.run_jobs", lost)
+    monkeypatch.setattr("meshcodec.batch.mirror.refined_on_gpu", lambda _: True)
     summary = compress(tree, tmp_path / "out", refined, quiet=True)
     assert (len(summary.records), summary.failed) == (4, [])
 
@@ -221,7 +222,7 @@ def test_only_refinement_to_a_size_on_a_gpu_is_done_together(
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
     asked = replace(replace(options, effort=4, device="auto"), **change)
-    assert _refined_on_gpu(asked) == together
+    assert refined_on_gpu(asked) == together
 
 
 def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
@@ -283,6 +284,19 @@ def test_only_what_changed_is_done_again(
     assert compress(tree, out, options, resume=True, quiet=True).kept == 4
     other = CompressOptions(256, effort=0, measure=False, device="cpu", weights=tiny_weights)
     assert compress(tree, out, other, resume=True, quiet=True).kept == 0
+
+
+def test_what_other_code_made_is_made_again(
+    tree: Path, tmp_path: Path, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    made = compress(tree, out, options, quiet=True).records
+    assert {record["options"]["code"] for record in made} == {
+        code_hash("meshcodec.api", "meshcodec.target", "meshcodec.metrics", "meshcodec.geometry.io")
+    }
+    monkeypatch.setattr("meshcodec.batch.convert.code_hash", lambda *modules: "other")
+    assert compress(tree, out, options, resume=True, quiet=True).kept == 0
+    assert compress(tree, out, options, resume=True, quiet=True).kept == 4
 
 
 def test_a_killed_run_goes_on_where_it_stopped(

@@ -10,15 +10,14 @@ import pytest
 from support.cli import messages
 from support.commands import call
 
-from meshcodec.evaluation.bench.run import run_bench
+from meshcodec.evaluation.bench import options as bench_options
+from meshcodec.evaluation.bench.options import BenchOptions
 
 
 def test_bench_prints_its_table_and_lists_what_failed(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        "meshcodec.evaluation.bench.run.run_bench", functools.partial(run_bench, samples=2000)
-    )
+    monkeypatch.setattr(bench_options, "BenchOptions", functools.partial(BenchOptions, samples=2000))
     words = ("bench", obj.parent, "-o", tmp_path / "out", "--sizes", "64,1k", "--effort", 0, "-j", 1)
     options = ("--resolution", 32, "--weights", tiny_weights, "--device", "cpu")
     result = call(*words, *options)

@@ -13,7 +13,7 @@ pytest.importorskip("meshoptimizer")
 
 from meshcodec import metrics
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.evaluation import baselines
+from meshcodec.evaluation import baselines, bounds
 from meshcodec.geometry.simplify import DECIMATORS
 
 PLACE = np.array([100.0, -30.0, 7.0])
@@ -126,9 +126,9 @@ def test_refusals(ball: trimesh.Trimesh, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_convex_hull(ball: trimesh.Trimesh) -> None:
     bowl = trimesh.Trimesh(ball.vertices, ball.faces[ball.triangles_center[:, 2] < PLACE[2]], process=False)
-    hull = baselines.convex_hull(bowl)
+    hull = bounds.convex_hull(bowl)
     assert metrics.is_closed(hull)
     assert hull.volume == pytest.approx(ball.volume / 2, rel=0.05)
     square = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=float)
     flat = (square, np.array([[0, 1, 2], [1, 3, 2]]))
-    assert metrics.fscore(flat, baselines.convex_hull(flat), samples=500) == (1.0, 1.0, 1.0)
+    assert metrics.fscore(flat, bounds.convex_hull(flat), samples=500) == (1.0, 1.0, 1.0)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import csv
+import functools
+import importlib.metadata
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,11 +16,13 @@ import pytest
 import trimesh
 
 from meshcodec.errors import CorruptFileError, UsageError
-from meshcodec.evaluation.bench import run as bench_run
-from meshcodec.evaluation.bench.rows import OURS, BenchRow
+from meshcodec.evaluation.bench.cache import code_of
+from meshcodec.evaluation.bench.options import BenchOptions
+from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.run import run_bench
 from meshcodec.evaluation.bench.tables import BenchReport, bytes_for
 from meshcodec.metrics import Scores
+from meshcodec.runtime.sources import PACKAGE, code_hash
 
 
 class FakeCodec:
@@ -50,8 +55,8 @@ class FakeCodec:
         return mesh
 
 
-def make_fake(device: str) -> FakeCodec:
-    assert device == "cpu"
+def make_fake(device: str, weights: Path | None) -> FakeCodec:
+    assert (device, weights) == ("cpu", None)
     return FakeCodec()
 
 
@@ -66,23 +71,19 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, out: Path, **options: Any) -> BenchReport:
     settings: dict[str, Any] = {
-        "sizes": [1024, 512],
+        "sizes": (1024, 512),
         "effort": 0,
-        "baselines": ["hull"],
-        "jobs": 1,
+        "baselines": ("hull",),
         "samples": 2_000,
         "make_codec": make_fake,
+        "pictures": False,
     }
-    return run_bench(folder, out=out, **{**settings, **options})
+    return run_bench(folder, out, BenchOptions(**{**settings, **options}))
 
 
 @pytest.fixture(autouse=True)
-def _count_from_zero(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _count_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCodec, "calls", 0)
-    monkeypatch.setattr("meshcodec.evaluation.bench.codecs._CODECS", {})
-    if "pictures" not in request.node.name:
-        monkeypatch.setattr("meshcodec.evaluation.bench.files._plot", lambda *_: None)
-        monkeypatch.setattr("meshcodec.evaluation.bench.files._render_worst", lambda *_: None)
 
 
 def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> 
 def test_a_second_run_computes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(folder, tmp_path / "out")
     assert FakeCodec.calls == 4
-    monkeypatch.setattr(bench_run, "_run", None)  # nothing may even load a mesh to score
+    monkeypatch.setattr("meshcodec.evaluation.bench.run.load_mesh", None)  # not even to score it
     second = run(folder, tmp_path / "out")
     assert second.computed == 0
     assert FakeCodec.calls == 4
@@ -121,7 +122,7 @@ def test_only_what_changed_is_computed_again(
 ) -> None:
     out = tmp_path / "out"
     run(folder, out)
-    assert run(folder, out, sizes=[512, 1024, 2048]).computed == 2
+    assert run(folder, out, sizes=(512, 1024, 2048)).computed == 2
     assert run(folder, out, effort=1).computed == 4
     assert run(folder, out, resolution=128).computed == 4
     monkeypatch.setattr(FakeCodec, "model", "11111111")
@@ -132,6 +133,34 @@ def test_only_what_changed_is_computed_again(
     assert [r.file for r in renamed.rows if r.codec == "hull"] == ["deep/ball.obj", "renamed.ply"]
     trimesh.creation.icosphere(3, 3.0).export(folder / "renamed.ply")
     assert run(folder, out).computed == 3
+
+
+def test_other_code_measures_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source of the codec is changed, in a copy; the hull, which has none of it, is not computed again."""
+    copy = tmp_path / PACKAGE.name
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("meshcodec.evaluation.bench.run.code_of", functools.partial(code_of, package=copy))
+    run(folder, tmp_path / "out")
+    code_hash.cache_clear()
+    assert run(folder, tmp_path / "out").computed == 0
+    with (copy / "modes" / "tokens" / "refine.py").open("a") as source:
+        source.write("# changed\n")
+    code_hash.cache_clear()
+    assert run(folder, tmp_path / "out").computed == 4
+
+
+def test_every_codec_knows_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_of = {codec: code_of(codec) for codec in (OURS, *BASELINES)}
+    assert len({made["sources"] for made in made_of.values()}) == 3  # hull and target are one module
+    assert made_of[OURS]["torch"] == importlib.metadata.version("torch")
+    assert {"DracoPy", "meshoptimizer", "fast-simplification"} <= set(made_of["draco"])
+    assert "torch" not in made_of["hull"]
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    assert code_of("hull")["numpy"] == ""
 
 
 def test_a_damaged_cache_is_computed_again(folder: Path, tmp_path: Path) -> None:
@@ -170,7 +199,7 @@ def test_a_file_above_its_size_is_a_failure(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeCodec, "lies", True)
-    report = run(folder, tmp_path / "out", sizes=[512])
+    report = run(folder, tmp_path / "out", sizes=(512,))
     assert [r.error for r in report.failed] == ["513 bytes are more than 512"] * 2
     assert report.curve(OURS, 0.02) == [(512, 0.0)]
 
@@ -181,13 +210,13 @@ def test_workers_give_the_same_rows_and_survive_a_death(
     trimesh.creation.icosphere(1).export(folder / "killer.ply")
     monkeypatch.setenv("BENCH_TEST_PARENT", str(os.getpid()))
     monkeypatch.delenv("IGL_NUM_THREADS", raising=False)
-    parallel = run(folder, tmp_path / "parallel", jobs=2, sizes=[512])
+    parallel = run(folder, tmp_path / "parallel", jobs=2, sizes=(512,))
     assert "IGL_NUM_THREADS" not in os.environ
     assert {(r.file, r.error) for r in parallel.failed} == {
         ("killer.ply", "the worker process died (out of memory?)")
     }
     (folder / "killer.ply").unlink()
-    alone = run(folder, tmp_path / "alone", sizes=[512])
+    alone = run(folder, tmp_path / "alone", sizes=(512,))
     healthy = [r for r in parallel.rows if r.file != "killer.ply"]
     assert [r.scores for r in healthy] == [r.scores for r in alone.rows]
 
@@ -197,7 +226,7 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     trimesh.creation.box().export(folder / "box.ply")
     out = tmp_path / "out"
-    report = run(folder, out)
+    report = run(folder, out, pictures=True)
     assert report.notes == []
     kept = json.loads((out / "rows.json").read_text())
     assert [BenchRow.from_dict(row) for row in kept["rows"]] == report.rows
@@ -238,7 +267,7 @@ def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -
     cast(trimesh.Trimesh, pair).export(folder / "pair.ply")
     # Oblique, so that its box is not flat, and the thickness not divided by the stretch.
     trimesh.Trimesh([[0, 0, 0], [1, 0, 1], [0, 1, 1]], [[0, 1, 2]]).export(folder / "sheet.off")
-    report = run(folder, tmp_path / "out", baselines=["target"], ours=False, samples=20_000)
+    report = run(folder, tmp_path / "out", baselines=("target",), ours=False, samples=20_000)
     assert [(r.file, r.codec, r.size, r.bytes, r.error) for r in report.rows] == [
         ("pair.ply", "target", None, None, ""),
         ("sheet.off", "target", None, None, ""),
@@ -267,7 +296,7 @@ def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> 
 def test_draco_and_the_bytes_it_needs(folder: Path, tmp_path: Path) -> None:
     for module in ("DracoPy", "fast_simplification", "meshoptimizer"):
         pytest.importorskip(module)
-    report = run(folder, tmp_path / "out", baselines=["draco"])
+    report = run(folder, tmp_path / "out", baselines=("draco",))
     draco = [r for r in report.rows if r.codec == "draco"]
     assert [r.size for r in draco] == [512, 1024] * 2
     assert all(r.bytes is not None and r.size is not None and 0 < r.bytes <= r.size for r in draco)
@@ -276,8 +305,8 @@ def test_draco_and_the_bytes_it_needs(folder: Path, tmp_path: Path) -> None:
         (size, tau) for tau in (0.02, 0.01, 0.005) for size in (512, 1024)
     ]
     assert "divided by ours" in report.table()
-    assert run(folder, tmp_path / "out", baselines=["draco"]).computed == 0
-    without = run(folder, tmp_path / "out", baselines=["draco"], ours=False)
+    assert run(folder, tmp_path / "out", baselines=("draco",)).computed == 0
+    without = run(folder, tmp_path / "out", baselines=("draco",), ours=False)
     assert without.computed == 0
     assert without.codecs() == ["draco"]
 
@@ -322,7 +351,7 @@ def test_the_ratio_is_above_one_where_ours_is_better(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"baselines": ["magic"]}, {"sizes": []}, {"sizes": [0]}, {"jobs": 0}],
+    [{"baselines": ("magic",)}, {"sizes": ()}, {"sizes": (0,)}, {"jobs": 0}],
     ids=["baseline", "no-size", "size", "jobs"],
 )
 def test_refusals(folder: Path, tmp_path: Path, options: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from meshcodec.batch import manifest
 from meshcodec.batch.convert import Record
-from meshcodec.batch.manifest import MANIFEST
+from meshcodec.batch.manifest import MANIFEST, StoredManifest
 from meshcodec.batch.mirror import compress, decompress
 from meshcodec.batch.options import CompressOptions, DecompressOptions
 from meshcodec.cli.group import cli
@@ -82,18 +82,18 @@ def test_a_run_in_a_store_goes_on(
     url: str, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = open_folder(f"{url}/meshes"), open_folder(f"{url}/vats")
-    monkeypatch.setattr(manifest, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(manifest, "SAVE_SECONDS", 0)
 
-    def stop(record: Record) -> str:
+    def stop(lines: StoredManifest, record: Record) -> None:
         if record["input"] == "b/c.PLY":
             raise KeyboardInterrupt
-        return line(record)
+        add(lines, record)
 
-    line = manifest._line
-    monkeypatch.setattr(manifest, "_line", stop)
-    with pytest.raises(KeyboardInterrupt):
-        compress(source, out, options, quiet=True)
-    monkeypatch.setattr(manifest, "_line", line)
+    add = StoredManifest.add
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredManifest, "add", stop)
+        with pytest.raises(KeyboardInterrupt):
+            compress(source, out, options, quiet=True)
     again = compress(source, out, options, resume=True, quiet=True)
     assert again.kept == 1
     assert [record["error"] is None for record in again.records] == [True, False, True]

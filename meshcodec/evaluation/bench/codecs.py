@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +11,24 @@ import trimesh
 
 from meshcodec.errors import MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decimate_draco_many, decode_draco
-from meshcodec.evaluation.bench.cache import CodecLike, Plan, Want
+from meshcodec.evaluation.bench.cache import Plan, Want
 from meshcodec.evaluation.bench.rows import SIZELESS
 from meshcodec.metrics import Reference
 
 
 @dataclass(frozen=True)
-class _Coded:
-    """What a codec made of a mesh: its file, and the mesh that comes out of it."""
+class Coded:
+    """What a codec made of a mesh.
+
+    Attributes
+    ----------
+    data : its file; None for a codec without one, empty where it failed
+    mesh : the mesh that comes out of it; None where there is none
+    settings : what the codec has chosen
+    encode_seconds, decode_seconds : what both took
+    error : why there is no mesh, or it does not count; empty where it does
+    final : whether an error would come again, so that the row may be kept
+    """
 
     data: bytes | None
     mesh: trimesh.Trimesh | None
@@ -28,31 +36,13 @@ class _Coded:
     encode_seconds: float
     decode_seconds: float
     error: str = ""
-    final: bool = True  # whether the error would come again, so that the row may be kept
-
-
-_CODECS: dict[Any, CodecLike] = {}  # one per process
-
-
-def our_codec(device: str) -> CodecLike:
-    from meshcodec.api import Codec
-
-    return Codec(device=device)
-
-
-def _codec_of(plan: Plan) -> CodecLike:
-    make = plan.make_codec or our_codec
-    key = (make, plan.device, plan.model_id)
-    if key not in _CODECS:
-        _CODECS[key] = make(plan.device)
-        if multiprocessing.parent_process() is not None and "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(1)
-    return _CODECS[key]
+    final: bool = True
 
 
 def encode_with(
     plan: Plan, codec: str, sizes: list[int | None], mesh: trimesh.Trimesh, reference: Reference
-) -> Iterator[tuple[Want, _Coded]]:
+) -> Iterator[tuple[Want, Coded]]:
+    """What a codec makes of a mesh at each size, or its error; `reference` is of that mesh."""
     if codec == "draco":
         yield from _draco([size for size in sizes if size is not None], mesh, reference)
         return
@@ -64,7 +54,7 @@ def encode_with(
         yield Want(codec, size), coded
 
 
-def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Iterator[tuple[Want, _Coded]]:
+def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Iterator[tuple[Want, Coded]]:
     try:
         results = decimate_draco_many(mesh, sizes, reference=reference)
     except Exception as error:
@@ -75,26 +65,26 @@ def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Ite
         decoded = decode_draco(result.data) if result.data else None
         seconds = time.perf_counter() - start
         fault = "" if result.data else f"no file of {size} bytes holds it"
-        coded = _Coded(result.data, decoded, result.settings, result.seconds, seconds, fault)
+        coded = Coded(result.data, decoded, result.settings, result.seconds, seconds, fault)
         yield Want("draco", size), coded
 
 
-def _sizeless(codec: str, mesh: trimesh.Trimesh) -> _Coded:
+def _sizeless(codec: str, mesh: trimesh.Trimesh) -> Coded:
     start = time.perf_counter()
     made = SIZELESS[codec](mesh)
-    return _Coded(None, made, {}, time.perf_counter() - start, 0.0)
+    return Coded(None, made, {}, time.perf_counter() - start, 0.0)
 
 
-def _through_ours(plan: Plan, mesh: trimesh.Trimesh, size: int) -> _Coded:
-    codec = _codec_of(plan)
+def _through_ours(plan: Plan, mesh: trimesh.Trimesh, size: int) -> Coded:
+    codec, options = plan.options.codec(), plan.options
     start = time.perf_counter()
-    data = codec.encode(mesh, size=size, effort=plan.effort, seed=0, packing=plan.packing)
+    data = codec.encode(mesh, size=size, effort=options.effort, seed=0, packing=options.packing)
     encoded = time.perf_counter()
-    decoded = codec.decode(data, resolution=plan.resolution)
+    decoded = codec.decode(data, resolution=options.resolution)
     seconds = time.perf_counter() - encoded
     error = f"{len(data)} bytes are more than {size}" if len(data) > size else ""
-    return _Coded(data, decoded, {}, encoded - start, seconds, error)
+    return Coded(data, decoded, {}, encoded - start, seconds, error)
 
 
-def _broken(error: Exception) -> _Coded:
-    return _Coded(b"", None, {}, 0.0, 0.0, one_line(error), isinstance(error, MeshcodecError))
+def _broken(error: Exception) -> Coded:
+    return Coded(b"", None, {}, 0.0, 0.0, one_line(error), isinstance(error, MeshcodecError))

@@ -16,26 +16,19 @@ import trimesh
 from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError, MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decode_draco
-from meshcodec.evaluation.bench.cache import CodecLike, Plan, recall_data
+from meshcodec.evaluation.bench.cache import Plan, recall_data
+from meshcodec.evaluation.bench.options import CodecLike
 from meshcodec.evaluation.bench.rows import OURS, SIZELESS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import column
 from meshcodec.runtime.files import write_atomic
 
-# ----------------------------------------------------------------------------------------------------- report
-
 
 def write_files(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike | None) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        report.notes.append('no plots: matplotlib is not installed; pip install "meshcodec[report]"')
-    else:
-        for tau in TAUS:
-            _plot(report, tau, report.out / f"{column('f', tau)}.png")
-    try:
-        _render_worst(report, folder, plan, codec)
-    except (MeshcodecError, ImportError) as error:
-        report.notes.append(f"no pictures: {one_line(error)}")
+    """Write ``rows.json``, ``rows.csv``, ``table.md`` and, where asked for, the plots and ``worst.png``."""
+    if plan.options.pictures:
+        _draw(report, folder, plan, codec)
     rows = [row.to_dict() for row in report.rows]
     summary = {
         "date": date.today().isoformat(),
@@ -57,6 +50,18 @@ def write_files(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike 
         writer.writeheader()
         writer.writerows({**row, "settings": json.dumps(row["settings"])} for row in rows)
     write_atomic(report.out / "table.md", report.table().encode(), overwrite=True)
+
+
+def _draw(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike | None) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        report.notes.append('no plots: matplotlib is not installed; pip install "meshcodec[report]"')
+    else:
+        for tau in TAUS:
+            _plot(report, tau, report.out / f"{column('f', tau)}.png")
+    try:
+        _render_worst(report, folder, plan, codec)
+    except (MeshcodecError, ImportError) as error:
+        report.notes.append(f"no pictures: {one_line(error)}")
 
 
 def _plot(report: BenchReport, tau: float, path: Path) -> None:
@@ -122,5 +127,5 @@ def _decoded(plan: Plan, row: BenchRow, codec: CodecLike | None) -> trimesh.Trim
     if not data:
         return None
     if row.codec == OURS:
-        return codec.decode(data, resolution=plan.resolution) if codec else None
+        return codec.decode(data, resolution=plan.options.resolution) if codec else None
     return decode_draco(data)

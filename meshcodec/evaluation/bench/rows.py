@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from meshcodec.evaluation.baselines import convex_hull, target_surface
+from meshcodec.evaluation.bounds import convex_hull, target_surface
 from meshcodec.evaluation.measured import MeasuredFile, scores_from_row
 
 OURS = "meshcodec"

@@ -1,7 +1,7 @@
 """``meshcodec bench``: rate and distortion of our codec and of what a user would take instead, over a folder.
 
-Every mesh is coded at every size by every codec in worker processes. A row is kept in the cache under the
-SHA-256 of its file, the codec, its settings and the model, so that a second run computes only what changed.
+Every mesh is coded at every size by every codec in worker processes. Rows are kept, see
+`meshcodec.evaluation.bench.cache`, so that a second run computes only what changed.
 A mesh that fails is a row with its error and zeros, and counts in every mean.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -17,13 +16,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from meshcodec.errors import UsageError, one_line
-from meshcodec.evaluation.baselines import require
-from meshcodec.evaluation.bench.cache import CodecLike, Plan, Want, recall, store
-from meshcodec.evaluation.bench.codecs import encode_with, our_codec
+from meshcodec.evaluation.bench.cache import Plan, Want, code_of, recall, store
+from meshcodec.evaluation.bench.codecs import encode_with
 from meshcodec.evaluation.bench.files import write_files
+from meshcodec.evaluation.bench.options import BenchOptions
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
-from meshcodec.format.payload import DEFAULT_PACKING
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
@@ -31,52 +29,16 @@ from meshcodec.runtime.files import find_files
 from meshcodec.runtime.workers import DIED, run_jobs
 
 
-def run_bench(
-    folder: Path,
-    sizes: list[int],
-    effort: int,
-    baselines: list[str],
-    out: Path,
-    jobs: int,
-    resolution: int = 256,
-    *,
-    packing: str = DEFAULT_PACKING,
-    device: str = "cpu",
-    samples: int = 100_000,
-    make_codec: Callable[[str], CodecLike] | None = None,
-    ours: bool = True,
-    quiet: bool = False,
-) -> BenchReport:
+def run_bench(folder: Path, out: Path, options: BenchOptions) -> BenchReport:
     """Run the bench over a folder and write its report.
 
     Parameters
     ----------
     folder : Path
-        Searched for meshes at every depth.
-    sizes : list of int
-        Bytes.
-    effort : int
-        Of our encoder, 0..9.
-    packing : str
-        Of our files, one of `meshcodec.format.payload.PACKING_WORDS`.
-    baselines : list of str
-        Some of `BASELINES`.
+        Searched for meshes at every depth, see `meshcodec.runtime.files.find_files`.
     out : Path
         Folder of the report, made if need be; its ``cache`` folder makes the next run quick.
-    jobs : int
-        Worker processes, each with one thread; 1 works in this process.
-    resolution : int
-        Of our decoder.
-    device : str
-        Of our codec.
-    samples : int
-        Points on each surface.
-    make_codec : callable, optional
-        From the device to a codec, in place of `meshcodec.api.Codec`; a function of a module.
-    ours : bool
-        Whether our codec takes part.
-    quiet : bool
-        No progress bar, which otherwise is drawn on stderr where that is a terminal.
+    options : BenchOptions
 
     Raises
     ------
@@ -86,66 +48,58 @@ def run_bench(
     WeightsError
         Our codec has no weights.
     """
-    if not sizes or min(sizes) < 1 or jobs < 1:
-        raise UsageError("the bench needs a size and a job", "give --sizes and --jobs of at least 1")
-    for name in baselines:
-        if name not in BASELINES:
-            raise UsageError(f"unknown baseline {name!r}", f"use some of {', '.join(BASELINES)}")
-    if "draco" in baselines:
-        require()
+    options.check()
     paths = _meshes(folder)
     try:
         (out / "cache").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make {out}: {error.strerror}", "choose another output folder") from error
-    sizes = sorted(set(sizes))
     # Made here too: missing weights end the run before it starts, and rows are looked up by the model.
-    codec = (make_codec or our_codec)(device) if ours else None
-    plan = Plan(
-        sizes=tuple(sizes),
-        codecs=((OURS,) if ours else ()) + tuple(name for name in BASELINES if name in baselines),
-        effort=effort,
-        packing=packing,
-        resolution=resolution,
-        device=device,
-        samples=samples,
-        model_id=codec.model_id if codec else "",
-        make_codec=make_codec,
-        cache=out / "cache",
-    )
-    rows: list[BenchRow] = []
-    missing: list[_Job] = []
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        try:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            rows += [
-                _failed(plan, name, "", want, f"cannot be read: {error.strerror}") for want in plan.wants()
-            ]
-            continue
-        lost: list[Want] = []
-        for want in plan.wants():
-            row = recall(plan, sha256, want)
-            if row is None:
-                lost.append(want)
-            else:
-                rows.append(replace(row, file=name))
-        if lost:
-            missing.append(_Job(plan, path, name, sha256, tuple(lost)))
-    missing.sort(
-        key=lambda job: job.path.stat().st_size, reverse=True
-    )  # the long ones first, so that none is last
+    codec = options.codec() if options.ours else None
+    code = {name: code_of(name) for name in options.codecs()}
+    plan = Plan(options, codec.model_id if codec else "", out / "cache", code)
+    rows, missing = _split(plan, folder, paths)
     wanted = sum(len(job.wants) for job in missing)
-    with tqdm(total=wanted, unit="row", file=sys.stderr, disable=True if quiet else None) as bar:
-        for done in run_jobs(_run, missing, jobs, _after_crash):
+    with tqdm(total=wanted, unit="row", file=sys.stderr, disable=True if options.quiet else None) as bar:
+        for done in run_jobs(_run, missing, options.jobs, _after_crash):
             rows += done
             bar.update(len(done))
     order = {name: k for k, name in enumerate((OURS, *BASELINES))}
     rows.sort(key=lambda row: (row.file, order[row.codec], row.size or 0))
-    report = BenchReport(rows, sizes, plan.model_id, effort, packing, resolution, wanted, out)
+    report = BenchReport(
+        rows=rows,
+        sizes=list(options.ascending()),
+        model_id=plan.model_id,
+        effort=options.effort,
+        packing=options.packing,
+        resolution=options.resolution,
+        computed=wanted,
+        out=out,
+    )
     write_files(report, folder, plan, codec)
     return report
+
+
+def _split(plan: Plan, folder: Path, paths: list[Path]) -> tuple[list[BenchRow], list[_Job]]:
+    """The rows that are known, as those of unreadable files are, and what is missing, the long jobs first."""
+    rows: list[BenchRow] = []
+    missing: list[tuple[int, _Job]] = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+            rows += [_failed(plan, name, "", want, fault) for want in plan.wants()]
+            continue
+        sha256 = hashlib.sha256(data).hexdigest()
+        kept = {want: recall(plan, sha256, want) for want in plan.wants()}
+        rows += [replace(row, file=name) for row in kept.values() if row is not None]
+        lost = tuple(want for want, row in kept.items() if row is None)
+        if lost:
+            missing.append((len(data), _Job(plan, path, name, sha256, lost)))
+    missing.sort(key=lambda sized: sized[0], reverse=True)  # so that none of the long ones is last
+    return rows, [job for _, job in missing]
 
 
 @dataclass(frozen=True)
@@ -163,7 +117,7 @@ def _run(job: _Job) -> list[BenchRow]:
     """The rows of one file; never raises on account of the file."""
     try:
         mesh = load_mesh(job.path)
-        reference = Reference(mesh, samples=job.plan.samples)
+        reference = Reference(mesh, samples=job.plan.options.samples)
     except Exception as error:  # a row with its error, whatever it is
         return [_failed(job.plan, job.file, job.sha256, want, one_line(error)) for want in job.wants]
     rows = []

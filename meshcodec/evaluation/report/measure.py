@@ -9,11 +9,9 @@ A pair that cannot be measured is a row with its error and zeros, and counts in 
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trimesh
 from tqdm import tqdm
@@ -28,10 +26,7 @@ from meshcodec.metrics import Reference, Scores
 from meshcodec.pictures.sheets import pillow
 from meshcodec.registry import Registry
 from meshcodec.runtime.workers import DIED, run_jobs
-
-if TYPE_CHECKING:
-    from meshcodec.api import Codec
-
+from meshcodec.session import codec_of_process
 
 _PICTURES_TOTAL = 15_000_000  # what the pictures of all meshes are meant to take; the rest is slack
 _PICTURE_RESOLUTION = 128  # of decodes that are only looked at, with a quarter of the faces
@@ -147,23 +142,14 @@ def _measure(job: _Job) -> Row:
     return row
 
 
-_CODECS: dict[tuple[str, Path | None], Codec] = {}  # one per process
-
-
 def _decoded(plan: _Plan, path: Path, resolution: int) -> trimesh.Trimesh:
     if suffix_of(path) != VAT:
         return load_mesh(path)
-    key = (plan.device, plan.weights)
-    if key not in _CODECS:
-        from meshcodec.api import Codec
-
-        _CODECS[key] = Codec(*key)
-        if multiprocessing.parent_process() is not None:
-            sys.modules["torch"].set_num_threads(1)
+    codec = codec_of_process(plan.device, plan.weights)
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE)
-        return _CODECS[key].decode(data, resolution)
+        return codec.decode(data, resolution)
     except OSError as error:
         raise CorruptFileError(f"cannot be read ({error.strerror})", "check the file's permissions").about(
             quoted(str(path))
