@@ -206,7 +206,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     for turn in range(table.repeats + 1):
         timed = Timed(field)
         start = time.perf_counter()
-        extract_surface(engine, timed, file.level, RESOLUTION, file.mirrored)
+        extract_surface(engine, timed, file.iso_offset, RESOLUTION, file.mirrored)
         _wait()
         if turn:  # the first is warming up
             seconds = time.perf_counter() - start
@@ -227,7 +227,9 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
             engine.kernel = kernel
             try:
                 by_kernel = token_field(engine, networks, tokens)
-                return extract_surface(engine, by_kernel, file.level, RESOLUTION, file.mirrored, dense=True)
+                return extract_surface(
+                    engine, by_kernel, file.iso_offset, RESOLUTION, file.mirrored, dense=True
+                )
             finally:
                 engine.kernel = chosen
 

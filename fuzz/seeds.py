@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
     tokens, center = bytes(range(21)), (1.0, -2.0, 0.5)
     files = [
         VatFile.of_tokens(tokens, b"abcd"),
-        VatFile.of_tokens(tokens, b"abcd", center, (4.0, 4.0, 4.0), level=-3),
+        VatFile.of_tokens(tokens, b"abcd", center, (4.0, 4.0, 4.0), iso_offset=-3),
         VatFile.of_tokens(tokens, b"abcd", center, (4.0, 0.5, 1.71875), mirrored=(True, False, True)),
     ]
     for number, file in enumerate(files):

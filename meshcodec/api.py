@@ -374,7 +374,7 @@ class Codec:
             packing=number,
             center=center,
             half_extents=box,
-            level=level,
+            iso_offset=level,
             mirrored=mirrored,
         )
         return file.to_bytes()

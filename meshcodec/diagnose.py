@@ -40,7 +40,7 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
         "scale": file.scale,
         "half_extents": file.half_extents,
         "mirrored": file.mirrored,
-        "level": file.level,
+        "level": file.iso_offset,
     }
 
 

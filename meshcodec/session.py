@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES
+from meshcodec.config import MAX_BYTES, MAX_FACES
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec

@@ -76,7 +76,9 @@ def test_all_that_a_file_says_can_be_said_with_tokens(codec: Codec) -> None:
     assert file.center is not None
     assert file.half_extents is not None
     assert file.mirrored == (False, False, True)
-    again = codec.from_tokens(codec.tokens(data), file.center, file.half_extents, file.level, file.mirrored)
+    again = codec.from_tokens(
+        codec.tokens(data), file.center, file.half_extents, file.iso_offset, file.mirrored
+    )
     assert again == data
 
 

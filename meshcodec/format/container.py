@@ -12,7 +12,7 @@ nothing between them and nothing after.
                     bits 0-1  packing of the payload: 0 one byte per token; 1 range coded
                     bits 2-3  mirrored across x, mirrored across y; only with bit 4
                     bit  4    placement present
-                    bit  5    level present
+                    bit  5    iso offset present
                     bit  6    the placement has a box in place of a scale; only with bit 4
                     bit  7    mirrored across z; only with bit 4
     5       4     model id: first 4 bytes of the SHA-256 of the weights file
@@ -22,22 +22,22 @@ nothing between them and nothing after.
     27      4     placement: scale, f32, finite, above 0; or a box: mantissas mx, my, mz, u8, the largest of
                   them at least 128 and none 0, and an exponent e, u8: half-extents m * 2^(e - 133), each in
                   float32's range
-    15/31   1     level, i8, not 0: the surface lies where the decoded distance is level / 2000
+    15/31   1     iso offset, i8, not 0: the surface lies where the decoded distance is iso offset / 2000
     15-32   n     payload: the tokens, coarse to fine: with packing 0 themselves, n is the token count; with
                   packing 1 the message of `meshcodec.format.token_coder`, with the networks of the model
 
-A placement and a level are there where the flags say so. Without a level the surface lies where the distance
-is 0; a level above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is ``centre + scale * p``
-in the frame of the mesh or, with a box, ``centre + half_extents * p`` axis by axis. Without a placement the
-mesh stays in the cube. Across a mirrored axis the cube holds the upper half of the box, with the middle
-plane at p = -1.05, where the decoder's planes end: ``centre + half_extent * (p + 1.05) / 2.05``; the mesh is
-that and its image in the middle plane. Tokens are unsigned bytes 0..255: the model's int8 codes, viewed as
-bytes.
+A placement and an iso offset are there where the flags say so. Without an iso offset the surface lies where
+the distance is 0; an iso offset above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is
+``centre + scale * p`` in the frame of the mesh or, with a box, ``centre + half_extents * p`` axis by axis.
+Without a placement the mesh stays in the cube. Across a mirrored axis the cube holds the upper half of the
+box, with the middle plane at p = -1.05, where the decoder's planes end: ``centre + half_extent * (p + 1.05) /
+2.05``; the mesh is that and its image in the middle plane. Tokens are unsigned bytes 0..255: the model's int8
+codes, viewed as bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
 flags that lack another or an unknown packing, a length that is not what the header says, a wrong CRC, a
-placement or level outside its range. Whether the model id is known is not this module's business, nor are
-the tokens of packing 1, of which only the networks know whether they are whole.
+placement or iso offset outside its range. Whether the model id is known is not this module's business, nor
+are the tokens of packing 1, of which only the networks know whether they are whole.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ MIN_SIZE = 64  # smallest size in bytes that an encoder may be asked for
 LARGEST_FILE = 1 << 17  # bytes above any whole file: what is longer is refused without reading it all
 HEADER_BYTES = _HEADER.size  # bytes of the header, without the placement
 PLACEMENT_BYTES = _PLACEMENT.size  # bytes of a placement
-LEVEL_BYTES = 1  # bytes of a level
-LEVEL_UNIT = 1 / 2000  # length of one step of the level, in units of the decoder's cube [-1, 1]^3
+ISO_OFFSET_BYTES = 1  # bytes of an iso offset
+ISO_OFFSET_UNIT = 1 / 2000  # length of one step of the iso offset, in units of the decoder's cube [-1, 1]^3
 _CRC_AT = HEADER_BYTES - 4  # offset of the checksum
 _PACKING_MASK = 0x03  # bits of the flags that hold the packing
 _HAS_PLACEMENT = 0x10  # flag: a placement is present
-_HAS_LEVEL = 0x20  # flag: a level is present
+_HAS_ISO_OFFSET = 0x20  # flag: an iso offset is present
 _HAS_BOX = 0x40  # flag: the placement has a box in place of a scale
 _MIRRORED = (0x04, 0x08, 0x80)  # flags: mirrored across x, y, z
 _NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)  # flags that stand only beside a placement
@@ -85,7 +85,7 @@ class VatFile:
     center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
         float32 as the file stores it, and so are half-extents that are all the same; others must be what
         `round_box` gives.
-    level : -128..127, the decoded distance at which the surface lies, in units of `LEVEL_UNIT`.
+    iso_offset : -128..127, the decoded distance at which the surface lies, in units of `ISO_OFFSET_UNIT`.
     mirrored : axes across which the mesh is one half and its image; only with a placement.
 
     Raises ValueError for anything else.
@@ -97,7 +97,7 @@ class VatFile:
     packing: Packing = Packing.BYTES
     center: Triple | None = None
     half_extents: Triple | None = None
-    level: int = 0
+    iso_offset: int = 0
     mirrored: Axes = NO_AXES
 
     def __post_init__(self) -> None:
@@ -108,8 +108,8 @@ class VatFile:
             raise ValueError(f"{len(self.payload)} bytes are not {self.count} tokens")
         if len(self.model_id) != 4:
             raise ValueError(f"a model id is 4 bytes, not {len(self.model_id)}")
-        if not -128 <= self.level <= 127:
-            raise ValueError(f"level {self.level} is outside -128..127")
+        if not -128 <= self.iso_offset <= 127:
+            raise ValueError(f"iso offset {self.iso_offset} is outside -128..127")
         if (self.center is None) != (self.half_extents is None):
             raise ValueError("a placement needs both its centre and its half-extents")
         if any(self.mirrored) and self.center is None:
@@ -126,7 +126,7 @@ class VatFile:
         model_id: bytes,
         center: Triple | None = None,
         half_extents: Triple | None = None,
-        level: int = 0,
+        iso_offset: int = 0,
         mirrored: Axes = NO_AXES,
     ) -> VatFile:
         """A file with one byte for each token; the parameters are the attributes of the class."""
@@ -136,7 +136,7 @@ class VatFile:
             count=len(tokens),
             center=center,
             half_extents=half_extents,
-            level=level,
+            iso_offset=iso_offset,
             mirrored=mirrored,
         )
 
@@ -171,11 +171,11 @@ class VatFile:
             flags |= _HAS_PLACEMENT | (_HAS_BOX if is_box(self.half_extents) else 0)
             placement = _PLACEMENT.pack(*self.center, pack_box(self.half_extents))
             flags |= sum(bit for bit, mirrored in zip(_MIRRORED, self.mirrored, strict=True) if mirrored)
-        level = b""
-        if self.level:
-            flags |= _HAS_LEVEL
-            level = self.level.to_bytes(LEVEL_BYTES, "little", signed=True)
-        body = placement + level + self.payload
+        iso_offset = b""
+        if self.iso_offset:
+            flags |= _HAS_ISO_OFFSET
+            iso_offset = self.iso_offset.to_bytes(ISO_OFFSET_BYTES, "little", signed=True)
+        body = placement + iso_offset + self.payload
         head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, self.count, 0)
         crc = zlib.crc32(body, zlib.crc32(head))
         return head[:_CRC_AT] + crc.to_bytes(4, "little") + body
@@ -190,8 +190,8 @@ class VatFile:
                 f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN
             )
         packing = Packing.from_number(flags & _PACKING_MASK)
-        level_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
-        payload_at = level_at + (LEVEL_BYTES if flags & _HAS_LEVEL else 0)
+        iso_offset_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
+        payload_at = iso_offset_at + (ISO_OFFSET_BYTES if flags & _HAS_ISO_OFFSET else 0)
         _check_length(len(data), payload_at, payload_size(count, packing))
         if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
             raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
@@ -203,7 +203,7 @@ class VatFile:
             packing=packing,
             center=center,
             half_extents=half_extents,
-            level=_read_level(data[level_at:payload_at]),
+            iso_offset=_read_iso_offset(data[iso_offset_at:payload_at]),
             mirrored=(bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
         )
 
@@ -265,9 +265,9 @@ def _read_placement(data: bytes, flags: int) -> tuple[Triple | None, Triple | No
     return (x, y, z), half_extents
 
 
-def _read_level(stored: bytes) -> int:
-    """The level in its byte; 0 where there is none."""
-    level = int.from_bytes(stored, "little", signed=True)
-    if stored and not level:
-        raise CorruptFileError("a level of 0 is not stored", _WRITER_AT_FAULT)
-    return level
+def _read_iso_offset(stored: bytes) -> int:
+    """The iso offset in its byte; 0 where there is none."""
+    iso_offset = int.from_bytes(stored, "little", signed=True)
+    if stored and not iso_offset:
+        raise CorruptFileError("an iso offset of 0 is not stored", _WRITER_AT_FAULT)
+    return iso_offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshcodec.errors import UsageError
-from meshcodec.format.container import HEADER_BYTES, LEVEL_BYTES, MAX_TOKENS, MIN_SIZE, PLACEMENT_BYTES
+from meshcodec.format.container import HEADER_BYTES, ISO_OFFSET_BYTES, MAX_TOKENS, MIN_SIZE, PLACEMENT_BYTES
 from meshcodec.format.payload import Packing
 
 
@@ -15,14 +15,14 @@ def check_request(size: int, effort: int, efforts: int, packing: str) -> None:
     payload_bytes(size)
 
 
-def payload_bytes(size: int, placement: bool = True, level: bool = False) -> int:
+def payload_bytes(size: int, placement: bool = True, iso_offset: bool = False) -> int:
     """Bytes of payload that fit in a file of ``size`` bytes, header included (at most 65535).
 
-    A ``placement`` and a ``level`` take their bytes from the payload.
+    A ``placement`` and an ``iso_offset`` take their bytes from the payload.
 
     Raises UsageError under 64 bytes.
     """
     if size < MIN_SIZE:
         raise UsageError(f"a size of {size} bytes is too small", f"ask for {MIN_SIZE} bytes or more")
-    extras = (PLACEMENT_BYTES if placement else 0) + (LEVEL_BYTES if level else 0)
+    extras = (PLACEMENT_BYTES if placement else 0) + (ISO_OFFSET_BYTES if iso_offset else 0)
     return min(size - HEADER_BYTES - extras, MAX_TOKENS)

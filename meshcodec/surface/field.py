@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshcodec.config import TRUNCATION
-from meshcodec.format.container import LEVEL_UNIT
+from meshcodec.format.container import ISO_OFFSET_UNIT
 
 Field = Callable[[Tensor], Tensor]
 
@@ -66,11 +66,11 @@ class OffsetField:
     Parameters
     ----------
     field : any field
-    level : the iso offset, in units of `LEVEL_UNIT`
+    iso_offset : the iso offset, in units of `ISO_OFFSET_UNIT`
     """
 
-    def __init__(self, field: Field, level: int) -> None:
-        self._field, self._offset = field, level * LEVEL_UNIT
+    def __init__(self, field: Field, iso_offset: int) -> None:
+        self._field, self._offset = field, iso_offset * ISO_OFFSET_UNIT
         self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:

@@ -204,7 +204,7 @@ def _refine_one(place: int) -> None:
     number = missing[place]
     rng = np.random.default_rng([number, 7])
     points, normals, queries, distances = _turned(samples, number % len(samples), rng)
-    room = payload_bytes(_LADDER[number % len(_LADDER)], level=True)
+    room = payload_bytes(_LADDER[number % len(_LADDER)], iso_offset=True)
     ends = model.config.scale_ends()
     goal = min((end for end in ends if end >= _TOKENS_PER_BYTE * room), default=ends[-1])
     with torch.no_grad():

@@ -26,11 +26,11 @@ PLACED_BYTES = bytes.fromhex(
 )
 BARE = VatFile.of_tokens(b"\x01\x02", b"abcd")
 BARE_BYTES = bytes.fromhex("564154 01 00 61626364 0200 258a1008 0102")
-LEVELED = VatFile.of_tokens(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0), level=-3)
+LEVELED = VatFile.of_tokens(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0), iso_offset=-3)
 LEVELED_BYTES = bytes.fromhex(
     "564154 01 30 61626364 0200 067e5926 0000803f 000000c0 0000003f 00008040 fd 0102"
 )
-BOXED = VatFile.of_tokens(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 0.5, 1.71875), level=7)
+BOXED = VatFile.of_tokens(b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 0.5, 1.71875), iso_offset=7)
 BOXED_BYTES = bytes.fromhex("564154 01 70 61626364 0200 22aca1d9 0000803f 000000c0 0000003f 80103780 07 0102")
 MIRRORED = VatFile.of_tokens(
     b"\x01\x02", b"abcd", (1.0, -2.0, 0.5), (4.0, 4.0, 4.0), mirrored=(True, False, True)
@@ -102,7 +102,7 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (sealed(PLACED_BYTES[:-1]), "wrong length: 34 bytes where the header says 35"),
         (sealed(PLACED_BYTES[:20]), "wrong length"),
         (sealed(LEVELED_BYTES[:31]), "wrong length: 31 bytes where the header says 34"),
-        (sealed(LEVELED_BYTES[:31] + b"\0" + LEVELED_BYTES[32:]), "a level of 0"),
+        (sealed(LEVELED_BYTES[:31] + b"\0" + LEVELED_BYTES[32:]), "an iso offset of 0"),
         (BARE_BYTES[:-1] + b"\x03", "checksum"),
         (BARE_BYTES[:8] + b"D" + BARE_BYTES[9:], "checksum"),
     ],
@@ -145,8 +145,8 @@ def test_bad_placements_are_refused_both_ways(place: int, value: float, message:
         {"model_id": b"abc"},
         {"packing": 2},
         {"center": None, "half_extents": None, "mirrored": (False, True, False)},
-        {"level": 128},
-        {"level": -129},
+        {"iso_offset": 128},
+        {"iso_offset": -129},
         {"packing": -1},
         {"center": None},
         {"half_extents": None},
@@ -214,11 +214,11 @@ def test_round_trip(
     tokens: bytes,
     model_id: bytes,
     placement: tuple[Any, Any],
-    level: int,
+    iso_offset: int,
     mirrored: tuple[bool, bool, bool],
 ) -> None:
     mirrors = mirrored if placement[0] else NO_AXES
-    file = VatFile.of_tokens(tokens, model_id, *placement, level=level, mirrored=mirrors)
+    file = VatFile.of_tokens(tokens, model_id, *placement, iso_offset=iso_offset, mirrored=mirrors)
     assert VatFile.from_bytes(file.to_bytes()) == file
 
 
@@ -286,9 +286,9 @@ def test_payload_room_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
         tokens = bytes(payload_bytes(size))
         assert len(VatFile.of_tokens(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()) == size
-        tokens = bytes(payload_bytes(size, level=True))
+        tokens = bytes(payload_bytes(size, iso_offset=True))
         assert (
-            len(VatFile.of_tokens(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes())
+            len(VatFile.of_tokens(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), iso_offset=1).to_bytes())
             == size
         )
         tokens = bytes(payload_bytes(size, placement=False))

@@ -38,7 +38,7 @@ def token_field(engine: Engine, networks: Networks, tokens: bytes) -> Field:
 
 
 def extract_surface(
-    engine: Engine, field: Field, level: int, resolution: int, mirrored: Axes, dense: bool = False
+    engine: Engine, field: Field, iso_offset: int, resolution: int, mirrored: Axes, dense: bool = False
 ) -> Extraction:
     """The surface of a field at an iso offset, in the cube, without small components.
 
@@ -46,12 +46,12 @@ def extract_surface(
     ----------
     engine : on whose device the field is evaluated
     field : signed distances, not truncated
-    level : iso offset in units of `meshcodec.format.container.LEVEL_UNIT`
+    iso_offset : iso offset in units of `meshcodec.format.container.ISO_OFFSET_UNIT`
     resolution : cells a side of the grid
     mirrored : axes whose lower side of the cube is a mirror
     dense : evaluate every point of the grid
     """
-    distance = OffsetField(field, level)
+    distance = OffsetField(field, iso_offset)
     batch, device = BATCHES[engine.kernel], engine.device
     if dense:
         found = extract_dense(
@@ -121,7 +121,7 @@ def decode_file(
         with clock("planes"):
             field = token_field(engine, networks, decoded_tokens)
         with clock("extract"):
-            return extract_surface(engine, field, file.level, resolution, file.mirrored, dense)
+            return extract_surface(engine, field, file.iso_offset, resolution, file.mirrored, dense)
 
     extraction = engine.or_on_cpu(surface)
     if len(extraction.faces) == 0:

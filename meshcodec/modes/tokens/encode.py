@@ -158,9 +158,9 @@ class Refinement:
             self._tokens = self._budget.longest_prefix(tokens)
             decode = self._judge.cached_field(self._tokens)
             if warm_up and not self.interrupted:  # of what the next round begins with no score is needed
-                self._surface = self._judge.surface_points(decode, self.best.level)
+                self._surface = self._judge.surface_points(decode, self.best.iso_offset)
             else:
-                new = self._judge.measure(decode, self._tokens, self.best.level)
+                new = self._judge.measure(decode, self._tokens, self.best.iso_offset)
                 self._surface = new.surface
                 # The iso offset comes after the steps, but must have been looked for once.
                 if not self.refined or not self._judge.is_clearly_lower(new, self.best):
@@ -186,7 +186,7 @@ class Refinement:
                 packing=packing,
                 center=transform.center,
                 half_extents=transform.half_extents,
-                level=self.best.level,
+                iso_offset=self.best.iso_offset,
                 mirrored=transform.mirrored,
             )
             if file.tokens(self._budget.entropy_model) != self.best.tokens:
@@ -244,8 +244,8 @@ def encode_batch(
     check_request(request.size, request.effort, len(settings.efforts), request.packing)
     networks = engine.encoding
     entropy_model = networks.entropy_model if Packing.parse(request.packing) == Packing.CODED else None
-    level = request.effort > 0
-    budget = TokenBudget(request.size, level, networks.config, entropy_model, settings.budget)
+    iso_offset = request.effort > 0
+    budget = TokenBudget(request.size, iso_offset, networks.config, entropy_model, settings.budget)
 
     def work() -> list[Encoded]:
         refinements = [Refinement(engine, mesh, budget, request, settings) for mesh in meshes]

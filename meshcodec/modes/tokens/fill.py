@@ -34,7 +34,7 @@ class BudgetSettings:
     coder_bytes: int = 4
 
 
-def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
+def token_budget(size: int, config: ModelConfig, iso_offset: bool = True) -> int:
     """Tokens of one byte each that a file of at most `size` bytes gets, with a byte for an iso offset or not.
 
     A preset size ends at a scale, so that its file is the start of every larger one; any other is filled.
@@ -44,7 +44,7 @@ def token_budget(size: int, config: ModelConfig, level: bool = True) -> int:
     UsageError
         Less than 64 bytes.
     """
-    capacity = min(payload_bytes(size, level=level), config.max_tokens)
+    capacity = min(payload_bytes(size, iso_offset=iso_offset), config.max_tokens)
     if size in SIZES.values():
         return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
     return capacity
@@ -77,7 +77,7 @@ class TokenBudget:
     Parameters
     ----------
     size : bytes of the file, at most
-    level : whether it keeps a byte for an iso offset
+    iso_offset : whether it keeps a byte for an iso offset
     config : shape of the model
     entropy_model : of its tokens; None for one byte each
     settings : numbers of the budget
@@ -92,15 +92,15 @@ class TokenBudget:
     def __init__(
         self,
         size: int,
-        level: bool,
+        iso_offset: bool,
         config: ModelConfig,
         entropy_model: TokenModel | None,
         settings: BudgetSettings | None = None,
     ) -> None:
         self._settings = settings or BudgetSettings()
-        self.size, self.payload_bytes = size, payload_bytes(size, level=level)
+        self.size, self.payload_bytes = size, payload_bytes(size, iso_offset=iso_offset)
         self.entropy_model = entropy_model
-        self.refined_tokens = token_budget(size, config, level)
+        self.refined_tokens = token_budget(size, config, iso_offset)
         if entropy_model is not None:
             wanted = int(self._settings.tokens_per_byte * self.payload_bytes)
             self.refined_tokens = min(wanted, config.max_tokens)

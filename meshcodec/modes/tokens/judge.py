@@ -36,7 +36,7 @@ class JudgeSettings:
     margin : F-scores that differ by this much by proxy differ in full too ("Finer proxy and decision margin")
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
-    largest_offset : iso offset that no search passes, in `LEVEL_UNIT`s (by hand)
+    largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)
     """
 
     taus: tuple[float, ...] = TAUS[:2]
@@ -56,13 +56,13 @@ class Candidate:
     Attributes
     ----------
     tokens : one byte each
-    level : iso offset, in `LEVEL_UNIT`s
+    iso_offset : distance at which the surface lies, in `ISO_OFFSET_UNIT`s
     fscores : F-scores at the distances of `JudgeSettings.taus`
     surface : (V, 3) points of the decoded surface, in the cube
     """
 
     tokens: bytes
-    level: int
+    iso_offset: int
     fscores: tuple[float, ...]
     surface: NDArray[np.float64]
 
@@ -104,16 +104,16 @@ class Judge:
         """`field`, for more than one measurement on the same grid."""
         return CachedField(self.field(tokens))
 
-    def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
+    def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
         """Evaluate tokens by proxy at an iso offset; `field` is theirs."""
-        extraction = self._extract(field, level, self.settings.proxy_resolution)
+        extraction = self._extract(field, iso_offset, self.settings.proxy_resolution)
         decoded = self._prepared.transform.to_world(extraction.vertices), extraction.faces
         fscores = self._proxy_reference.fscore(decoded, self.settings.taus)
-        return Candidate(tokens, level, fscores, _within_cube(extraction))
+        return Candidate(tokens, iso_offset, fscores, _within_cube(extraction))
 
-    def surface_points(self, field: Field, level: int) -> NDArray[np.float64]:
+    def surface_points(self, field: Field, iso_offset: int) -> NDArray[np.float64]:
         """(V, 3) points of a decoded surface in the cube, without those in mirrors; nothing is scored."""
-        return _within_cube(self._extract(field, level, self.settings.proxy_resolution))
+        return _within_cube(self._extract(field, iso_offset, self.settings.proxy_resolution))
 
     def tuned(self, field: Field, candidate: Candidate) -> Candidate:
         """The candidate at the best iso offset in its surroundings: a climb in steps that become smaller."""
@@ -121,8 +121,8 @@ class Judge:
         for step in self.settings.offset_steps:
             for direction in (step, -step):
                 climbing = True
-                while climbing and self._is_allowed(best.level + direction):
-                    moved = self.measure(field, best.tokens, best.level + direction)
+                while climbing and self._is_allowed(best.iso_offset + direction):
+                    moved = self.measure(field, best.tokens, best.iso_offset + direction)
                     climbing = moved.quality > best.quality
                     best = moved if climbing else best
         return best
@@ -135,8 +135,8 @@ class Judge:
         if min(gains) >= 0:
             return new
         for shift in self.settings.nearby_offsets:
-            if self._is_allowed(new.level + shift):
-                moved = self.measure(field, new.tokens, new.level + shift)
+            if self._is_allowed(new.iso_offset + shift):
+                moved = self.measure(field, new.tokens, new.iso_offset + shift)
                 if self.improves(moved, old):
                     return moved
         return None
@@ -159,19 +159,19 @@ class Judge:
 
     def full_fscores(self, candidate: Candidate) -> tuple[float, ...]:
         """The F-scores that a user would measure of the decoded file."""
-        key = candidate.tokens, candidate.level
+        key = candidate.tokens, candidate.iso_offset
         if key not in self._full_fscores:
             field = self.field(candidate.tokens)
-            found = self._extract(field, candidate.level, self.settings.full_resolution)
+            found = self._extract(field, candidate.iso_offset, self.settings.full_resolution)
             decoded = self._prepared.transform.to_world(found.vertices), found.faces
             self._full_fscores[key] = self._full_reference.fscore(decoded, self.settings.taus)
         return self._full_fscores[key]
 
-    def _extract(self, field: Field, level: int, resolution: int) -> Extraction:
-        return extract_surface(self._engine, field, level, resolution, self._prepared.transform.mirrored)
+    def _extract(self, field: Field, iso_offset: int, resolution: int) -> Extraction:
+        return extract_surface(self._engine, field, iso_offset, resolution, self._prepared.transform.mirrored)
 
-    def _is_allowed(self, level: int) -> bool:
-        return abs(level) <= self.settings.largest_offset
+    def _is_allowed(self, iso_offset: int) -> bool:
+        return abs(iso_offset) <= self.settings.largest_offset
 
 
 def _within_cube(extraction: Extraction) -> NDArray[np.float64]:

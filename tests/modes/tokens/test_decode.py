@@ -10,7 +10,7 @@ import trimesh
 from support.tiny import BALL_RADIUS
 
 from meshcodec.api import Codec
-from meshcodec.format.container import LEVEL_UNIT, VatFile
+from meshcodec.format.container import ISO_OFFSET_UNIT, VatFile
 
 
 def ball() -> trimesh.Trimesh:
@@ -22,13 +22,14 @@ def test_a_level_thickens(tiny_weights: Path) -> None:
     codec = Codec("cpu", tiny_weights)
     file = VatFile.from_bytes(codec.encode(ball(), size=128, effort=0))
     volumes = []
-    for level in (-10, 0, 10):
-        made = dataclasses.replace(file, level=level)
+    for iso_offset in (-10, 0, 10):
+        made = dataclasses.replace(file, iso_offset=iso_offset)
         mesh = codec.decode(made.to_bytes(), resolution=32)
         assert mesh.is_watertight
         volumes.append(mesh.volume)
     assert volumes[0] < volumes[1] < volumes[2]
-    # Near the surface the field is a distance, so a level of 10 moves it by about 10 / 2000 of the radius.
+    # Near the surface the field is a distance, so an iso offset of 10 moves it by about
+    # 10 / 2000 of the radius.
     area, scale = ball().area, file.scale
     assert scale is not None
-    assert (volumes[2] - volumes[0]) / area == pytest.approx(20 * LEVEL_UNIT * scale, rel=0.5)
+    assert (volumes[2] - volumes[0]) / area == pytest.approx(20 * ISO_OFFSET_UNIT * scale, rel=0.5)

@@ -42,7 +42,7 @@ class Scripted(Judge):
         self.rounds += 1
         return self.field(tokens)
 
-    def surface_points(self, field: Field, level: int) -> NDArray[np.float64]:
+    def surface_points(self, field: Field, iso_offset: int) -> NDArray[np.float64]:
         return NOWHERE
 
     def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
@@ -60,8 +60,8 @@ def run(codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRe
 
 def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> None:
     class Rising(Scripted):
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (1.0, 0.8 + 0.1 * self.rounds), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (1.0, 0.8 + 0.1 * self.rounds), NOWHERE)
 
     codec = Codec("cpu", tiny_weights)
     judge = Rising(codec.engine, codec.prepare(ball()))
@@ -72,13 +72,13 @@ def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> N
 
 def test_the_file_has_the_iso_offset_that_was_measured(tiny_weights: Path) -> None:
     class Peaked(Scripted):
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (1 - abs(level + 4) + 10 * bool(self.rounds),), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (1 - abs(iso_offset + 4) + 10 * bool(self.rounds),), NOWHERE)
 
     codec = Codec("cpu", tiny_weights)
     judge = Peaked(codec.engine, codec.prepare(ball()))
     data = run(codec, judge, COARSE, TokenRequest(128, 1, "bytes")).data
-    assert VatFile.from_bytes(data).level == -4
+    assert VatFile.from_bytes(data).iso_offset == -4
     assert len(data) <= 128
 
 
@@ -107,8 +107,8 @@ def test_what_failed_the_pareto_check_gets_one_more_round(
     class Strict(Scripted):
         judged = 0
 
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (0.95 + 0.01 * self.rounds,), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (0.95 + 0.01 * self.rounds,), NOWHERE)
 
         def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
             self.judged += 1
@@ -122,8 +122,8 @@ def test_what_failed_the_pareto_check_gets_one_more_round(
 
 def test_a_stop_in_the_first_round_still_has_its_result_measured(tiny_weights: Path) -> None:
     class Rising(Scripted):
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (0.1 + 0.1 * self.rounds,), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (0.1 + 0.1 * self.rounds,), NOWHERE)
 
     codec = Codec("cpu", tiny_weights)
     judge, steps = Rising(codec.engine, codec.prepare(ball())), list[int]()
@@ -153,8 +153,8 @@ def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
     scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
 
     class Listed(Scripted):
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (next(scores), 0.5), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (next(scores), 0.5), NOWHERE)
 
     codec, seen = Codec("cpu", tiny_weights), list[tuple[int, float]]()
     judge = Listed(codec.engine, codec.prepare(ball()), HURRIED.judge)

@@ -33,7 +33,9 @@ def test_no_file_is_larger_than_asked_for(size: int) -> None:
     config = ModelConfig()
     tokens = token_budget(size, config)
     assert 1 <= tokens <= config.max_tokens
-    data = VatFile.of_tokens(bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), level=1).to_bytes()
+    data = VatFile.of_tokens(
+        bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), iso_offset=1
+    ).to_bytes()
     assert len(data) <= size
     if size not in SIZES.values() and tokens < config.max_tokens:
         assert len(data) == size

@@ -34,11 +34,11 @@ def codec(tiny_weights: Path) -> Codec:
 @pytest.mark.parametrize(("peak", "found"), [(0, 0), (6, 6), (-9, -9), (50, 20)])
 def test_the_iso_offset_is_found_by_climbing(codec: Codec, peak: int, found: int) -> None:
     class Peaked(Judge):
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (-abs(level - peak),), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (-abs(iso_offset - peak),), NOWHERE)
 
     judge = Peaked(codec.engine, codec.prepare(ball()))
-    assert judge.tuned(torch.zeros_like, Candidate(b"", 0, (-abs(peak),), NOWHERE)).level == found
+    assert judge.tuned(torch.zeros_like, Candidate(b"", 0, (-abs(peak),), NOWHERE)).iso_offset == found
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_candidate_is_better_when_no_fscore_is_lower(
 
 
 @pytest.mark.parametrize(
-    ("gains", "level"),
+    ("gains", "iso_offset"),
     [
         ({4: (0.02, 0.01), 5: (0.03, 0.03)}, 4),
         ({4: (0.02, -0.01), 5: (0.02, -0.02), 3: (0.01, 0.01)}, 3),
@@ -80,18 +80,18 @@ def test_a_candidate_is_better_when_no_fscore_is_lower(
     ],
 )
 def test_a_candidate_that_is_lower_in_one_fscore_may_be_better_at_an_iso_offset_nearby(
-    codec: Codec, gains: dict[int, tuple[float, float]], level: int | None
+    codec: Codec, gains: dict[int, tuple[float, float]], iso_offset: int | None
 ) -> None:
     class Scripted(Judge):
         def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
-            return gains[new.level]
+            return gains[new.iso_offset]
 
-        def measure(self, field: Field, tokens: bytes, level: int) -> Candidate:
-            return Candidate(tokens, level, (0.5, 0.5), NOWHERE)
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (0.5, 0.5), NOWHERE)
 
-    old, new = (Candidate(bytes([level]) * 8, level, (0.5, 0.5), NOWHERE) for level in (0, 4))
+    old, new = (Candidate(bytes([iso_offset]) * 8, iso_offset, (0.5, 0.5), NOWHERE) for iso_offset in (0, 4))
     better = Scripted(codec.engine, codec.prepare(ball())).improvement(torch.zeros_like, new, old)
-    assert (better and better.level) == level
+    assert (better and better.iso_offset) == iso_offset
     assert better is None or better.tokens == new.tokens
 
 
