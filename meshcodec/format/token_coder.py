@@ -156,15 +156,15 @@ class TokenModel:
             if first >= len(tokens):
                 break
             framed = np.zeros((PLANES, side + 2, side + 2, len(levels)), dtype=np.int64)
-            above = above_features(coarser, side, begun)[0].reshape(count, -1)
-            sums = above @ network.weights[: above.shape[1]]
-            beside = network.weights[above.shape[1] :]
+            parents = parent_features(coarser, side, begun)[0].reshape(count, -1)
+            sums = parents @ network.weights[: parents.shape[1]]
+            neighbour_weights = network.weights[parents.shape[1] :]
             present = symbols[first : first + count]
             for cells in fronts(side):
                 cells = cells[cells < len(present)]
                 plane, row, column = np.unravel_index(cells, (PLANES, side, side))
                 around = [framed[plane, row + 1 + down, column + 1 + right] for down, right in _NEIGHBOURS]
-                summed = sums[cells] + np.concatenate(around, axis=1) @ beside
+                summed = sums[cells] + np.concatenate(around, axis=1) @ neighbour_weights
                 for digit, count_of in enumerate(levels):
                     frequencies = self.frequencies(network.logits(summed, digit))
                     starts = np.zeros((len(cells), count_of + 1), dtype=np.int64)
@@ -200,7 +200,7 @@ def fronts(side: int) -> tuple[Integers, ...]:
     return tuple(np.flatnonzero(front == number) for number in range(3 * side - 2))
 
 
-def above_features(coarser: Sequence[NDArray[np.signedinteger]], side: int, begun: int) -> Integers:
+def parent_features(coarser: Sequence[NDArray[np.signedinteger]], side: int, begun: int) -> Integers:
     """What is known of the cells of a scale before any of them is.
 
     Parameters
@@ -242,7 +242,7 @@ def cell_features(digits: Sequence[NDArray[np.int16]], scale: int, begun: int) -
 
     Parameters
     ----------
-    digits : digits of each scale up to this one at least, (B, 3, n, n, D) as in `above_features`
+    digits : digits of each scale up to this one at least, (B, 3, n, n, D) as in `parent_features`
     scale : number of the scale
     begun : scales that the file begins
 
@@ -252,12 +252,15 @@ def cell_features(digits: Sequence[NDArray[np.int16]], scale: int, begun: int) -
     """
     own = digits[scale]
     B, side = len(own), own.shape[2]
-    above = above_features(digits[:scale], side, begun)
+    parents = parent_features(digits[:scale], side, begun)
     framed = np.pad(own, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
-    beside = [
+    neighbours = [
         framed[:, :, 1 + down : 1 + down + side, 1 + right : 1 + right + side] for down, right in _NEIGHBOURS
     ]
-    whole: list[NDArray[np.signedinteger]] = [np.broadcast_to(above, (B, *above.shape[1:])), *beside]
+    whole: list[NDArray[np.signedinteger]] = [
+        np.broadcast_to(parents, (B, *parents.shape[1:])),
+        *neighbours,
+    ]
     result: NDArray[np.int16] = np.concatenate(whole, axis=-1).astype(np.int16)
     return result
 

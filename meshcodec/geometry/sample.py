@@ -26,7 +26,7 @@ SharpEdges = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]] 
 def sample_surface(
     surfaces: FaceClasses, count: int, rng: np.random.Generator, sharp_share: float = 0.5
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw points on the faces that a decode can carry, as far as they lie in the cube [-EXTENT, EXTENT]^3.
+    """Draw points on the encodable faces, as far as they lie in the cube [-EXTENT, EXTENT]^3.
 
     Parameters
     ----------
@@ -102,20 +102,20 @@ def _weighted(weights: NDArray[np.floating], count: int, rng: np.random.Generato
 def _even(
     surfaces: FaceClasses, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    carried = np.flatnonzero(surfaces.carried)
-    pick = carried[_weighted(surfaces.areas[carried] + _FLOOR_AREA, count, rng)]
+    encodable = np.flatnonzero(surfaces.encodable)
+    pick = encodable[_weighted(surfaces.areas[encodable] + _FLOOR_AREA, count, rng)]
     return points_in(surfaces.vertices[surfaces.faces[pick]], rng), surfaces.normals[pick]
 
 
 def _sharp_edges(surfaces: FaceClasses) -> SharpEdges:
-    """Edges where two carried faces meet at more than `SHARP_ANGLE`, or where one ends.
+    """Edges where two encodable faces meet at more than `SHARP_ANGLE`, or where one ends.
 
     Returns
     -------
     edges, normals, lengths : (E, 2) vertices, (E, 2, 3) normals of the two faces, (E,)
     """
-    carried = np.flatnonzero(surfaces.carried)
-    faces = surfaces.faces[carried]
+    encodable = np.flatnonzero(surfaces.encodable)
+    faces = surfaces.faces[encodable]
     # Files often repeat a vertex for every face (STL, split normals): edges are found between positions.
     _, merged = np.unique(surfaces.vertices, axis=0, return_inverse=True)
     corner = merged.reshape(-1)[faces].astype(np.int64)
@@ -125,7 +125,7 @@ def _sharp_edges(surfaces: FaceClasses) -> SharpEdges:
     raw = raw.astype(np.int64)
     key = np.minimum(first, second) * (int(corner.max(initial=0)) + 1) + np.maximum(first, second)
     order = np.argsort(key, kind="stable")
-    owner = np.repeat(carried, 3)[order]
+    owner = np.repeat(encodable, 3)[order]
     _, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
     one = owner[starts]
     # An edge of one face borders an opening; of more than two only the first pair is looked at.

@@ -1,4 +1,4 @@
-"""What a solid decoder can carry of a mesh: signed distance to its solids, with a thickness for its sheets.
+"""Signed distance to a mesh as a solid decoder can represent it: solids, and sheets with a thickness.
 
 Inside is told by the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al.
 2018), so that open, self-intersecting, duplicated and flipped faces all have an answer. Connected parts that
@@ -7,13 +7,13 @@ sheets. Of the others inside is
 
 - where ``|w| > 0.5``, as long as little surface is hidden in what that encloses;
 - otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a
-  cavity: so the hidden faces of assemblies bound something and are carried, too (`FaceClasses.nested`).
+  cavity: so the hidden faces of assemblies bound something and are encoded, too (`FaceClasses.even_odd`).
 
 Each face is tested a small step to both of its sides:
 
 ====================  ==================================================================================
 outside on both       a *sheet*: an open surface or a plate thinner than the step; it is given a thickness
-inside on both        *interior*: hidden within a solid. Left out, or, where `nested`, a slit of the same
+inside on both        *interior*: hidden within a solid. Left out, or, where `even_odd`, a slit of the same
                       thickness in the solid, for what lies between solids that touch
 one of each           part of the boundary of a solid
 ====================  ==================================================================================
@@ -42,9 +42,9 @@ SIDE_STEP = 0.0075
 OPEN = 0.25
 """Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
 HIDDEN_SHARE = 0.03
-"""Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `nested` is chosen."""
+"""Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `even_odd` is chosen."""
 HIDDEN_DEPTH = 0.02
-"""Distance to what shows below which hidden surface is as good as carried: the coarsest tau of the metric."""
+"""Distance to what shows below which hidden surface is as good as encoded: the coarsest tau of the metric."""
 _MANY_FACES = 20_000  # faces above which each is small enough for its centroid alone to speak for it
 _HIDDEN_SAMPLES = 2000  # points on interior faces whose depth is measured
 _LEAST_DOUBLED = 1e-14  # twice the area of a face in the unit frame that is kept
@@ -71,7 +71,8 @@ class FaceClasses:
     faces : (F, 3) int32, without zero-area and repeated faces
     kinds : (F,) uint8 of `FaceKind`
     encloses : (F,) mask of the faces whose winding number tells inside from outside
-    nested : whether overlaps of solids count as outside and interior faces as slits
+    even_odd : whether inside is where w rounds to an odd number, so that overlaps of solids count as outside
+        and interior faces as slits
     normals : (F, 3) float32 unit normals, turned to the outside where the face bounds a solid
     areas : (F,) float64
     """
@@ -80,15 +81,15 @@ class FaceClasses:
     faces: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     encloses: NDArray[np.bool_]
-    nested: bool
+    even_odd: bool
     normals: NDArray[np.float32]
     areas: NDArray[np.float64]
 
     @property
-    def carried(self) -> NDArray[np.bool_]:
-        """(F,) mask of the faces that the decoder can carry: all but the interior ones, unless `nested`."""
-        carried: NDArray[np.bool_] = (self.kinds != FaceKind.INTERIOR) | self.nested
-        return carried
+    def encodable(self) -> NDArray[np.bool_]:
+        """(F,) mask of the faces that a decode can represent: all but the interior; if `even_odd`, all."""
+        encodable: NDArray[np.bool_] = (self.kinds != FaceKind.INTERIOR) | self.even_odd
+        return encodable
 
 
 Winding = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
@@ -111,10 +112,10 @@ def winding_number(
     return np.nan_to_num(np.asarray(winding, dtype=np.float32).reshape(-1))
 
 
-def is_inside(winding: NDArray[np.floating], nested: bool) -> NDArray[np.bool_]:
-    """Which winding numbers mean inside; any shape."""
+def is_inside(winding: NDArray[np.floating], even_odd: bool) -> NDArray[np.bool_]:
+    """Which winding numbers mean inside, by the even-odd rule or by their magnitude; any shape."""
     inside: NDArray[np.bool_] = (
-        np.rint(winding).astype(np.int64) % 2 == 1 if nested else np.abs(winding) > 0.5
+        np.rint(winding).astype(np.int64) % 2 == 1 if even_odd else np.abs(winding) > 0.5
     )
     return inside
 
@@ -168,17 +169,17 @@ def classify(
     surfaces = FaceClasses(
         vertices32,
         faces32,
-        _kinds(is_inside(winding, nested=False)),
+        _kinds(is_inside(winding, even_odd=False)),
         encloses,
         False,
         normals.astype(np.float32),
         0.5 * doubled,
     )
     if _hidden_share(surfaces, unsigned) > HIDDEN_SHARE:
-        surfaces = replace(surfaces, kinds=_kinds(is_inside(winding, nested=True)), nested=True)
+        surfaces = replace(surfaces, kinds=_kinds(is_inside(winding, even_odd=True)), even_odd=True)
     if np.all(surfaces.kinds == FaceKind.INTERIOR):
         surfaces.kinds[:] = FaceKind.SHEET
-    front, back = is_inside(winding, surfaces.nested).mean(axis=2)
+    front, back = is_inside(winding, surfaces.even_odd).mean(axis=2)
     surfaces.normals[(surfaces.kinds == FaceKind.SOLID) & (front > back)] *= -1.0
     return surfaces
 
@@ -262,7 +263,7 @@ def _hidden_share(surfaces: FaceClasses, unsigned: Unsigned) -> float:
     )
     weights = rng.dirichlet((1, 1, 1), _HIDDEN_SAMPLES)  # even over each triangle
     points = np.einsum("nc,ncx->nx", weights, surfaces.vertices[surfaces.faces[chosen]]).astype(np.float32)
-    shown = np.ascontiguousarray(surfaces.faces[surfaces.carried])
+    shown = np.ascontiguousarray(surfaces.faces[surfaces.encodable])
     return share * float((unsigned(points, surfaces.vertices, shown) > HIDDEN_DEPTH).mean())
 
 
@@ -296,9 +297,9 @@ class TargetField:
             winding = self._winding_of(surfaces.vertices, self._enclosing, points32)
             # Of a thin closed plate only the rim is solid, the faces are sheets: from inside, these are near.
             inward = -np.minimum(distance, to_sheet)
-            if surfaces.nested and len(self._interior):
+            if surfaces.even_odd and len(self._interior):
                 inward = np.maximum(inward, half - self._unsigned(points32, self._interior))
-            target = np.where(is_inside(winding, surfaces.nested), inward, distance)
+            target = np.where(is_inside(winding, surfaces.even_odd), inward, distance)
         target = np.minimum(target, to_sheet - half)
         return np.asarray(target, dtype=np.float32)
 

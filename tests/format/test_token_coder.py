@@ -12,7 +12,7 @@ from support.coder import FADES, SHAPE, features_of, random_model
 
 from meshcodec.errors import CorruptFileError
 from meshcodec.format.range_coder import TOTAL_BITS, RangeDecoder, RangeEncoder
-from meshcodec.format.token_coder import ScaleNetwork, TokenModel, above_features, cell_features, fronts
+from meshcodec.format.token_coder import ScaleNetwork, TokenModel, cell_features, fronts, parent_features
 
 FLAT = TokenModel(
     SHAPE,
@@ -135,7 +135,7 @@ def test_features_of_a_cell_name_its_surroundings() -> None:
     """Digits that spell where they are: plane, row, column of a 2 x 2 scale under a 4 x 4 one."""
     place = np.indices((3, 2, 2)).astype(np.int16)
     coarse = (100 * place[0] + 10 * place[1] + place[2] + 1)[None, ..., None]
-    features = above_features([coarse], 4, 5)
+    features = parent_features([coarse], 4, 5)
     assert features.shape == (1, 3, 4, 4, 8 + 9 + 2)
     row_column = features[0, 1, 3, 0]
     assert row_column[:8].tolist() == [12, -12, 12, 12, 0, 12, 0, 3 * 4]  # three scales are finer

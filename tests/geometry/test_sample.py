@@ -122,13 +122,13 @@ def test_an_opening_has_an_edge_and_a_flat_fold_has_none() -> None:
         np.testing.assert_allclose(np.abs(points[:, :2]).max(axis=1), 1, atol=1e-6)  # not along the diagonal
 
 
-@pytest.mark.parametrize(("side", "carried"), [(0.1, False), (0.6, True)])
-def test_hidden_faces_are_sampled_where_they_are_carried(side: float, carried: bool) -> None:
+@pytest.mark.parametrize(("side", "encodable"), [(0.1, False), (0.6, True)])
+def test_hidden_faces_are_sampled_where_they_are_encodable(side: float, encodable: bool) -> None:
     outer, inner = trimesh.creation.icosphere(subdivisions=3), trimesh.creation.box((side,) * 3)
     vertices = np.concatenate([outer.vertices, inner.vertices])
     surfaces = classify(vertices, np.concatenate([outer.faces, inner.faces + len(outer.vertices)]))
     points, _ = sampled(surfaces)
-    assert (np.linalg.norm(points, axis=1).min() < 0.9) == carried == surfaces.nested
+    assert (np.linalg.norm(points, axis=1).min() < 0.9) == encodable == surfaces.even_odd
 
 
 def test_of_a_mesh_that_reaches_out_of_the_cube_the_part_inside_is_sampled() -> None:

@@ -75,7 +75,7 @@ def test_a_ball_is_solid_with_normals_to_the_outside(flipped: bool) -> None:
 def test_an_open_square_is_a_sheet() -> None:
     surfaces = classify(*square())
     assert (surfaces.kinds == FaceKind.SHEET).all()
-    assert surfaces.carried.all()
+    assert surfaces.encodable.all()
 
 
 def test_the_walls_of_a_thin_cup_are_sheets() -> None:
@@ -146,7 +146,7 @@ def test_a_cube_of_patches_that_share_no_edge_is_solid() -> None:
 def test_the_overlap_of_two_solids_is_a_cavity_with_the_hidden_faces_around_it() -> None:
     left, right = fine_box((-1, -0.4, -0.4), (0.3, 0.4, 0.4)), fine_box((-0.3, -0.5, -0.3), (1, 0.3, 0.5))
     surfaces = joined(left, right)
-    assert surfaces.nested
+    assert surfaces.even_odd
     centers = surfaces.vertices[surfaces.faces].mean(axis=1)
     margin = 0.1  # faces that cross the other box's surface may count as either
     for part, other in ((slice(0, len(left.faces)), right), (slice(len(left.faces), None), left)):
@@ -163,8 +163,8 @@ def test_the_overlap_of_two_solids_is_a_cavity_with_the_hidden_faces_around_it()
 def test_a_ball_within_a_ball_is_a_cavity() -> None:
     inner, outer = ball(3, 0.4), ball(3)
     surfaces = joined(outer, inner)
-    assert surfaces.nested
-    assert surfaces.carried.all()
+    assert surfaces.even_odd
+    assert surfaces.encodable.all()
     assert (surfaces.kinds == FaceKind.SOLID).all()
     normals, centers = surfaces.normals, surfaces.vertices[surfaces.faces].mean(axis=1)
     facing = np.einsum("fx,fx->f", normals, centers) > 0  # the cavity is outside, too
@@ -179,11 +179,11 @@ def test_between_solids_that_touch_there_is_a_slit() -> None:
     right.vertices[:, 1] *= -1
     right.invert()
     surfaces = joined(left, right)
-    assert surfaces.nested
+    assert surfaces.even_odd
     between = np.abs(surfaces.vertices[surfaces.faces][:, :, 0]).max(axis=1) < 1e-6
     assert (surfaces.kinds[between] == FaceKind.INTERIOR).all()
     assert (surfaces.kinds[~between] == FaceKind.SOLID).all()
-    assert surfaces.carried.all()
+    assert surfaces.encodable.all()
     depth = np.array([0.0, 0.005, 0.2])
     points = np.stack([depth, np.full(3, 0.03), np.full(3, 0.07)], axis=1)
     np.testing.assert_allclose(TargetField(surfaces)(points), SHEET_HALF_THICKNESS - depth, atol=1e-5)
@@ -192,19 +192,19 @@ def test_between_solids_that_touch_there_is_a_slit() -> None:
 def test_a_little_that_is_hidden_is_left_out() -> None:
     inner, outer = ball(2, 0.15), ball(3)
     surfaces = joined(outer, inner)
-    assert not surfaces.nested
+    assert not surfaces.even_odd
     assert (surfaces.kinds[: len(outer.faces)] == FaceKind.SOLID).all()
     assert (surfaces.kinds[len(outer.faces) :] == FaceKind.INTERIOR).all()
-    np.testing.assert_array_equal(surfaces.carried, surfaces.kinds == FaceKind.SOLID)
+    np.testing.assert_array_equal(surfaces.encodable, surfaces.kinds == FaceKind.SOLID)
     points = np.array([[0, 0, 0.15], [0, 0, 0]])
     alone = TargetField(classified(outer))(points)
     np.testing.assert_allclose(TargetField(surfaces)(points), alone, atol=1e-6)
 
 
 def test_what_is_hidden_close_to_what_shows_is_left_out() -> None:
-    """A second skin 0.01 below the first: half of the area, and as good as carried by the first."""
+    """A second skin 0.01 below the first: half of the area, and as good as encoded by the first."""
     surfaces = joined(ball(3), ball(3, 0.99))
-    assert not surfaces.nested
+    assert not surfaces.even_odd
 
 
 # ---- repeated faces
