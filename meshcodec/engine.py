@@ -81,7 +81,7 @@ class Engine:
     ----------
     device, device_reason : where tensors are computed, and why there
     kernel, kernel_reason : by what the field is evaluated, one of `meshcodec.kernels`, and why
-    registry : of the weights folder
+    registry : the models of the weights folder
 
     Raises
     ------

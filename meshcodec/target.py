@@ -57,7 +57,7 @@ class Measured:
     Attributes
     ----------
     encoded : the smallest file that meets the target or, where none does, the best
-    scores : of its decode
+    scores : scores of its decode
     met : whether it meets the target
     """
 

@@ -79,7 +79,7 @@ class TokenBudget:
     size : bytes of the file, at most
     iso_offset : whether it keeps a byte for an iso offset
     config : shape of the model
-    entropy_model : of its tokens; None for one byte each
+    entropy_model : probabilities of its tokens; None for one byte each
     settings : numbers of the budget
 
     Attributes

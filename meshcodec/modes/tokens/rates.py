@@ -32,11 +32,10 @@ _ONES = {
     "out_bias": 1 << (WEIGHT_BITS + HIDDEN_BITS),
 }
 """What a parameter of 1 is as an integer."""
-_LARGEST_WEIGHT = (1 << 15) - 1
-_PASSES = 4
-_BISECTIONS = 20
-_WEIGHTS = (1e-8, 1e4)
-"""Between which one bit is weighed against the squared error of the latent."""
+_LARGEST_WEIGHT = (1 << 15) - 1  # largest integer of a network: files hold int16
+_PASSES = 4  # roundings of all digits, as what one takes depends on its neighbours (by hand)
+_BISECTIONS = 20  # halvings of the range of the weight of a bit (by hand)
+_WEIGHTS = (1e-8, 1e4)  # least and largest weight of a bit against the squared error of the latents (by hand)
 
 
 class RateNetwork(nn.Module):
@@ -94,7 +93,7 @@ class TokenRates:
 
     Parameters
     ----------
-    model : of the tokens
+    model : entropy model of the tokens
     device : where the latents are
 
     Attributes

@@ -116,7 +116,7 @@ class RateTerm:
 
     Parameters
     ----------
-    controls : of each mesh of the batch; their rates are those of one model
+    controls : rate control of each mesh of the batch; their rates are those of one model
     table_steps : steps for which a table of bits serves
     """
 
