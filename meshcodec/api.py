@@ -44,20 +44,17 @@ ENCODER_BATCH = 16
 """Meshes that `Codec.encode_many` gives to the encoder at once, and on a GPU refines at once."""
 
 
-class Codec:
-    """Holds the weights, so that many meshes can be coded at the price of one load.
+class Decoder:
+    """Decodes files, and holds the weights, so that many are decoded at the price of one load.
 
     Parameters
     ----------
     device : "auto", "cpu" or "cuda"
     weights : folder with a ``registry.json``; the shipped one by default
-    max_faces, max_bytes : limits of meshes to encode; see `meshcodec.geometry.io.load_mesh`
-    settings : tuned numbers of the encoder; those that ship by default
 
     Attributes
     ----------
     engine : device, kernel, registry and networks
-    settings : as given
 
     Raises
     ------
@@ -67,27 +64,8 @@ class Codec:
         A device that does not work here, or such a kernel in MESHCODEC_KERNEL.
     """
 
-    def __init__(
-        self,
-        device: str = "auto",
-        weights: Path | None = None,
-        max_faces: int = MAX_FACES,
-        max_bytes: int = MAX_BYTES,
-        settings: TokenSettings | None = None,
-    ) -> None:
+    def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
         self.engine = Engine(device, weights)
-        self.settings = settings or DEFAULT_SETTINGS
-        self._limits = MeshLimits(max_faces, max_bytes)
-
-    @property
-    def max_faces(self) -> int:
-        """Triangles above which a mesh is refused."""
-        return self._limits.max_faces
-
-    @property
-    def max_bytes(self) -> int:
-        """Bytes above which a mesh file is refused."""
-        return self._limits.max_bytes
 
     @property
     def device(self) -> torch.device:
@@ -123,6 +101,100 @@ class Codec:
     def config(self) -> ModelConfig:
         """Shape of the encoding model."""
         return self.entry.config
+
+    def decode(
+        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
+    ) -> trimesh.Trimesh:
+        """The bytes of a ``.vat`` file to a closed mesh in the original frame."""
+        return self.decode_detailed(data, resolution, tokens).mesh
+
+    def decode_many(
+        self, files: Iterable[bytes], resolution: int = DEFAULT_RESOLUTION
+    ) -> list[trimesh.Trimesh]:
+        """`decode` of many ``.vat`` files, in order; the first one that is corrupt ends it."""
+        return [self.decode(data, resolution) for data in files]
+
+    def decode_detailed(
+        self,
+        data: bytes | VatFile,
+        resolution: int = DEFAULT_RESOLUTION,
+        tokens: int | None = None,
+        dense: bool = False,
+    ) -> Decoded:
+        """`decode`, with everything that is known about the result.
+
+        Parameters
+        ----------
+        data : a whole ``.vat`` file, or one that is parsed already
+        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
+        tokens : use only this many of the file's tokens; all by default
+        dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
+
+        Raises
+        ------
+        CorruptFileError
+            Not a whole ``.vat`` file, or tokens without any surface.
+        WeightsError
+            The model that it names is not here.
+        UsageError
+            `resolution` or `tokens` out of range.
+        """
+        file = data if isinstance(data, VatFile) else VatFile.from_bytes(data)
+        return decode_file(self.engine, file, resolution, tokens, dense)
+
+    def tokens(self, data: bytes) -> NDArray[np.uint8]:
+        """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.
+
+        Raises
+        ------
+        CorruptFileError
+            Not a whole ``.vat`` file.
+        WeightsError
+            They are entropy-coded, and the model that it names is not here.
+        """
+        file = VatFile.from_bytes(data)
+        entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
+        return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
+
+
+class Codec(Decoder):
+    """Encodes meshes and decodes files, with the weights loaded once for many of them.
+
+    Parameters
+    ----------
+    device, weights : as for `Decoder`
+    max_faces, max_bytes : limits of meshes to encode; see `meshcodec.geometry.io.load_mesh`
+    settings : tuned numbers of the encoder; those that ship by default
+
+    Attributes
+    ----------
+    engine : device, kernel, registry and networks
+    settings : as given
+
+    Raises what `Decoder` does.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        weights: Path | None = None,
+        max_faces: int = MAX_FACES,
+        max_bytes: int = MAX_BYTES,
+        settings: TokenSettings | None = None,
+    ) -> None:
+        super().__init__(device, weights)
+        self.settings = settings or DEFAULT_SETTINGS
+        self._limits = MeshLimits(max_faces, max_bytes)
+
+    @property
+    def max_faces(self) -> int:
+        """Triangles above which a mesh is refused."""
+        return self._limits.max_faces
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes above which a mesh file is refused."""
+        return self._limits.max_bytes
 
     def encode(
         self,
@@ -164,12 +236,6 @@ class Codec:
                 part = self.encode_subjects(batch[start : start + together], size, effort, packing=packing)
                 files += [encoded.data for encoded in part]
         return files
-
-    def decode_many(
-        self, files: Iterable[bytes], resolution: int = DEFAULT_RESOLUTION
-    ) -> list[trimesh.Trimesh]:
-        """`decode` of many ``.vat`` files, in order; the first one that is corrupt ends it."""
-        return [self.decode(data, resolution) for data in files]
 
     def encode_detailed(
         self,
@@ -283,54 +349,6 @@ class Codec:
             decode=lambda data: self.decode(data, self.settings.judge.full_resolution),
             stop=stop,
         )
-
-    def decode(
-        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
-    ) -> trimesh.Trimesh:
-        """The bytes of a ``.vat`` file to a closed mesh in the original frame."""
-        return self.decode_detailed(data, resolution, tokens).mesh
-
-    def decode_detailed(
-        self,
-        data: bytes | VatFile,
-        resolution: int = DEFAULT_RESOLUTION,
-        tokens: int | None = None,
-        dense: bool = False,
-    ) -> Decoded:
-        """`decode`, with everything that is known about the result.
-
-        Parameters
-        ----------
-        data : a whole ``.vat`` file, or one that is parsed already
-        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
-        tokens : use only this many of the file's tokens; all by default
-        dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
-
-        Raises
-        ------
-        CorruptFileError
-            Not a whole ``.vat`` file, or tokens without any surface.
-        WeightsError
-            The model that it names is not here.
-        UsageError
-            `resolution` or `tokens` out of range.
-        """
-        file = data if isinstance(data, VatFile) else VatFile.from_bytes(data)
-        return decode_file(self.engine, file, resolution, tokens, dense)
-
-    def tokens(self, data: bytes) -> NDArray[np.uint8]:
-        """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.
-
-        Raises
-        ------
-        CorruptFileError
-            Not a whole ``.vat`` file.
-        WeightsError
-            They are entropy-coded, and the model that it names is not here.
-        """
-        file = VatFile.from_bytes(data)
-        entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
-        return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
 
     def from_tokens(
         self,
