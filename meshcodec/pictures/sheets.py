@@ -135,7 +135,7 @@ class _Sheet:
 
     def _column_width(self, pictures: list[Image | None], texts: list[str]) -> int:
         of_texts = [self._extent(text)[0] for text in texts if text]
-        return max([*of_texts, *(picture.shape[1] for picture in pictures if picture is not None), 1])
+        return int(max([*of_texts, *(picture.shape[1] for picture in pictures if picture is not None), 1]))
 
     def _row(self, row: Sequence[Image | None], caption: str, notes: list[str], y: int) -> int:
         """Place a row of pictures below `y`, its caption above and its notes below; return where it ends."""
