@@ -141,12 +141,7 @@ def render_mesh(
     ValueError
         For arrays of the wrong shape, indices out of range, and options out of range.
     """
-    v = np.asarray(vertices, dtype=np.float64)
-    f = np.asarray(faces, dtype=np.int64).reshape(-1, 3) if np.size(faces) == 0 else np.asarray(faces)
-    if v.ndim != 2 or v.shape[1] != 3 or f.ndim != 2 or f.shape[1] != 3:
-        raise ValueError(f"vertices and faces must be of shape (n, 3), not {v.shape} and {f.shape}")
-    if len(f) and not (np.issubdtype(f.dtype, np.integer) and f.min() >= 0 and f.max() < len(v)):
-        raise ValueError(f"faces must be whole numbers from 0 to {len(v) - 1}")
+    v, f = _checked_arrays(vertices, faces)
     if size < 1:
         raise ValueError(f"size must be at least 1, not {size}")
     if up not in ("y", "z"):
@@ -158,13 +153,9 @@ def render_mesh(
         raise ValueError(f"radius must be positive, not {radius}")
 
     image = np.broadcast_to(np.array(background, dtype=np.float64), (size * _SUPER, size * _SUPER, 3)).copy()
-    paint = None if face_or_vertex_colors is None else _as_float_colors(face_or_vertex_colors)
-    if paint is not None and len(paint) not in (len(v), len(f)):
-        raise ValueError(f"{len(paint)} colors for {len(v)} vertices and {len(f)} faces")
-    per_vertex = paint is not None and len(paint) == len(v)
-    if paint is not None and not per_vertex:
-        paint = paint[np.isfinite(v[f]).all(axis=(1, 2))]
-    f = f[np.isfinite(v[f]).all(axis=(1, 2))].astype(np.int64)
+    finite = np.isfinite(v[f]).all(axis=(1, 2))
+    paint, per_vertex = _checked_paint(face_or_vertex_colors, len(v), finite)
+    f = f[finite].astype(np.int64)
     if len(f):
         # The tracer computes in float32, so it gets the shape around the origin.
         eye = np.where(np.isfinite(v), (v - middle) / reach, 0.0) @ _camera(azimuth, elevation, up)
@@ -172,6 +163,29 @@ def render_mesh(
     folded = image.reshape(size, _SUPER, size, _SUPER, 3).mean(axis=(1, 3))
     pixels: Image = np.rint(np.clip(folded, 0, 255)).astype(np.uint8)
     return pixels
+
+
+def _checked_arrays(vertices: ArrayLike, faces: ArrayLike) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Vertices (V, 3) and faces (F, 3). Raises ValueError for other shapes and for indices out of range."""
+    v = np.asarray(vertices, dtype=np.float64)
+    f = np.asarray(faces, dtype=np.int64).reshape(-1, 3) if np.size(faces) == 0 else np.asarray(faces)
+    if v.ndim != 2 or v.shape[1] != 3 or f.ndim != 2 or f.shape[1] != 3:
+        raise ValueError(f"vertices and faces must be of shape (n, 3), not {v.shape} and {f.shape}")
+    if len(f) and not (np.issubdtype(f.dtype, np.integer) and f.min() >= 0 and f.max() < len(v)):
+        raise ValueError(f"faces must be whole numbers from 0 to {len(v) - 1}")
+    return v, f
+
+
+def _checked_paint(
+    colors: ArrayLike | None, vertices: int, shown: NDArray[np.bool_]
+) -> tuple[Array | None, bool]:
+    """Colours of the vertices, or of the faces that are `shown` (F,), and whether they are the vertices'."""
+    if colors is None:
+        return None, False
+    paint = _as_float_colors(colors)
+    if len(paint) not in (vertices, len(shown)):
+        raise ValueError(f"{len(paint)} colors for {vertices} vertices and {len(shown)} faces")
+    return (paint, True) if len(paint) == vertices else (paint[shown], False)
 
 
 def _shade(

@@ -57,7 +57,6 @@ def contact_sheet(
     UsageError
         Without Pillow.
     """
-    PILImage, pil_draw, pil_font = pillow()
     columns = max((len(row) for row in images), default=0)
     if not any(image is not None for row in images for image in row):
         raise ValueError("a contact sheet needs at least one picture")
@@ -68,62 +67,93 @@ def contact_sheet(
     ):
         if given is not None and len(given) > places:
             raise ValueError(f"{len(given)} {name} for {places} places")
-    font = pil_font.load_default(font_size)
-    measure = pil_draw.Draw(PILImage.new("RGB", (1, 1)))
+    sheet = _Sheet(
+        images=images,
+        headers=_filled(headers, columns),
+        captions=_filled(captions, len(images)),
+        notes=[_filled(row, columns) for row in _filled_rows(notes, len(images))],
+        font_size=font_size,
+        gap=gap,
+    )
+    return sheet.drawn(background)
 
-    def extent(text: str) -> tuple[int, int]:
-        box = measure.multiline_textbbox((0, 0), text, font=font)
-        return int(box[2]) + 1, max(int(box[3]), font_size) + font_size // 3
 
-    def text_at(texts: Sequence[str] | None, i: int) -> str:
-        return texts[i] if texts is not None and i < len(texts) else ""
+def _filled(texts: Sequence[str] | None, count: int) -> list[str]:
+    """So many texts: those that are given, in as far as there is room, and empty ones."""
+    return [*(texts or ()), *[""] * count][:count]
 
-    def note_at(row: int, column: int) -> str:
-        return text_at(notes[row], column) if notes is not None and row < len(notes) else ""
 
-    def height(texts: Sequence[str]) -> int:
-        return max((extent(t)[1] for t in texts if t), default=0)
+def _filled_rows(rows: Sequence[Sequence[str]] | None, count: int) -> list[Sequence[str]]:
+    return [*(rows or ()), *[()] * count][:count]
 
-    widths = []
-    for c in range(columns):
-        texts = [text_at(headers, c), *(note_at(r, c) for r in range(len(images)))]
-        pictures = [row[c] for row in images if c < len(row)]
-        widths.append(
-            max([extent(t)[0] for t in texts if t] + [p.shape[1] for p in pictures if p is not None] + [1])
-        )
-    wide = max([extent(text_at(captions, r))[0] for r in range(len(images))])
-    total_width = max(sum(widths) + gap * (columns + 1), wide + 2 * gap)
 
-    placed: list[tuple[int, int, Image]] = []
-    written: list[tuple[int, int, str]] = []
-    lefts = np.cumsum([gap, *(w + gap for w in widths)]).tolist()
+class _Sheet:
+    """A table of pictures and texts, all rows and columns filled up, and where each of them lies."""
 
-    def write(x: int, y: int, text: str) -> None:
-        if text:
-            written.append((x, y, text))
+    def __init__(
+        self,
+        images: Sequence[Sequence[Image | None]],
+        headers: list[str],
+        captions: list[str],
+        notes: list[list[str]],
+        font_size: int,
+        gap: int,
+    ) -> None:
+        self._pillow, self._draw, pil_font = pillow()
+        self._font, self._font_size, self._gap = pil_font.load_default(font_size), font_size, gap
+        self._pen = self._draw.Draw(self._pillow.new("RGB", (1, 1)))
+        self._pictures: list[tuple[int, int, Image]] = []
+        self._texts: list[tuple[int, int, str]] = []
+        self._widths = [
+            self._column_width(
+                [row[c] for row in images if c < len(row)], [header, *(row[c] for row in notes)]
+            )
+            for c, header in enumerate(headers)
+        ]
+        self._lefts = np.cumsum([gap, *(width + gap for width in self._widths)]).tolist()
+        wide = max(self._extent(caption)[0] for caption in captions)
+        self._width = max(sum(self._widths) + gap * (len(headers) + 1), wide + 2 * gap)
+        y = self._centered(headers, gap)
+        for row, caption, below in zip(images, captions, notes, strict=True):
+            y = self._row(row, caption, below, y)
+        self._height = y
 
-    y = gap
-    for c in range(columns):
-        text = text_at(headers, c)
-        write(lefts[c] + (widths[c] - extent(text)[0]) // 2, y, text)
-    y += height([text_at(headers, c) for c in range(columns)])
-    for r, row in enumerate(images):
-        write(gap, y, text_at(captions, r))
-        y += height([text_at(captions, r)])
+    def drawn(self, background: Color) -> Image:
+        """(H, W, 3) uint8"""
+        sheet = self._pillow.new("RGB", (self._width, self._height), background)
+        for x, top, image in self._pictures:
+            sheet.paste(self._pillow.fromarray(np.ascontiguousarray(image)), (x, top))
+        pen = self._draw.Draw(sheet)
+        for x, top, text in self._texts:
+            pen.multiline_text((x, top), text, fill=(32, 32, 32), font=self._font)
+        return np.asarray(sheet, dtype=np.uint8).copy()
+
+    def _extent(self, text: str) -> tuple[int, int]:
+        """Width and height of a text in pixels."""
+        box = self._pen.multiline_textbbox((0, 0), text, font=self._font)
+        return int(box[2]) + 1, max(int(box[3]), self._font_size) + self._font_size // 3
+
+    def _column_width(self, pictures: list[Image | None], texts: list[str]) -> int:
+        of_texts = [self._extent(text)[0] for text in texts if text]
+        return int(max([*of_texts, *(picture.shape[1] for picture in pictures if picture is not None), 1]))
+
+    def _row(self, row: Sequence[Image | None], caption: str, notes: list[str], y: int) -> int:
+        """Place a row of pictures below `y`, its caption above and its notes below; return where it ends."""
+        if caption:
+            self._texts.append((self._gap, y, caption))
+            y += self._extent(caption)[1]
         tall = max((image.shape[0] for image in row if image is not None), default=0)
         for c, image in enumerate(row):
             if image is not None:
-                placed.append((lefts[c] + (widths[c] - image.shape[1]) // 2, y, image))
-            text = note_at(r, c)
-            write(lefts[c] + (widths[c] - extent(text)[0]) // 2, y + tall + 2, text)
-        y += tall + height([note_at(r, c) for c in range(columns)]) + gap
-    sheet = PILImage.new("RGB", (total_width, y), background)
-    for x, top, image in placed:
-        sheet.paste(PILImage.fromarray(np.ascontiguousarray(image)), (x, top))
-    pen = pil_draw.Draw(sheet)
-    for x, top, text in written:
-        pen.multiline_text((x, top), text, fill=(32, 32, 32), font=font)
-    return np.asarray(sheet, dtype=np.uint8).copy()
+                self._pictures.append((self._lefts[c] + (self._widths[c] - image.shape[1]) // 2, y, image))
+        return self._centered(notes, y + tall + 2) - 2 + self._gap
+
+    def _centered(self, texts: list[str], y: int) -> int:
+        """Place a text in the middle of each column; return where the tallest ends."""
+        for left, width, text in zip(self._lefts, self._widths, texts, strict=False):
+            if text:
+                self._texts.append((left + (width - self._extent(text)[0]) // 2, y, text))
+        return y + max((self._extent(text)[1] for text in texts if text), default=0)
 
 
 def comparison_sheet(

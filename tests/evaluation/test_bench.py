@@ -278,7 +278,7 @@ def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -
     assert sheet_scores.at(0.005) < 0.5
 
 
-def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
+def test_meshes_with_several_parts_or_a_border_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
     ball = trimesh.creation.icosphere(3)
     pair = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
     two = cast(trimesh.Trimesh, pair)
@@ -286,9 +286,9 @@ def test_ragged_meshes_have_means_of_their_own(folder: Path, tmp_path: Path) -> 
     ball.update_faces(ball.triangles_center[:, 2] < 0.5)
     ball.export(folder / "open.ply")
     report = run(folder, tmp_path / "out")
-    assert report.ragged() == {"two.ply", "open.ply"}
+    assert report.multi_part_or_open() == {"two.ply", "open.ply"}
     assert "Means over the 2 meshes with several parts or a border:" in report.table()
-    rows = [row for row in report.of(OURS, 512) if row.file in report.ragged()]
+    rows = [row for row in report.of(OURS, 512) if row.file in report.multi_part_or_open()]
     mean = sum(row.scores.at(0.02) for row in rows) / 2
     assert f"| meshcodec | 512 | {mean:.3f} |" in report.table()
 

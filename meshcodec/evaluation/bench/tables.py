@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from meshcodec.metrics import PerTau
 _TIE = 0.001
 _HEADLINE_SIZE = 1024
 _WORST = 10
+_AT_TAUS = [f"F@{tau:g}" for tau in TAUS]
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class BenchReport:
                 found.append(Equivalent(size, tau, f, *bytes_for(theirs, f)))
         return found
 
-    def ragged(self) -> set[str]:
+    def multi_part_or_open(self) -> set[str]:
         """Files whose mesh has several parts or a border, as far as any codec's row could tell."""
         told = [row for row in self.rows if not row.error]
         return {r.file for r in told if r.scores.components_reference > 1 or r.scores.volume_iou is None}
@@ -126,79 +127,78 @@ class BenchReport:
         """Our rows with the lowest F@0.02 + F@0.01 at 1 KB, or at the size nearest to it."""
         codec = OURS if OURS in self.codecs() else next(iter(self.codecs()), OURS)
         size = min(self.sizes, key=lambda s: abs(math.log2(s / _HEADLINE_SIZE)))
-        return sorted(self.of(codec, size), key=lambda r: (r.scores.at(0.02) + r.scores.at(0.01), r.file))[
-            :count
-        ]
+        rows = self.of(codec, size)
+        return sorted(rows, key=lambda row: (row.scores.at(0.02) + row.scores.at(0.01), row.file))[:count]
 
     def table(self) -> str:
         """The report as Markdown."""
         count = len({row.file for row in self.rows})
         ours = f", model {self.model_id}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
         lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
-        head = [
-            "codec",
-            "size",
-            "bytes",
-            *(f"F@{tau:g}" for tau in TAUS),
-            *(f"median F@{tau:g}" for tau in TAUS),
-        ]
-        head += [
-            "exterior F@0.01",
-            "point F@0.01",
-            "median Chamfer",
-            "normals",
-            "IoU (closed)",
-            "encode s",
-            "decode s",
-        ]
-        body = []
+        lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._wins(), *self._ratios()]
+        return "\n".join([*lines, *self._lowest()]) + "\n"
+
+    def _each(self) -> Iterator[tuple[str, int | None]]:
+        """Codecs at their sizes, in the order of the tables."""
         for codec in self.codecs():
-            for size in sizes_of(codec, self.sizes):
-                if rows := self.of(codec, size):
-                    body.append(_summary(codec, size, rows))
-        lines += _markdown([*head, "failed"], body)
-        lines += [
-            "",
-            "Bytes, F, normals and IoU are means over all files (medians where so named), failures as 0;",
-        ]
-        lines += ["seconds are medians."]
-        if files := self.ragged():
-            lines += ["", f"Means over the {len(files)} meshes with several parts or a border:", ""]
-            cells = []
-            for codec in self.codecs():
-                for size in sizes_of(codec, self.sizes):
-                    of_these = [row for row in self.of(codec, size) if row.file in files]
-                    means = [f"{mean(row.scores.at(tau) for row in of_these):.3f}" for tau in TAUS]
-                    cells.append([codec, "-" if size is None else str(size), *means])
-            lines += _markdown(["codec", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
+            yield from ((codec, size) for size in sizes_of(codec, self.sizes))
+
+    def _means(self) -> list[str]:
+        head = ["codec", "size", "bytes", *_AT_TAUS, *(f"median {at_tau}" for at_tau in _AT_TAUS)]
+        head += ["exterior F@0.01", "point F@0.01", "median Chamfer", "normals", "IoU (closed)"]
+        head += ["encode s", "decode s", "failed"]
+        sets = [(codec, size, self.of(codec, size)) for codec, size in self._each()]
+        lines = _markdown(head, [_summary(codec, size, rows) for codec, size, rows in sets if rows])
+        explained = (
+            "Bytes, F, normals and IoU are means over all files (medians where so named), failures as 0;"
+        )
+        return [*lines, "", explained, "seconds are medians."]
+
+    def _means_of_multi_part_or_open(self) -> list[str]:
+        files = self.multi_part_or_open()
+        if not files:
+            return []
+        cells = []
+        for codec, size in self._each():
+            of_these = [row for row in self.of(codec, size) if row.file in files]
+            means = [f"{mean(row.scores.at(tau) for row in of_these):.3f}" for tau in TAUS]
+            cells.append([codec, "-" if size is None else str(size), *means])
+        title = f"Means over the {len(files)} meshes with several parts or a border:"
+        return ["", title, "", *_markdown(["codec", "size", *_AT_TAUS], cells)]
+
+    def _wins(self) -> list[str]:
         others = [codec for codec in self.codecs() if codec != OURS]
-        if OURS in self.codecs() and others:
-            lines += ["", "Meshes on which ours is better / the same to 0.001 / worse:", ""]
-            cells = [
-                [other, str(size), *(" / ".join(map(str, self.wins(other, size, tau))) for tau in TAUS)]
-                for other in others
-                for size in self.sizes
-            ]
-            lines += _markdown(["against", "size", *(f"F@{tau:g}" for tau in TAUS)], cells)
-        if found := self.equivalents():
-            lines += ["", "Bytes that decimate + Draco needs for our mean F-score, divided by ours:", ""]
-            cells = [
-                [str(size), *(f"{e.bound}{e.ratio:.2f}" for e in found if e.size == size)]
-                for size in self.sizes
-            ]
-            lines += _markdown(["size", *(f"F@{tau:g}" for tau in TAUS)], cells)
-        if rows := self.worst():
-            lines += ["", f"The lowest scores of {rows[0].codec} at {rows[0].size} bytes:", ""]
-            theirs = {row.file: row for row in self.of("draco", rows[0].size)}
-            cells = []
-            for row in rows:
-                other = theirs.get(row.file)
-                beside = f"{other.scores.at(0.02):.3f} / {other.scores.at(0.01):.3f}" if other else "-"
-                cells.append(
-                    [row.file, f"{row.scores.at(0.02):.3f} / {row.scores.at(0.01):.3f}", beside, row.error]
-                )
-            lines += _markdown(["file", "F@0.02 / F@0.01", "draco", "error"], cells)
-        return "\n".join(lines) + "\n"
+        if OURS not in self.codecs() or not others:
+            return []
+        cells = [
+            [other, str(size), *(" / ".join(map(str, self.wins(other, size, tau))) for tau in TAUS)]
+            for other in others
+            for size in self.sizes
+        ]
+        title = "Meshes on which ours is better / the same to 0.001 / worse:"
+        return ["", title, "", *_markdown(["against", "size", *_AT_TAUS], cells)]
+
+    def _ratios(self) -> list[str]:
+        found = self.equivalents()
+        if not found:
+            return []
+        cells = [
+            [str(size), *(f"{e.bound}{e.ratio:.2f}" for e in found if e.size == size)] for size in self.sizes
+        ]
+        title = "Bytes that decimate + Draco needs for our mean F-score, divided by ours:"
+        return ["", title, "", *_markdown(["size", *_AT_TAUS], cells)]
+
+    def _lowest(self) -> list[str]:
+        rows = self.worst()
+        if not rows:
+            return []
+        theirs = {row.file: row for row in self.of("draco", rows[0].size)}
+        cells = []
+        for row in rows:
+            beside = _two_scores(theirs[row.file]) if row.file in theirs else "-"
+            cells.append([row.file, _two_scores(row), beside, row.error])
+        title = f"The lowest scores of {rows[0].codec} at {rows[0].size} bytes:"
+        return ["", title, "", *_markdown(["file", "F@0.02 / F@0.01", "draco", "error"], cells)]
 
 
 def bytes_for(curve: Sequence[tuple[int, float]], f: float) -> tuple[float, str]:
@@ -235,6 +235,10 @@ def _summary(codec: str, size: int | None, rows: list[BenchRow]) -> list[str]:
     for seconds in ([r.encode_seconds for r in done], [r.decode_seconds for r in done]):
         cells.append(f"{np.median(seconds):.2f}" if seconds else "-")
     return [*cells, str(len(rows) - len(done))]
+
+
+def _two_scores(row: BenchRow) -> str:
+    return f"{row.scores.at(0.02):.3f} / {row.scores.at(0.01):.3f}"
 
 
 def _at_001(shares: PerTau | None) -> float:

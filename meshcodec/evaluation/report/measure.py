@@ -10,6 +10,7 @@ A pair that cannot be measured is a row with its error and zeros, and counts in 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def run_report(
     Parameters
     ----------
     references : a mesh file, or a folder of them
-    decoded : a mesh or ``.vat`` file, or a folder of them; of `references` itself its ``.vat`` files
+    decoded : a mesh or ``.vat`` file, or a folder of them; in `references` itself, its ``.vat`` files
     jobs : worker processes, each with one thread; 1 works in this process
     samples : points on each surface
     resolution : cells a side, where ``.vat`` files are decoded
@@ -90,12 +91,17 @@ def run_report(
     work = sorted((_Job(pair, plan) for pair in pairs), key=lambda job: -(_size(job.pair.reference) or 0))
     rows = []
     with tqdm(total=len(work), unit="mesh", file=sys.stderr, disable=True if quiet else None) as bar:
-        alone = len(work) == 1 and jobs != 1  # one pair has all cores to itself
-        for row in map(_measure, work) if alone else run_jobs(_measure, work, min(jobs, len(work)), _died):
+        for row in _rows_of(work, jobs):
             rows.append(row)
             bar.update()
     rows.sort(key=lambda row: row.file)
     return Report(str(references), str(decoded), tuple(rows), unmatched, samples)
+
+
+def _rows_of(work: list[_Job], jobs: int) -> Iterator[Row]:
+    if len(work) == 1 and jobs != 1:  # one pair has all cores to itself
+        return map(_measure, work)
+    return run_jobs(_measure, work, min(jobs, len(work)), _died)
 
 
 @dataclass(frozen=True)
