@@ -102,11 +102,11 @@ def generate(
     generator = Generator(Codec(machine.device, machine.weights))
     side = generator.prior.config.image_side
     view = picture_view(wish.image, side) if wish.image is not None else None
-    known = None
+    kept = None
     if original is not None:
         with error_context(str(wish.like)):
-            known = generator.known_of(original, wish.keep_scales or 3)
-    shapes = generator.generate(count, seed, wish.text, view, known, draw.sampling())
+            kept = generator.conditioning_tokens(original, wish.keep_scales or 3)
+    shapes = generator.generate(count, seed, wish.text, view, kept, draw.sampling())
     write_shapes(shapes, paths, picture)
     if reply.as_json:
         print_json([{"file": str(path), "bytes": len(s.data)} for path, s in zip(paths, shapes, strict=True)])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,12 +32,12 @@ _cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help
 def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
     """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
     config = _recipe(recipe, TrainConfig)
-    from meshcodec.train.cache import prepare as fill
+    from meshcodec.train.cache import prepare_cache
     from meshcodec.train.corpus import procedural_items, read_corpus
 
     _log_to_stderr()
     items = read_corpus(corpus) + procedural_items(config.procedural_meshes)
-    left_out = fill(items, output, config.validation_sources, jobs or available_cores())
+    left_out = prepare_cache(items, output, config.validation_sources, jobs or available_cores())
     log_line(f"{quote_name(corpus)} -> {quote_name(output)}: {len(items)} meshes, {left_out} newly left out")
 
 
@@ -66,13 +64,13 @@ def run(
 
     from meshcodec.runtime.device import choose_device
     from meshcodec.train.autoencoder import Trainer
+    from meshcodec.train.distributed import choose_own_gpu
     from meshcodec.train.grow import start_weights
 
     if threads is not None:
         torch.set_num_threads(threads)
     chosen, reason = choose_device(device)
-    if chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # torchrun starts one process for each GPU
+    choose_own_gpu(chosen)
     start_from = start_weights(from_weights, config.model, recipe) if from_weights is not None else None
     trainer = Trainer(config, cache, output, chosen, start_from)
     _log_to_stderr()
@@ -89,30 +87,12 @@ def run(
 @click.option("--name", required=True, help="Name of the model: letters, digits, dots, dashes.")
 def export(run_folder: Path, output: Path, name: str) -> None:
     """Write the averaged weights of a run as safetensors and enter them in the folder's registry."""
-    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        raise UsageError(f"--name {name!r} does not suit a file", "use letters, digits, dots and dashes")
-    import pickle
+    from meshcodec.train.export import export_run
 
-    import torch
-
-    from meshcodec.model.vat import VariationalTokenizer
-    from meshcodec.weights import save_model
-
-    checkpoint = run_folder / "checkpoint.pt"
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        model = VariationalTokenizer(TrainConfig.from_dict(json.loads(state["config"])).model)
-        model.load_state_dict(state["averaged"])
-    except FileNotFoundError as error:
-        raise UsageError(f"{checkpoint}: there is no such file", "name the folder of 'train run'") from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.PickleError) as error:
-        raise UsageError(f"{checkpoint}: not a checkpoint of this version", "train again") from error
-    try:
-        model_id = save_model(model, output, name)
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror})", "choose another") from error
-    log_line(f"{quote_name(run_folder)} -> {quote_name(output)}: model {model_id}, step {state['step']}")
-    click.echo(model_id)
+    exported = export_run(run_folder, output, name)
+    written = f"model {exported.model_id}, step {exported.step}"
+    log_line(f"{quote_name(run_folder)} -> {quote_name(output)}: {written}")
+    click.echo(exported.model_id)
 
 
 @train.command()

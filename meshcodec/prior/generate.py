@@ -17,23 +17,33 @@ from meshcodec.pictures.render import Image, render_mesh
 from meshcodec.pictures.sheets import contact_sheet, pillow, save_png
 from meshcodec.prior.box import box_of_tokens, box_tokens
 from meshcodec.prior.model import Conditions
-from meshcodec.prior.sampling import Known, Sampling, sample
+from meshcodec.prior.sampling import ConditioningTokens, Sampling, sample
 from meshcodec.prior.views import View
 from meshcodec.prior.weights import load_prior
 from meshcodec.prior.words import word_ids, words_of
 from meshcodec.runtime.files import write_atomic
 
 BATCH = 16
+"""Shapes that are drawn together."""
 _TRIES = 4
-"""Times that a shape is drawn before its tokens are found to decode to nothing again."""
+"""Times that a shape is drawn at most, because its tokens may decode to nothing."""
 _SEEN_RESOLUTION = 128
+"""Grid cells along an axis of the meshes that are returned and drawn."""
 _PICTURE = 220
+"""Pixels along a side of a shape's picture on the sheet."""
 _COLUMNS = 8
+"""Pictures side by side on the sheet."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A file, and the mesh of it at a coarse resolution."""
+    """A new shape.
+
+    Attributes
+    ----------
+    data : bytes of its ``.vat`` file
+    mesh : what they decode to at a coarse resolution
+    """
 
     data: bytes
     mesh: trimesh.Trimesh
@@ -44,7 +54,7 @@ class Generator:
 
     Parameters
     ----------
-    codec : with the weights
+    codec : codec with the weights
 
     Raises
     ------
@@ -62,7 +72,7 @@ class Generator:
         self.prior = prior.to(codec.device)
         self._quantizer = codec.model.quantizer
 
-    def known_of(self, data: bytes, scales: int) -> Known:
+    def conditioning_tokens(self, data: bytes, scales: int) -> ConditioningTokens:
         """The box and the first scales of a file, which variations of it keep.
 
         Raises
@@ -81,8 +91,8 @@ class Generator:
         if not 1 <= scales <= whole:
             raise UsageError(f"--keep-scales {scales} is out of range", f"choose 1 to {whole}")
         tokens = torch.from_numpy(self._codec.tokens(data)[: ends[scales - 1]].copy())
-        symbols = box_tokens(*file.box[1:])
-        return Known(torch.tensor(symbols), tokens)
+        box = box_tokens(*file.box[1:])
+        return ConditioningTokens(torch.tensor(box), tokens)
 
     def generate(
         self,
@@ -90,17 +100,19 @@ class Generator:
         seed: int = 0,
         text: str = "",
         view: View | None = None,
-        known: Known | None = None,
+        kept: ConditioningTokens | None = None,
         sampling: Sampling | None = None,
     ) -> list[Generated]:
         """Draw `count` shapes; the same arguments give the same ones on the same machine.
 
         Parameters
         ----------
-        text : what they shall be, in the words of files' names; none by default
+        count : number of shapes
+        seed : start of the random stream
+        text : what they should be, in the words of files' names; none by default
         view : picture of such a thing, see `meshcodec.prior.views`
-        known : what is kept of a file, see `known_of`
-        sampling : how
+        kept : tokens of a file that all shapes have, see `conditioning_tokens`
+        sampling : how tokens are drawn
 
         Raises
         ------
@@ -121,10 +133,15 @@ class Generator:
                 drawn_seed = int(np.random.default_rng([seed, first, attempt]).integers(1 << 62))
                 random = torch.Generator().manual_seed(drawn_seed)
                 drawn = sample(
-                    self.prior, self._quantizer, conditions, sampling or Sampling(), known or Known(), random
+                    self.prior,
+                    self._quantizer,
+                    conditions,
+                    sampling or Sampling(),
+                    kept or ConditioningTokens(),
+                    random,
                 )
-                for row, (symbols, tokens) in enumerate(zip(*drawn, strict=True)):
-                    rows[row] = rows[row] or self._file(symbols, tokens)
+                for row, (box, tokens) in enumerate(zip(*drawn, strict=True)):
+                    rows[row] = rows[row] or self._file(box, tokens)
                 if all(rows):
                     break
             made += [one for one in rows if one is not None]
@@ -143,11 +160,11 @@ class Generator:
             torch.full((batch,), view is not None, device=device),
         )
 
-    def _file(self, symbols: torch.Tensor, tokens: torch.Tensor) -> Generated | None:
-        """The file of drawn symbols and tokens; None where they decode to no surface."""
-        box, mirrored = box_of_tokens(symbols.tolist())
+    def _file(self, box: torch.Tensor, tokens: torch.Tensor) -> Generated | None:
+        """The file of drawn box tokens and tokens; None where they decode to no surface."""
+        half_extents, mirrored = box_of_tokens(box.tolist())
         data = self._codec.from_tokens(
-            tokens.cpu().numpy(), scale=box, mirrored=mirrored, packing=Packing.CODED.word
+            tokens.cpu().numpy(), scale=half_extents, mirrored=mirrored, packing=Packing.CODED.word
         )
         try:
             return Generated(data, self._codec.decode(data, _SEEN_RESOLUTION))

@@ -3,13 +3,13 @@
 ::
 
     words ─ table ─ MLP ──────┐
-    picture ─ convolutions ───┤                                  ┌─> symbols of the box, one after the other
-    start, symbols of the box ┼─(cat)─ blocks, causal by block ──┤
+    picture ─ convolutions ───┤                                  ┌─> box tokens, one after the other
+    start, box tokens ────────┼─(cat)─ blocks, causal by block ──┤
     latent of the scales      │                                  └─> tokens of each scale, 256 logits each
     before, at this one's side│
     tokens of it that are known
 
-A block of the sequence (the conditions; each symbol of the box; each scale) sees itself and those before it.
+A block of the sequence (the conditions; each box token; each scale) sees itself and those before it.
 The input of a scale is what the scales before add up to, so that all of its tokens can be predicted together.
 Drawn together they would not know of each other: of a shape that may be thick or thin, one cell would be the
 one and its neighbour the other. So a scale may also be given some of its own tokens (MaskGIT, Chang et al.
@@ -28,17 +28,17 @@ from torch import Tensor, nn
 from meshcodec.config import PLANES, ModelConfig, PriorConfig
 from meshcodec.model.layers import Block
 from meshcodec.model.quantizer import MultiScaleQuantizer, resize
-from meshcodec.prior.box import SYMBOLS, VALUES
+from meshcodec.prior.box import BOX_TOKENS, BOX_VALUES
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the shapes of a batch shall be like.
+    """What the shapes of a batch should be like.
 
     Attributes
     ----------
     words : (W,) rows of the table of words, those of all shapes one after the other
-    offsets : (B,) where those of each begin; a shape without any has no text
+    offsets : (B,) where the words of each shape begin; a shape without any has no text
     views : (B, side, side) brightness from 0 to 1
     with_view : (B,) bool, whether the view counts
     """
@@ -61,12 +61,13 @@ class Conditions:
 
 
 Past = list[tuple[Tensor, Tensor]]
-"""Keys and values, (B, heads, T, channels), of what a sequence began with, of each block."""
+"""Keys and values, (B, heads, T, channels), of what a sequence began with, for each transformer block."""
 Groups = list[tuple[int, Tensor | None]]
-"""Of tokens that follow each other: how many, and what each of them sees of its group; None: all of it."""
+"""Lengths of groups of tokens that follow each other, and what each token sees of its group; None: all."""
 UNKNOWN = 256
 """Stands for a token that is to be predicted."""
 _SMALL = 64
+"""Longest block of a sequence that is computed together with others, see `_groups`."""
 
 
 class CachedBlock(Block):
@@ -108,7 +109,7 @@ class NextScaleTransformer(nn.Module):
     Parameters
     ----------
     config : shape of the transformer
-    tokenizer : that of the model whose tokens these are
+    tokenizer : shape of the model whose tokens these are
     """
 
     def __init__(self, config: PriorConfig, tokenizer: ModelConfig) -> None:
@@ -129,44 +130,46 @@ class NextScaleTransformer(nn.Module):
         self.no_text = nn.Parameter(0.02 * torch.randn(width))
         self.no_image = nn.Parameter(0.02 * torch.randn(width))
         self.start = nn.Parameter(0.02 * torch.randn(width))
-        self.symbols = nn.Embedding(SYMBOLS * VALUES, width)
+        self.symbols = nn.Embedding(BOX_TOKENS * BOX_VALUES, width)  # of box tokens; the files know it so
         self.latent = nn.ModuleList(nn.Linear(tokenizer.latent_channels, width) for _ in range(config.scales))
-        length = config.condition_tokens + SYMBOLS + 1 + sum(self.counts)
+        length = config.condition_tokens + BOX_TOKENS + 1 + sum(self.counts)
         self.position = nn.Parameter(0.02 * torch.randn(length, width))
         self.blocks = nn.ModuleList(
             CachedBlock(width, config.heads, config.mlp_ratio, config.dropout) for _ in range(config.blocks)
         )
         self.norm = nn.LayerNorm(width)
-        self.frame_out = nn.Linear(width, VALUES)
+        self.frame_out = nn.Linear(width, BOX_VALUES)
         self.out = nn.ModuleList(nn.Linear(width, 256) for _ in range(config.scales))
         self.tokens = nn.Embedding(257, width)
         nn.init.zeros_(self.tokens.weight)
 
     def forward(
-        self, conditions: Conditions, symbols: Tensor, contexts: list[Tensor], known: list[Tensor]
+        self, conditions: Conditions, box: Tensor, contexts: list[Tensor], known: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits of whole shapes, for training.
 
         Parameters
         ----------
-        symbols : (B, 4) of the boxes
-        contexts : of each scale, see `scale_contexts`
-        known : of each scale, (B, 3 n²) its tokens, or `UNKNOWN`
+        box : (B, 4) box tokens
+        contexts : for each scale what it is predicted from, see `scale_contexts`
+        known : for each scale (B, 3 n²), its tokens, or `UNKNOWN`
 
         Returns
         -------
-        (B, 4, 16) logits of the symbols, and of each scale (B, 3 n², 256) logits of its tokens
+        (B, 4, 16) logits of the box tokens, and for each scale (B, 3 n², 256) logits of its tokens
         """
-        parts = [self.conditions(conditions), self.frame(symbols)]
+        parts = [self.condition_inputs(conditions), self.box_inputs(box)]
         scales = zip(contexts, known, strict=True)
-        parts += [self.scale(number, context, tokens) for number, (context, tokens) in enumerate(scales)]
+        parts += [
+            self.scale_inputs(number, context, tokens) for number, (context, tokens) in enumerate(scales)
+        ]
         x = torch.cat(parts, dim=1)
         lengths = [parts[0].shape[1], *([1] * parts[1].shape[1]), *(part.shape[1] for part in parts[2:])]
         groups = _groups(lengths, x.device)
         for block in self._blocks():
             x, _ = block.extend(x, None, groups)
-        _, frame, *out = x.split([part.shape[1] for part in parts], dim=1)
-        return self.frame_logits(frame[:, :-1]), [self.token_logits(k, part) for k, part in enumerate(out)]
+        _, boxes, *out = x.split([part.shape[1] for part in parts], dim=1)
+        return self.box_logits(boxes[:, :-1]), [self.token_logits(k, part) for k, part in enumerate(out)]
 
     def extend(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         """Go on with sequences by a block: (B, T, width) -> what comes out of it, and their whole past."""
@@ -176,8 +179,8 @@ class NextScaleTransformer(nn.Module):
             kept.append(keys)
         return x, kept
 
-    def conditions(self, given: Conditions) -> Tensor:
-        """(B, condition_tokens, width): of words, of the picture; what is not given has its own vector."""
+    def condition_inputs(self, given: Conditions) -> Tensor:
+        """(B, condition_tokens, width): words, then the picture; what is not given has its own vector."""
         B = len(given.offsets)
         ends = torch.cat([given.offsets[1:], given.offsets.new_tensor([len(given.words)])])
         has_text = (ends > given.offsets)[:, None]
@@ -187,30 +190,30 @@ class NextScaleTransformer(nn.Module):
         tokens = torch.cat([text[:, None], image], dim=1)
         return tokens + self.position[: tokens.shape[1]].expand(B, -1, -1)
 
-    def frame(self, symbols: Tensor, first: int = 0) -> Tensor:
-        """(B, k) the first symbols of boxes, -> the inputs from number `first` on, (B, k + 1 - first, width).
+    def box_inputs(self, box: Tensor, first: int = 0) -> Tensor:
+        """(B, k) the first box tokens -> the inputs from number `first` on, (B, k + 1 - first, width).
 
-        Input 0 is the start, input k the symbol k - 1; what comes out for input k says symbol k.
+        Input 0 is the start, input k the box token k - 1; what comes out for input k says box token k.
         """
-        B, count = symbols.shape
-        rows = symbols + VALUES * torch.arange(count, device=symbols.device)
+        B, count = box.shape
+        rows = box + BOX_VALUES * torch.arange(count, device=box.device)
         inputs = torch.cat([self.start.expand(B, 1, -1), self.symbols(rows)], dim=1)
         place = self.config.condition_tokens + first
         return inputs[:, first:] + self.position[place : place + count + 1 - first]
 
-    def scale(self, number: int, context: Tensor, known: Tensor) -> Tensor:
+    def scale_inputs(self, number: int, context: Tensor, known: Tensor) -> Tensor:
         """(B, 3, n, n, C) of a scale and (B, 3 n²) tokens or `UNKNOWN` -> its inputs, (B, 3 n², width)."""
-        first = self.config.condition_tokens + SYMBOLS + 1 + sum(self.counts[:number])
+        first = self.config.condition_tokens + BOX_TOKENS + 1 + sum(self.counts[:number])
         inputs: Tensor = self.latent[number](context.flatten(1, 3)) + self.tokens(known)
         return inputs + self.position[first : first + self.counts[number]]
 
-    def frame_logits(self, x: Tensor) -> Tensor:
-        """(B, k, width) -> (B, k, 16)."""
+    def box_logits(self, x: Tensor) -> Tensor:
+        """(B, k, width) -> (B, k, 16) logits of box tokens."""
         logits: Tensor = self.frame_out(self.norm(x))
         return logits
 
     def token_logits(self, number: int, x: Tensor) -> Tensor:
-        """(B, 3 n², width) -> (B, 3 n², 256), of a scale."""
+        """(B, 3 n², width) -> (B, 3 n², 256) logits of the tokens of a scale."""
         logits: Tensor = self.out[number](self.norm(x))
         return logits
 
@@ -239,15 +242,15 @@ def scale_contexts(quantizer: MultiScaleQuantizer, tokens: Tensor, scales: int) 
 
     Returns
     -------
-    (B, 3, n, n, C) of each of the first `scales` scales; zeros for the first
+    (B, 3, n, n, C) for each of the first `scales` scales; zeros for the first
     """
     shape = quantizer.config
     S, C = shape.latent_side, shape.latent_channels
     total = torch.zeros(len(tokens), PLANES, S, S, C, device=tokens.device)
-    digits = quantizer.to_codes(tokens)
+    codes = quantizer.to_codes(tokens)
     contexts = []
     for number, codec in enumerate(quantizer.codecs()[:scales]):
         contexts.append(resize(total, codec.side))
-        if number < len(digits):
-            total = total + codec.expand(digits[number])
+        if number < len(codes):
+            total = total + codec.expand(codes[number])
     return contexts

@@ -9,31 +9,76 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from meshcodec.runtime.threads import one_thread_each, one_thread_here
-
-Result = TypeVar("Result")
-
-
-def in_forks(
-    work: Callable[[int], Result], count: int, jobs: int, begin: Callable[[], None] | None = None
-) -> Iterator[Result]:
-    """``work(0)`` to ``work(count - 1)``, in any order, by forked processes that each `begin` with something.
-
-    One job needs no other process: forks of a process with threads may wait for ever.
-    """
-    if jobs == 1:
-        yield from map(work, range(count))
-        return
-    with multiprocessing.get_context("fork").Pool(jobs, begin) as pool:
-        yield from pool.imap_unordered(work, range(count))
-
 
 J = TypeVar("J")
 R = TypeVar("R")
 DIED = "the worker process died (out of memory?)"
 """What a result says of a job that killed its worker."""
+
+
+class _InWorker:
+    """The work that a worker process was started for: a class, because processes share no local variables."""
+
+    work: Callable[[Any], Any]
+
+
+def in_forks(
+    work: Callable[[J], R], jobs: Sequence[J], processes: int, begin: Callable[[], None] | None = None
+) -> Iterator[R]:
+    """``work(job)`` of each job by forked processes, in any order; with one process in this one, in order.
+
+    Neither `work` nor the jobs need be picklable: a fork has them from its parent, and only numbers and
+    results go to and fro. One process needs no fork: forks of a process with threads may wait for ever.
+
+    Parameters
+    ----------
+    work : a function, or a closure over what all jobs share
+    jobs : what it is given
+    processes : forks at a time
+    begin : called once in each fork
+    """
+    if processes == 1:
+        yield from map(work, jobs)
+        return
+
+    def job(number: int) -> R:
+        return work(jobs[number])
+
+    with multiprocessing.get_context("fork").Pool(processes, _begin_with, (lambda: job, begin)) as pool:
+        yield from pool.imap_unordered(_work, range(len(jobs)))
+
+
+def in_spawned(
+    make: Callable[[], Callable[[J], R]],
+    jobs: Sequence[J],
+    processes: int,
+    begin: Callable[[], None] | None = None,
+) -> Iterator[R]:
+    """What each job comes to, in order, by new processes, each of which makes what works once and keeps it.
+
+    Parameters
+    ----------
+    make : returns what is called with each job; picklable, such as a `functools.partial`
+    jobs : picklable, and so are their results
+    processes : new ones; CUDA does not survive a fork
+    begin : called once in each process, before `make`
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _begin_with, (make, begin)) as pool:
+        yield from pool.map(_work, jobs)
+
+
+def _begin_with(make: Callable[[], Callable[[Any], Any]], begin: Callable[[], None] | None) -> None:
+    if begin is not None:
+        begin()
+    _InWorker.work = staticmethod(make())
+
+
+def _work(job: Any) -> Any:
+    return _InWorker.work(job)
 
 
 def run_jobs(run: Callable[[J], R], jobs: Sequence[J], workers: int, died: Callable[[J], R]) -> Iterator[R]:

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -15,15 +14,16 @@ from types import FrameType
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
-from meshcodec.train.batches import Batch, BatchSource, CachedBatches, prefetch
+from meshcodec.train.batches import AutoencoderBatch, BatchSource, CachedBatches
+from meshcodec.train.distributed import average_gradients, start_distributed
 from meshcodec.train.grow import grow
 from meshcodec.train.log import write_log
 from meshcodec.train.objective import Objective, validate
+from meshcodec.train.optimize import adamw, cosine, save_checkpoint, set_rate, update_average
 from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.replay import ReplayBuffer
 
@@ -34,7 +34,7 @@ def learning_rate(step: float, config: TrainConfig) -> float:
         return config.learning_rate * (step + 1) / config.warmup
     start = config.steps * (1 - config.decay_share)
     progress = min(max((step - start) / max(config.steps - start, 1), 0.0), 1.0)
-    return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+    return config.learning_rate * cosine(progress)
 
 
 class Trainer:
@@ -60,13 +60,13 @@ class Trainer:
         compiled: bool = False,
     ) -> None:
         self.config, self.out, self.device = config, out, device
-        self.rank, self.world = _start_distributed(device)
+        self.rank, self.processes = start_distributed(device)
         out.mkdir(parents=True, exist_ok=True)
         self.source: BatchSource = CachedBatches(cache, config) if isinstance(cache, Path) else cache
         self.batches = self.source.validation()
         if not self.batches:
             raise UsageError(f"{cache}: no finished validation blocks", "run 'meshcodec train prepare'")
-        if config.budget_seconds and self.world > 1:
+        if config.budget_seconds and self.processes > 1:
             # Clocks differ, and processes that disagree on the last step wait for each other for ever.
             raise UsageError("budget_seconds is for a single process", "give the recipe steps instead")
         torch.manual_seed(config.seed)
@@ -93,20 +93,16 @@ class Trainer:
         config, large = self.config, self.objective.large_matrices()
         chosen = {id(p) for p in large}
         rest = [p for p in self.objective.trained() if id(p) not in chosen]
-        groups = [
-            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
-            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        adamw = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        others = adamw(rest, config.learning_rate, config.weight_decay)
         if not large:  # a tiny model
-            return [adamw]
+            return [others]
         muon = torch.optim.Muon(
             large,
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             adjust_lr_fn="match_rms_adamw",  # so that one learning rate serves both
         )
-        return [muon, adamw]
+        return [muon, others]
 
     @property
     def position(self) -> float:
@@ -139,8 +135,6 @@ class Trainer:
         config = self.config
         seed = hash((config.seed, self.step, self.rank)) & 0x7FFFFFFF
         batches = self.source.training(seed)
-        if isinstance(self.source, CachedBatches):
-            batches = prefetch(batches)
         if self._compiled:  # before the clock is started that a budget of seconds is measured by
             self._compile(next(batches).to(self.device))
         saved, began, first = time.monotonic(), time.monotonic(), self.step
@@ -166,7 +160,7 @@ class Trainer:
             self.elapsed = spent + time.monotonic() - began
             done = self.finished
             if self.step % 100 == 0:
-                rate = (self.step - first) * self.config.batch * self.world / (time.monotonic() - began)
+                rate = (self.step - first) * self.config.batch * self.processes / (time.monotonic() - began)
                 means = {name: float(value) for name, value in recent.items()}
                 self._log({"step": self.step, **means, "samples_per_second": rate})
             if self.step % self.config.validate_every == 0 or done:
@@ -178,58 +172,55 @@ class Trainer:
         self._save()
         return losses
 
-    def _compile(self, batch: Batch) -> None:
+    def _compile(self, batch: AutoencoderBatch) -> None:
         """Have what is compiled at its first use compiled, for both kinds of steps."""
-        loss, digits, _ = self.objective(batch, self.calibrated)
+        loss, latents, _ = self.objective(batch, self.calibrated)
         loss.backward()
         if self.calibrated:
-            room = ReplayBuffer(2, 1, self.config.digit_rate, seed=0)
-            room.admit(batch, digits)
-            guest = room.next()
-            assert guest is not None
-            self.objective.revisit(guest)[0].backward()
+            buffer = ReplayBuffer(visits=2, capacity=1, rate=self.config.digit_rate, seed=0)
+            buffer.insert(batch, latents)
+            self.objective.replay(buffer.entries[0])[0].backward()
         self.objective.zero_grad(set_to_none=True)
 
-    def _train_step(self, batches: Iterator[Batch], replay: ReplayBuffer) -> dict[str, Tensor]:
+    def _train_step(self, batches: Iterator[AutoencoderBatch], replay: ReplayBuffer) -> dict[str, Tensor]:
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.position, self.config)
+            set_rate(optimizer, learning_rate(self.position, self.config))
             optimizer.zero_grad(set_to_none=True)
         loss: Tensor
         parts: dict[str, Tensor]
-        guest = replay.next()
-        if guest is None:
+        entry = replay.next()
+        if entry is None:
             batch = next(batches).to(self.device)
-            loss, digits, parts = self.objective(batch, self.calibrated)
+            loss, latents, parts = self.objective(batch, self.calibrated)
             used = self.objective.trained()
             if self.calibrated:
-                replay.admit(batch, digits)
+                replay.insert(batch, latents)
         else:
-            loss, parts = self.objective.revisit(guest)
+            loss, parts = self.objective.replay(entry)
             used = self.objective.decoding_parameters()
         loss.backward()
-        if self.world > 1:
-            _average_gradients(used, self.world)
-        if guest is not None:
-            replay.visited(guest)
+        if self.processes > 1:
+            average_gradients(used, self.processes)
+        if entry is not None:
+            replay.step(entry)
         parameters = [p for p in self.objective.parameters() if p.grad is not None]
         nn.utils.clip_grad_norm_(parameters, self.config.clip)
         for optimizer in self.optimizers:
             optimizer.step()
-        decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         current = self.objective.model.state_dict()
         floats = [k for k, v in current.items() if v.is_floating_point()]
-        with torch.no_grad():
-            torch._foreach_lerp_([self.averaged[k] for k in floats], [current[k] for k in floats], 1 - decay)
+        update_average(
+            [self.averaged[k] for k in floats], [current[k] for k in floats], self.step, self.config.ema
+        )
         return parts
 
     @torch.no_grad()
     def _calibrate(self) -> None:
         """Start the quantizer from the latents of a few hundred training meshes."""
-        source = self.source.training(self.config.seed)
+        batches = self.source.training(self.config.seed)
         latents = []
         for _ in range(max(1, 192 // self.config.batch)):
-            batch = next(source).to(self.device)
+            batch = next(batches).to(self.device)
             latents.append(self.objective.model.encoder(batch.points, batch.normals)[0])
         # On the processor wherever the model is: the matrices are tiny, and it is done once.
         quantizer = copy.deepcopy(self.objective.model.quantizer).cpu()
@@ -243,7 +234,7 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         model = VariationalTokenizer(self.config.model).to(self.device)
         model.load_state_dict(self.averaged)
-        losses = validate(model.eval(), self.batches, self.objective.ladder, self.calibrated)
+        losses = validate(model.eval(), self.batches, self.objective.presets, self.calibrated)
         self._log({"step": self.step, "validation": losses})
         return losses
 
@@ -264,9 +255,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "config": json.dumps(dataclasses.asdict(self.config)),
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        save_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -286,27 +275,3 @@ class Trainer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop = True
-
-
-def _start_distributed(device: torch.device) -> tuple[int, int]:
-    """Rank and world size as `torchrun` sets them; (0, 1) without it."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return int(os.environ.get("RANK", "0")), world
-
-
-def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
-    """One all-reduce of all gradients in a single flat buffer.
-
-    A parameter that this process did not use counts as a gradient of zero: which scales are used is drawn
-    anew in each process, and all have to send the same number of values.
-    """
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
-    flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
-    flat /= world
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))

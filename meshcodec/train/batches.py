@@ -1,9 +1,8 @@
-"""Batches for training: random rows of a cache, thinned, turned and brought back into the unit frame."""
+"""Batches for training the autoencoder, from a cache folder or from a copy of it in a device's memory."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import queue
 import threading
 from collections.abc import Iterator
@@ -13,17 +12,26 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from meshcodec.config import EXTENT
 from meshcodec.errors import UsageError
-from meshcodec.train.cache import MAX_DISTANCE, MIDDLE, NEAR, UNIFORM, Sample, SampleCache, Samples, from_grid
+from meshcodec.train.augment import (
+    Arrays,
+    Tensors,
+    cube_symmetries,
+    random_rotation,
+    random_rotations,
+    rotate,
+    rotate_batch,
+    subsample,
+    subsample_batch,
+)
+from meshcodec.train.cache import SampleCache, Samples
 from meshcodec.train.recipe import TrainConfig
 
 
 @dataclass(frozen=True)
-class Batch:
+class AutoencoderBatch:
     """Tensors of B meshes, float32, in the unit frame.
 
     Attributes
@@ -38,125 +46,52 @@ class Batch:
     queries: Tensor
     distances: Tensor
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> AutoencoderBatch:
         """The same batch on another device."""
         tensors = (self.points, self.normals, self.queries, self.distances)
-        return Batch(*(t.to(device, non_blocking=True) for t in tensors))
+        return AutoencoderBatch(*(t.to(device, non_blocking=True) for t in tensors))
 
 
-Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-
-
-def query_counts(config: TrainConfig) -> list[tuple[int, int]]:
-    """For each kind of query, near, middle and uniform, how many a cached sample has and a batch takes."""
-    kinds = (NEAR, MIDDLE, UNIFORM)
-    taken = (round(config.queries * share) for share in config.query_shares)
-    return [(kind, min(count, kind)) for kind, count in zip(kinds, taken, strict=True)]
-
-
-def subsample(sample: Sample, config: TrainConfig, rng: np.random.Generator) -> Arrays:
-    """A random run of a cached sample's points and one of each kind of query (their order is random)."""
-    start = rng.integers(0, len(sample.points) - config.points + 1)
-    chosen = slice(start, start + config.points)
-    rows = []
-    first = 0
-    for kind, count in query_counts(config):
-        begin = first + int(rng.integers(0, kind - count + 1))
-        rows.append(np.arange(begin, begin + count))
-        first += kind
-    index = np.concatenate(rows)
-    return (
-        from_grid(sample.points[chosen]),
-        sample.normals[chosen].astype(np.float32) / np.float32(127),
-        from_grid(sample.queries[index]),
-        sample.distances[index].astype(np.float32) * np.float32(MAX_DISTANCE / 32767),
+def stack_batch(samples: list[Arrays]) -> AutoencoderBatch:
+    """A batch of B meshes."""
+    return AutoencoderBatch(
+        *(torch.from_numpy(np.stack([sample[k] for sample in samples])) for k in range(4))
     )
 
 
-def cube_symmetries() -> NDArray[np.float32]:
-    """(48, 3, 3): the rotations and reflections that map the cube to itself."""
-    matrices = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            matrix = np.zeros((3, 3), dtype=np.float32)
-            matrix[range(3), order] = signs
-            matrices.append(matrix)
-    return np.stack(matrices)
-
-
-_SYMMETRIES = cube_symmetries()
-
-
-def random_rotation(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3, 3) uniform rotation, by a random unit quaternion."""
-    w, x, y, z = (q := rng.normal(size=4)) / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ],
-        dtype=np.float32,
-    )
-
-
-def turn(arrays: Arrays, matrix: NDArray[np.float32], refit: bool) -> Arrays:
-    """Apply an orthogonal matrix; with `refit` move and scale the result back into the unit frame.
-
-    Queries that leave the cube come back on its border with a distance too large to matter after truncation,
-    so they are replaced by the first query, which is inside.
-    """
-    points, normals, queries, distances = arrays
-    points, normals, queries = points @ matrix.T, normals @ matrix.T, queries @ matrix.T
-    if refit:
-        low, high = points.min(0), points.max(0)
-        center, scale = (low + high) / 2, float((high - low).max() / 2)
-        points, queries, distances = (points - center) / scale, (queries - center) / scale, distances / scale
-        # The cache holds distances up to MAX_DISTANCE; shrinking could bring that bound below the truncation.
-        outside = np.abs(queries).max(axis=1) > EXTENT
-        first = int(np.argmin(outside))
-        queries[outside], distances[outside] = queries[first], distances[first]
-    return points, normals, queries, distances
-
-
-def make_batch(samples: list[Arrays]) -> Batch:
-    """Stack B meshes."""
-    return Batch(*(torch.from_numpy(np.stack([sample[k] for sample in samples])) for k in range(4)))
-
-
-def training_batches(cache: Samples, config: TrainConfig, seed: int) -> Iterator[Batch]:
+def training_batches(cache: Samples, config: TrainConfig, seed: int) -> Iterator[AutoencoderBatch]:
     """Endless random batches; the same seed gives the same ones."""
-    rng = np.random.default_rng(seed)
+    rng, symmetries = np.random.default_rng(seed), cube_symmetries()
     while True:
         samples = []
         for index in rng.integers(0, len(cache), config.batch):
             arrays = subsample(cache[int(index)], config, rng)
             free = bool(rng.random() < config.rotate_share)
-            matrix = random_rotation(rng) if free else _SYMMETRIES[rng.integers(48)]
-            samples.append(turn(arrays, matrix, refit=free))
-        yield make_batch(samples)
+            matrix = random_rotation(rng) if free else symmetries[rng.integers(len(symmetries))]
+            samples.append(rotate(arrays, matrix, refit=free))
+        yield stack_batch(samples)
 
 
-def validation_batches(cache: Samples, config: TrainConfig) -> list[Batch]:
-    """The first `validate_meshes` held-out meshes, unturned, always the same points."""
+def validation_batches(cache: Samples, config: TrainConfig) -> list[AutoencoderBatch]:
+    """The first `validate_meshes` validation meshes, not rotated, always the same points."""
     config = dataclasses.replace(config, queries=config.step_queries)
     rng = np.random.default_rng(0)
     count = min(config.validate_meshes, len(cache))
     # Blocks are laid out by source order; a fixed shuffle makes any prefix representative.
     chosen = np.random.default_rng(1).permutation(len(cache))[:count]
     samples = [subsample(cache[int(i)], config, rng) for i in chosen]
-    return [make_batch(samples[i : i + config.batch]) for i in range(0, len(samples), config.batch)]
+    return [stack_batch(samples[i : i + config.batch]) for i in range(0, len(samples), config.batch)]
 
 
 class BatchSource(Protocol):
     """Where a `Trainer` gets its batches."""
 
-    def training(self, seed: int) -> Iterator[Batch]:
+    def training(self, seed: int) -> Iterator[AutoencoderBatch]:
         """Endless random batches."""
         ...
 
-    def validation(self) -> list[Batch]:
-        """Always the same batches of held-out meshes; empty where there are none."""
+    def validation(self) -> list[AutoencoderBatch]:
+        """Always the same batches of the validation set; empty where there is none."""
         ...
 
     def refresh(self) -> None:
@@ -179,11 +114,11 @@ class CachedBatches:
         if not len(self._train):
             raise UsageError(f"{folder}: no finished training blocks", "run 'meshcodec train prepare'")
 
-    def training(self, seed: int) -> Iterator[Batch]:
-        """See `training_batches`."""
-        return training_batches(self._train, self._config, seed)
+    def training(self, seed: int) -> Iterator[AutoencoderBatch]:
+        """See `training_batches`; made in a thread, ahead of the steps."""
+        return prefetch(training_batches(self._train, self._config, seed))
 
-    def validation(self) -> list[Batch]:
+    def validation(self) -> list[AutoencoderBatch]:
         """See `validation_batches`."""
         return validation_batches(SampleCache(self._folder, "validation"), self._config)
 
@@ -192,20 +127,78 @@ class CachedBatches:
         self._train.refresh()
 
 
-def prefetch(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
-    """Make batches in a thread, `depth` ahead. An error there is raised here."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+class DeviceBatches:
+    """A `BatchSource` over a cache folder that is copied into the memory of a device, and augmented there.
+
+    Attributes
+    ----------
+    stored : the arrays of the training meshes as the cache stores them, on the device
+
+    Raises
+    ------
+    UsageError
+        The folder has no finished block of training meshes.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._validation = SampleCache(folder, "validation")
+        samples = SampleCache(folder, "train")
+        if not len(samples):
+            raise UsageError(f"{folder}: no finished training blocks", "let the preparation finish")
+        points, normals, queries, distances = (
+            torch.cat([torch.from_numpy(np.array(block)).to(device) for block in field])
+            for field in samples.arrays()
+        )
+        self.stored: Tensors = points, normals, queries, distances
+        self._symmetries = torch.from_numpy(cube_symmetries()).to(device)
+
+    def __len__(self) -> int:
+        return len(self.stored[0])
+
+    def training(self, seed: int) -> Iterator[AutoencoderBatch]:
+        """Endless random batches; the same seed and device give the same ones."""
+        config, device, symmetries = self._config, self._device, self._symmetries
+        stream = torch.Generator(device).manual_seed(seed)
+        while True:
+            meshes = torch.randint(len(self), (config.batch,), generator=stream, device=device)
+            tensors = subsample_batch(self.stored, meshes, config, stream)
+            free = torch.rand(config.batch, generator=stream, device=device) < config.rotate_share
+            which = torch.randint(len(symmetries), (config.batch,), generator=stream, device=device)
+            rotations = random_rotations(config.batch, stream)
+            matrices = torch.where(free[:, None, None], rotations, symmetries[which])
+            yield AutoencoderBatch(*rotate_batch(tensors, matrices, refit=free))
+
+    def validation(self) -> list[AutoencoderBatch]:
+        """See `validation_batches`."""
+        return [batch.to(self._device) for batch in validation_batches(self._validation, self._config)]
+
+    def refresh(self) -> None:
+        """Nothing: the cache was whole."""
+
+
+def prefetch(batches: Iterator[AutoencoderBatch], depth: int = 2) -> Iterator[AutoencoderBatch]:
+    """Make batches in a thread, `depth` ahead, until this is closed. An error there is raised here."""
+    ready: queue.Queue[AutoencoderBatch | BaseException] = queue.Queue(depth)
+    closed = threading.Event()
 
     def fill() -> None:
         try:
             for batch in batches:
                 ready.put(batch)
+                if closed.is_set():
+                    return
         except BaseException as error:
             ready.put(error)
 
     threading.Thread(target=fill, daemon=True).start()
-    while True:
-        item = ready.get()
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        while not ready.empty():  # the thread may wait for room
+            ready.get()

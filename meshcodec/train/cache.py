@@ -40,13 +40,23 @@ from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 
 POINTS = 8192
+"""Surface points of a sample."""
 NEAR, MIDDLE, UNIFORM = 8192, 5120, 3072
+"""Query points of a sample: near the surface, around it, anywhere in the cube."""
 QUERIES = NEAR + MIDDLE + UNIFORM
+"""Query points of a sample, of all kinds."""
 MAX_DISTANCE = 0.25
-"""Distances are kept up to this magnitude; the decoder's truncation is well below it."""
+"""Largest magnitude of a stored distance; the decoder's truncation is well below it."""
+POINT_STEP = EXTENT / 32767
+"""Distance between two coordinates that a cache can store."""
+NORMAL_STEPS = 127
+"""Stored component of a normal that stands for 1."""
+DISTANCE_STEP = MAX_DISTANCE / 32767
+"""Difference between two distances that a cache can store."""
 HALVED_SHARE = 0.2
-"""Of the meshes, for each axis, those of which only one half along it is in the cube."""
+"""Share of the meshes, for each axis, of which only one half along it is in the cube."""
 BLOCK = 128
+"""Meshes of a block."""
 log = logging.getLogger(__name__)
 
 
@@ -104,55 +114,59 @@ def _to_grid(points: NDArray[np.floating]) -> NDArray[np.int16]:
 
 def from_grid(points: NDArray[np.int16]) -> NDArray[np.float32]:
     """Coordinates of points as the cache stores them."""
-    return points.astype(np.float32) * np.float32(EXTENT / 32767)
+    return points.astype(np.float32) * np.float32(POINT_STEP)
 
 
-def prepare(
+def prepare_cache(
     items: list[CorpusItem],
     folder: Path,
     validation_sources: tuple[str, ...],
     jobs: int = 1,
-    name: str = "block",
+    block: int = BLOCK,
 ) -> int:
     """Fill a cache folder; blocks that are complete are left alone, so that it goes on where it was stopped.
 
-    Returns the number of meshes left out because they hold nothing to encode (each is logged).
+    Parameters
+    ----------
+    items : the corpus
+    folder : made if need be
+    validation_sources : see `meshcodec.train.corpus.is_validation`
+    jobs : processes that sample
+    block : meshes of a block
+
+    Returns
+    -------
+    Number of meshes left out because they hold nothing to encode; each is logged.
     """
     from tqdm import tqdm  # here, because reading a cache must do without it
 
-    blocks = plan_blocks(items, folder, lambda item: is_validation(item, validation_sources), name)
-    global _blocks  # read by forked workers: items hold closures, which do not pickle
-    _blocks = blocks
+    blocks = plan_blocks(items, folder, lambda item: is_validation(item, validation_sources), block)
     failed = 0
     with tqdm(total=len(blocks), unit="block", disable=None) as bar:
-        for left_out in in_forks(_write_planned, len(blocks), jobs):
+        for left_out in in_forks(write_block, blocks, jobs):
             failed += left_out
             bar.update()
     return failed
 
 
 def plan_blocks(
-    items: list[CorpusItem], folder: Path, held_out: Callable[[CorpusItem], bool], name: str = "block"
+    items: list[CorpusItem], folder: Path, validates: Callable[[CorpusItem], bool], size: int = BLOCK
 ) -> list[Block]:
-    """Blocks that a cache folder (made if need be) still lacks: where each goes, its split and its meshes."""
+    """Blocks that a cache folder (made if need be) still lacks: where each goes, its split and its meshes.
+
+    `validates` says of a mesh whether it belongs to the validation set; `size` is the meshes of a block.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # Meshes come in a random order, so that training may begin before the cache is whole.
     order = np.random.default_rng(0).permutation(len(items))
     blocks = []
     for split in ("validation", "train"):  # validation first: training can begin with the first train block
-        chosen = [items[i] for i in order if held_out(items[i]) == (split == "validation")]
-        for start in range(0, len(chosen), BLOCK):
-            stem = folder / f"{name}-{split}-{start // BLOCK:04d}"
+        chosen = [items[i] for i in order if validates(items[i]) == (split == "validation")]
+        for start in range(0, len(chosen), size):
+            stem = folder / f"block-{split}-{start // size:04d}"
             if not stem.with_suffix(".json").exists():
-                blocks.append((stem, split, chosen[start : start + BLOCK]))
+                blocks.append((stem, split, chosen[start : start + size]))
     return blocks
-
-
-_blocks: list[Block] = []
-
-
-def _write_planned(number: int) -> int:
-    return write_block(_blocks[number])
 
 
 def write_block(block: Block, sampler: Sampler = make_sample) -> int:

@@ -22,7 +22,8 @@ from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.normalize import fit_box
 from meshcodec.runtime.files import find_files
 
-_TOLD_FOLDERS = 3
+_CAPTION_PARTS = 3
+"""Parts at the end of a path that its caption is made of."""
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
@@ -33,7 +34,7 @@ class CorpusItem:
     Attributes
     ----------
     id : unique name
-    source : repository or folder that it comes from; validation is held out by source
+    source : repository or folder that it comes from; the validation set is chosen by source
     mesh : returns vertices (V, 3) float32 in a frame of their own and faces (F, 3) int32
     caption : words about it, of its path and category
     placed : whether its frame is the unit frame already
@@ -85,7 +86,7 @@ def procedural_items(count: int, first_seed: int = 0) -> list[CorpusItem]:
 
 
 def is_validation(item: CorpusItem, sources: tuple[str, ...]) -> bool:
-    """Whether a mesh is held out: its source is named or, where none is, its id hashes to one in twenty."""
+    """Whether a mesh is for validation: its source says so or, where none is named, the hash of its id."""
     if sources:
         return item.source in sources
     return hashlib.sha256(item.id.encode()).digest()[0] % 20 == 0
@@ -119,7 +120,7 @@ def _packed(folder: Path, shards: list[Path]) -> list[CorpusItem]:
 
 def _caption(path: str, category: str = "") -> str:
     """The category and the end of the path: what lies above says more of the repository than of the shape."""
-    return " ".join([category, *path.split("/")[-_TOLD_FOLDERS:]]).strip()
+    return " ".join([category, *path.split("/")[-_CAPTION_PARTS:]]).strip()
 
 
 def _files(folder: Path) -> list[CorpusItem]:

@@ -20,29 +20,26 @@ from.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import math
-import multiprocessing
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from meshcodec.config import EXTENT
 from meshcodec.errors import MeshcodecError, UsageError
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.runtime.device import choose_device
-from meshcodec.train import cache
+from meshcodec.runtime.threads import one_thread
+from meshcodec.runtime.workers import in_spawned
 from meshcodec.train.autoencoder import Trainer
-from meshcodec.train.batches import Batch, cube_symmetries, query_counts, validation_batches
-from meshcodec.train.cache import MAX_DISTANCE, SampleCache, plan_blocks, write_block
+from meshcodec.train.batches import DeviceBatches
+from meshcodec.train.cache import plan_blocks, write_block
 from meshcodec.train.grow import start_weights
 from meshcodec.train.pack import unpack
 from meshcodec.train.recipe import TrainConfig
@@ -52,121 +49,10 @@ from meshcodec.weights import save_model
 PIECE_BYTES = 15 * 2**20
 """Largest piece of a checkpoint."""
 WIND_UP_SECONDS = 25.0
-"""Kept at the end of a call for validation and for writing the results."""
+"""Seconds kept at the end of a call for validation and for writing the results."""
 _PIECE = re.compile(r"checkpoint-(\d+)-of-(\d+)\.part")
-_FIELDS = ("points", "normals", "queries", "distances")
+"""Name of a piece of a checkpoint: its number, and how many there are."""
 log = logging.getLogger(__name__)
-
-
-class DeviceBatches:
-    """Batches drawn, turned and refitted on the device, from a cache that lies in its memory.
-
-    A `meshcodec.train.batches.BatchSource` that draws as `meshcodec.train.batches.training_batches` does, but from
-    another random stream.
-
-    Raises
-    ------
-    UsageError
-        The folder has no finished block of training meshes.
-    """
-
-    def __init__(self, folder: Path, config: TrainConfig, device: torch.device) -> None:
-        self._config, self._device = config, device
-        self._held_out = SampleCache(folder, "validation")
-        samples = SampleCache(folder, "train")
-        if not len(samples):
-            raise UsageError(f"{folder}: no finished training blocks", "let the preparation finish")
-        arrays = samples.arrays()
-        self.points, self.normals, self.queries, self.distances = (
-            torch.cat([torch.from_numpy(np.array(block)).to(device) for block in arrays[field]])
-            for field in range(len(_FIELDS))
-        )
-        self._symmetries = torch.from_numpy(cube_symmetries()).to(device)
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def training(self, seed: int) -> Iterator[Batch]:
-        """Endless random batches; the same seed and device give the same ones."""
-        config, device = self._config, self._device
-        stream = torch.Generator(device).manual_seed(seed)
-        while True:
-            rows = torch.randint(len(self), (config.batch,), generator=stream, device=device)
-            batch = self.thin(rows, stream)
-            free = torch.rand(config.batch, generator=stream, device=device) < config.rotate_share
-            which = torch.randint(len(self._symmetries), (config.batch,), generator=stream, device=device)
-            rotations = random_rotations(config.batch, stream)
-            yield turn(batch, torch.where(free[:, None, None], rotations, self._symmetries[which]), free)
-
-    def validation(self) -> list[Batch]:
-        """See `meshcodec.train.batches.validation_batches`."""
-        return [batch.to(self._device) for batch in validation_batches(self._held_out, self._config)]
-
-    def refresh(self) -> None:
-        """Nothing: the cache was whole."""
-
-    def thin(self, rows: Tensor, stream: torch.Generator) -> Batch:
-        """Random runs of points and of each kind of query of (B,) meshes; see `meshcodec.train.batches.subsample`."""
-        chosen = _runs(len(rows), self.points.shape[1], self._config.points, stream)
-        columns, first = [], 0
-        for kind, count in query_counts(self._config):
-            columns.append(first + _runs(len(rows), kind, count, stream))
-            first += kind
-        asked, mesh = torch.cat(columns, dim=1), rows[:, None]
-        return Batch(
-            self.points[mesh, chosen].float() * (EXTENT / 32767),
-            self.normals[mesh, chosen].float() / 127,
-            self.queries[mesh, asked].float() * (EXTENT / 32767),
-            self.distances[mesh, asked].float() * (MAX_DISTANCE / 32767),
-        )
-
-
-def _runs(count: int, total: int, length: int, stream: torch.Generator) -> Tensor:
-    """(count, length) consecutive indices below `total`, each row from a random start."""
-    starts = torch.randint(total - length + 1, (count, 1), generator=stream, device=stream.device)
-    return starts + torch.arange(length, device=stream.device)
-
-
-def random_rotations(count: int, stream: torch.Generator) -> Tensor:
-    """(count, 3, 3) uniform rotations, by random unit quaternions."""
-    q = torch.randn(count, 4, generator=stream, device=stream.device)
-    w, x, y, z = (q / q.norm(dim=1, keepdim=True)).unbind(1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-
-
-def turn(batch: Batch, matrices: Tensor, refit: Tensor) -> Batch:
-    """`meshcodec.train.batches.turn` of a whole batch.
-
-    Parameters
-    ----------
-    matrices : (B, 3, 3) orthogonal
-    refit : (B,) bool, which meshes are moved and scaled back into the unit frame
-    """
-    points, normals, queries = (_apply(matrices, v) for v in (batch.points, batch.normals, batch.queries))
-    low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
-    chosen = refit[:, None, None]
-    center = torch.where(chosen, (low + high) / 2, 0.0)
-    scale = torch.where(chosen, (high - low).amax(2, keepdim=True) / 2, 1.0)
-    points, queries, distances = (
-        (points - center) / scale,
-        (queries - center) / scale,
-        batch.distances / scale[..., 0],
-    )
-    outside = refit[:, None] & (queries.abs().amax(2) > EXTENT)
-    first = outside.int().argmin(1, keepdim=True)
-    queries = torch.where(outside[..., None], queries.take_along_dim(first[..., None], 1), queries)
-    distances = torch.where(outside, distances.take_along_dim(first, 1), distances)
-    return Batch(points, normals, queries, distances)
-
-
-def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
-    # Not by a matrix product, which a GPU may round to ten bits.
-    return (vectors[:, :, None, :] * matrices[:, None]).sum(-1)
 
 
 def fill_cache(
@@ -174,52 +60,45 @@ def fill_cache(
 ) -> bool:
     """Sample a packed corpus into a cache folder, on the device; goes on where it was stopped.
 
-    Returns whether the cache is whole: no block is begun after `until`, on the clock of `time.time`.
+    Parameters
+    ----------
+    packed : file of `meshcodec.train.pack`
+    workers : processes; numpy's part of the work holds the interpreter
+    until : no block is begun after it, on the clock of `time.time`
+
+    Returns
+    -------
+    Whether the cache is whole
     """
+    filler = CacheFiller(packed, folder, device, until)
     if workers == 1:
-        filler = _Filler(packed, folder, device)
-        return all(filler(stem, until) for stem in filler.blocks)
-    # Processes, since numpy's part of the work holds the interpreter; spawned, since forks lose the device.
-    begin = (packed, folder, device)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, begin) as pool:
-        stems = [stem for stem, _, _ in _planned(packed, folder)]
-        return all(pool.map(_fill, stems, [until] * len(stems)))
+        return all(map(filler, filler.blocks))
+    make = functools.partial(CacheFiller, packed, folder, device, until)
+    return all(in_spawned(make, list(filler.blocks), workers, one_thread))
 
 
-def _planned(packed: Path, folder: Path) -> list[cache.Block]:
-    """The blocks that a cache of the corpus lacks, in the same order wherever it is asked."""
-    corpus = unpack(packed)
-    held_out = {name for name, held in zip(corpus.ids, corpus.held_out, strict=True) if held}
-    return plan_blocks(corpus.items(), folder, lambda item: item.id in held_out)
+class CacheFiller:
+    """Samples blocks of a packed corpus, each named by its stem.
 
+    Attributes
+    ----------
+    blocks : by their stems, what the cache lacked when this was made, in the same order in every process
+    """
 
-class _Filler:
-    """Samples blocks of a packed corpus, each named by its stem."""
+    def __init__(self, packed: Path, folder: Path, device: torch.device, until: float) -> None:
+        self._sampler, self._until = Geometry(device).make_sample, until
+        corpus = unpack(packed)
+        validation = {name for name, held in zip(corpus.ids, corpus.validation, strict=True) if held}
+        blocks = plan_blocks(corpus.items(), folder, lambda item: item.id in validation)
+        self.blocks = {block[0]: block for block in blocks}
 
-    def __init__(self, packed: Path, folder: Path, device: torch.device) -> None:
-        self._sampler = Geometry(device).make_sample
-        self.blocks = {block[0]: block for block in _planned(packed, folder)}
-
-    def __call__(self, stem: Path, until: float) -> bool:
+    def __call__(self, stem: Path) -> bool:
         """Write a block, unless it is too late: then False."""
-        if time.time() > until:
+        if time.time() > self._until:
             return False
         if stem in self.blocks:  # another process may have written it before this one began
             write_block(self.blocks[stem], self._sampler)
         return True
-
-
-_filler: _Filler
-
-
-def _begin(packed: Path, folder: Path, device: torch.device) -> None:
-    global _filler
-    torch.set_num_threads(1)
-    _filler = _Filler(packed, folder, device)
-
-
-def _fill(stem: Path, until: float) -> bool:
-    return _filler(stem, until)
 
 
 def split_file(path: Path, folder: Path, limit: int = PIECE_BYTES) -> list[Path]:
@@ -268,6 +147,17 @@ def deliver(trainer: Trainer, out: Path, name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0 also when there was no time to finish."""
     began = time.monotonic()
+    chosen = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    until = began + 60 * chosen.minutes - min(WIND_UP_SECONDS, 6 * chosen.minutes)
+    try:
+        return _train(chosen, until)
+    except (MeshcodecError, OSError) as error:
+        log.error("error: %s", error)
+        return error.exit_code if isinstance(error, MeshcodecError) else 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m meshcodec.train.gpu", description=__doc__.splitlines()[0]
     )
@@ -290,14 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--compile", action="store_true", help="torch.compile the decoder; needs a C compiler"
     )
     parser.add_argument("--name", default="vat", help="of the model; default %(default)s")
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    until = began + 60 * chosen.minutes - min(WIND_UP_SECONDS, 6 * chosen.minutes)
-    try:
-        return _train(chosen, until)
-    except (MeshcodecError, OSError) as error:
-        log.error("error: %s", error)
-        return error.exit_code if isinstance(error, MeshcodecError) else 2
+    return parser
 
 
 def _train(chosen: argparse.Namespace, until: float) -> int:

@@ -14,7 +14,7 @@ from meshcodec.model.quantizer import resize
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.tokens.refine import surface_error
-from meshcodec.train.batches import Batch
+from meshcodec.train.batches import AutoencoderBatch
 from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.replay import ReplayEntry
 
@@ -22,8 +22,8 @@ SIGN_SHARPNESS = 0.01
 """Distance at which inside/outside counts as nearly sure in the sign loss, in the unit frame."""
 
 
-def ladder_scales(config: TrainConfig) -> list[int]:
-    """Number of scales in a file of each ladder size that the model's schedule reaches."""
+def preset_scales(config: TrainConfig) -> list[int]:
+    """Number of whole scales in a file of each preset size that the model's schedule reaches."""
     ends = config.model.scale_ends()
     counts = (sum(end <= payload_bytes(size) for end in ends) for size in SIZES.values())
     return sorted({count for count in counts if count})
@@ -36,7 +36,9 @@ def field_loss(
 
     Parameters
     ----------
-    logits, distances : (B, Q) of the field head, and signed distances
+    logits : (B, Q) of the field head
+    distances : (B, Q) signed distances, not truncated
+    sign_weight : of the cross-entropy on inside and outside
     near_surface : take `surface_error` as the distance part of the loss
 
     Returns
@@ -61,38 +63,48 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self.model = VariationalTokenizer(config.model)
-        self.ladder = ladder_scales(config)
+        self.presets = preset_scales(config)
         if config.freeze_tokens:
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
 
-    def forward(self, batch: Batch, quantized: bool) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
-        """Loss of a batch, its unbounded digits (none where it is not quantized), and parts of the loss.
+    def forward(
+        self, batch: AutoencoderBatch, quantized: bool
+    ) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Loss of a batch, its latents, and parts of the loss. Draws from torch's random stream.
 
-        Draws from torch's random stream.
+        Parameters
+        ----------
+        quantized : whether the recipe is in its second phase
+
+        Returns
+        -------
+        loss : scalar
+        latents : (B, 3, n, n, D) of each scale, unbounded; none where it is not quantized
+        parts : scalars without gradients, for the log
         """
         with torch.autocast(batch.points.device.type, torch.bfloat16):
             mu, log_variance = self.model.encoder(batch.points, batch.normals)
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
-        digits = self.model.quantizer.project(mu) if quantized else []
+        latents = self.model.quantizer.project(mu) if quantized else []
         if not quantized:
             latent = self._low_pass(z)
         elif self.config.freeze_tokens:
-            latent = self.model.quantizer.compose(digits, self._draw_tokens(len(z)))
+            latent = self.model.quantizer.compose(latents, self.draw_tokens(len(z)))
         else:
-            latent = self.model.quantizer(z, self._draw_scales(len(z)).to(z.device))
+            latent = self.model.quantizer(z, self.draw_scales(len(z)).to(z.device))
         loss, parts = self._decoded(latent, batch)
-        return loss + self.config.kl_weight * kl, digits, {**parts, "kl": kl.detach()}
+        return loss + self.config.kl_weight * kl, latents, {**parts, "kl": kl.detach()}
 
-    def revisit(self, guest: ReplayEntry) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch decoded from its own digits, and parts."""
-        tokens = self._draw_tokens(len(guest.batch.points))
-        loss, parts = self._decoded(self.model.quantizer.compose(guest.digits, tokens), guest.batch)
+    def replay(self, entry: ReplayEntry) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch of the replay buffer, decoded from its own latents, and parts of the loss."""
+        tokens = self.draw_tokens(len(entry.batch.points))
+        loss, parts = self._decoded(self.model.quantizer.compose(entry.latents, tokens), entry.batch)
         return loss, {f"revisited {name}": value for name, value in parts.items()}
 
     def decoding_parameters(self) -> list[nn.Parameter]:
-        """What takes part in a later visit: all but the encoder and the way into the quantizer."""
+        """Parameters that `replay` uses: all but the encoder's and those of the way into the quantizer."""
         named = self.model.named_parameters()
         inwards = re.compile(r"encoder\.|quantizer\.scales\.\d+\.down\.")
         return [p for name, p in named if p.requires_grad and not inwards.match(name)]
@@ -106,7 +118,7 @@ class Objective(nn.Module):
         """All parameters but those that the recipe freezes."""
         return [p for p in self.parameters() if p.requires_grad]
 
-    def _decoded(self, latent: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def _decoded(self, latent: Tensor, batch: AutoencoderBatch) -> tuple[Tensor, dict[str, Tensor]]:
         queries, distances = batch.queries, batch.distances
         if queries.shape[1] > self.config.step_queries:
             chosen = torch.randint(queries.shape[1], (self.config.step_queries,), device=queries.device)
@@ -117,40 +129,56 @@ class Objective(nn.Module):
         # Tensors, because turning them into numbers would make every step wait for the device.
         return loss, {"loss": loss.detach(), "distance": distance_loss.detach()}
 
-    def _draw_scales(self, count: int) -> Tensor:
-        """(count,) scales kept of each mesh: nine in ten a size of the ladder, else any (nested dropout)."""
-        ladder = torch.tensor(self.ladder)
-        # The smallest files are the hardest and the ones that matter most.
-        weights = torch.linspace(1.5, 1.0, len(ladder))
-        rungs = ladder[torch.multinomial(weights, count, replacement=True)]
-        any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
-        return torch.where(torch.rand(count) < 0.9, rungs, any_number)
+    def draw_scales(self, count: int) -> Tensor:
+        """(count,) scales kept of each mesh: nine in ten times those of a preset size, else any number.
 
-    def _draw_tokens(self, count: int) -> Tensor:
-        """(count,) tokens kept of each mesh: half of the time whole scales, else any number from one rung of
-        the ladder to the next, as files of entropy-coded tokens have."""
+        The nested dropout of Rippel et al. (2014): what a scale holds must not hang on the finer ones.
+        """
+        presets = torch.tensor(self.presets)
+        # The smallest files are the hardest and the ones that matter most.
+        weights = torch.linspace(1.5, 1.0, len(presets))
+        preset = presets[torch.multinomial(weights, count, replacement=True)]
+        any_number = torch.randint(1, len(self.config.model.scale_sides) + 1, (count,))
+        return torch.where(torch.rand(count) < 0.9, preset, any_number)
+
+    def draw_tokens(self, count: int) -> Tensor:
+        """(count,) tokens kept of each mesh: half of the time whole scales, else between two presets.
+
+        Files of entropy-coded tokens hold such numbers: from what the raw tokens of a preset size are to what
+        those of the next one are.
+        """
         ends = torch.tensor(self.config.model.scale_ends())
-        rungs = ends[torch.tensor(self.ladder) - 1]
-        number = torch.randint(len(rungs), (count,))
-        lower, upper = rungs[number], torch.cat([rungs[1:], ends[-1:]])[number]
+        presets = ends[torch.tensor(self.presets) - 1]
+        number = torch.randint(len(presets), (count,))
+        lower, upper = presets[number], torch.cat([presets[1:], ends[-1:]])[number]
         between = lower + ((upper - lower) * torch.rand(count)).long()
-        whole = ends[self._draw_scales(count) - 1]
+        whole = ends[self.draw_scales(count) - 1]
         return torch.where(torch.rand(count) < 0.5, whole, between)
 
     def _low_pass(self, z: Tensor) -> Tensor:
         """First phase: half of the time what a prefix of the scales could hold at best."""
         if torch.rand(()) < 0.5:
             return z
-        sides = [self.config.model.scale_sides[count - 1] for count in self.ladder]
+        sides = [self.config.model.scale_sides[count - 1] for count in self.presets]
         side = sides[int(torch.randint(len(sides), ()))]
         return resize(resize(z, side), z.shape[2])
 
 
 @torch.no_grad()
 def validate(
-    model: VariationalTokenizer, batches: list[Batch], ladder: list[int], quantized: bool
+    model: VariationalTokenizer, batches: list[AutoencoderBatch], presets: list[int], quantized: bool
 ) -> dict[str, float]:
-    """Distance loss on held-out meshes, for each size of the ladder and without quantization."""
+    """Distance loss on the validation set, by what is kept of the latents.
+
+    Parameters
+    ----------
+    presets : numbers of scales, see `preset_scales`
+    quantized : whether the recipe is in its second phase
+
+    Returns
+    -------
+    Mean loss, in truncations, by the number of tokens; under ``free`` without quantization
+    """
     device = next(model.parameters()).device
     totals: dict[str, float] = {}
     for batch in (b.to(device) for b in batches):
@@ -158,7 +186,7 @@ def validate(
             mu, _ = model.encoder(batch.points, batch.normals)
         latents = {"free": mu}
         if quantized:
-            for count in ladder:
+            for count in presets:
                 keep = torch.full((len(mu),), count, device=device)
                 latents[f"{model.config.scale_ends()[count - 1]}"] = model.quantizer(mu, keep)
         for name, latent in latents.items():

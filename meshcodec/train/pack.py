@@ -9,10 +9,7 @@ faces                 xz of the corner codes, low bytes of all, then the next by
 vertices              xz of the coordinate codes, likewise
 ====================  =============================================================
 
-Faces are put in an order in which neighbours follow each other and turned so that their newest vertex comes
-last; vertices are numbered in the order of first use. A corner is then coded by how far below the next new
-vertex it is (so that a new one is 0), and a vertex by its difference to the newest older vertex of the face
-that brings it in.
+`meshcodec.train.mesh_streams` says what the codes are.
 """
 
 from __future__ import annotations
@@ -34,18 +31,20 @@ from numpy.typing import NDArray
 from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
 from meshcodec.geometry.triangles import without_degenerate
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus
+from meshcodec.train.mesh_streams import FILTERS, Quantized, decode_streams, encode_streams, order_mesh
 from meshcodec.train.recipe import TrainConfig
 
 MAX_BYTES = 30 * 2**20
+"""Bytes that a packed corpus takes at most, by default."""
 BITS = 13
 """Bits of a coordinate: a step is then a fortieth of the finest offset of the query points."""
 _MAGIC = b"MCPK\x01"
+"""First bytes of a packed corpus, the version of the format included."""
 _SMALLEST_LIMIT = 32
+"""Faces that every mesh may keep."""
 _SAMPLED = 256
-"""About as many meshes are looked at to estimate how far the long ones have to be simplified."""
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
+"""Meshes, about, that are looked at to estimate how far the long ones have to be simplified."""
 log = logging.getLogger(__name__)
-Quantized = tuple[NDArray[np.uint16], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class PackedCorpus:
     faces : (sum F, 3) int32, indices into the vertices of their own mesh
     vertex_starts, face_starts : (M + 1,) int64, where the rows of each mesh begin
     ids, sources : M each
-    held_out : (M,) bool, the validation split
-    bits : of a coordinate
+    validation : (M,) bool, which meshes belong to the validation set
+    bits : bits of a coordinate
     """
 
     vertices: NDArray[np.uint16]
@@ -68,7 +67,7 @@ class PackedCorpus:
     face_starts: NDArray[np.int64]
     ids: tuple[str, ...]
     sources: tuple[str, ...]
-    held_out: NDArray[np.bool_]
+    validation: NDArray[np.bool_]
     bits: int
 
     def __len__(self) -> int:
@@ -124,10 +123,10 @@ def pack(
     ----------
     items : the corpus
     path : the file, replaced when it is whole
-    max_bytes : what it may take
-    procedural : shapes of the generator to add
+    max_bytes : bytes that it may take
+    procedural : number of generated shapes to add
     validation_sources : see `meshcodec.train.corpus.is_validation`; the split is stored
-    bits : of a coordinate, 2..16
+    bits : bits of a coordinate, 2..16
 
     Raises
     ------
@@ -188,21 +187,15 @@ def unpack(path: Path) -> PackedCorpus:
         header = json.loads(lzma.decompress(data[begin : begin + length]))
         streams, begin = [], begin + length
         for size in header["streams"]:
-            streams.append(lzma.decompress(data[begin : begin + size]))
+            streams.append(data[begin : begin + size])
             begin += size
-        vertex_counts, face_counts = (np.array(header[key], dtype=np.int64) for key in ("V", "F"))
-        codes = _join(streams[0], np.uint32).reshape(-1, 3)
-        steps = _join(streams[1], np.uint16).reshape(-1, 3)
-        vertex_starts, face_starts = (
-            np.concatenate([[0], np.cumsum(n)]).astype(np.int64) for n in (vertex_counts, face_counts)
-        )
-        if len(codes) != face_starts[-1] or len(steps) != vertex_starts[-1] or begin != len(data):
+        if begin != len(data):
             raise ValueError("its parts do not fit each other")
-        faces, vertices = np.empty(codes.shape, np.int32), np.empty(steps.shape, np.uint16)
-        for row in range(len(vertex_counts)):
-            f, v = (slice(starts[row], starts[row + 1]) for starts in (face_starts, vertex_starts))
-            faces[f] = _decode_faces(codes[f])
-            vertices[v] = _decode_vertices(steps[v], faces[f])
+        vertex_starts, face_starts = (
+            np.concatenate([[0], np.cumsum(np.array(header[key], dtype=np.int64))]).astype(np.int64)
+            for key in ("V", "F")
+        )
+        vertices, faces = decode_streams(streams, vertex_starts, face_starts)
         return PackedCorpus(
             vertices,
             faces,
@@ -253,94 +246,10 @@ def _simplify(mesh: Quantized, limit: int, bits: int) -> Quantized:
     return simpler if len(simpler[1]) else mesh
 
 
-def _order(mesh: Quantized, optimizer: Any) -> Quantized:
-    """The same mesh with faces and vertices in the order of the file."""
-    vertices, faces = mesh
-    flat = np.ascontiguousarray(faces, dtype=np.uint32).reshape(-1)
-    near = np.empty_like(flat)
-    optimizer.optimize_vertex_cache(near, flat, len(flat), len(vertices))
-    vertices, faces = _by_first_use(vertices, near.reshape(-1, 3).astype(np.int32))
-    # Turning a face changes the order of first use within it, so number again.
-    for _ in range(2):
-        newest = faces.argmax(axis=1)
-        faces = np.take_along_axis(faces, (newest[:, None] + np.array([1, 2, 3])) % 3, axis=1)
-        vertices, faces = _by_first_use(vertices, faces)
-    return vertices, faces
-
-
-def _by_first_use(vertices: NDArray[np.uint16], faces: NDArray[np.int32]) -> Quantized:
-    used, first, compact = np.unique(faces, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    number = np.empty(len(used), dtype=np.int32)
-    number[order] = np.arange(len(used), dtype=np.int32)
-    return vertices[used[order]], number[compact.reshape(-1)].reshape(-1, 3)
-
-
-def _encode(meshes: list[Quantized]) -> list[bytes]:
-    """The streams of faces and of vertices."""
-    codes, steps = [], []
-    for vertices, faces in meshes:
-        corners = faces.reshape(-1)
-        newest = np.maximum.accumulate(corners)
-        codes.append(np.concatenate([[0], newest[:-1] + 1]).astype(np.uint32) - corners.astype(np.uint32))
-        parents = _parents(faces, len(vertices))
-        wide = vertices.astype(np.int32)
-        difference = wide - np.where(parents[:, None] >= 0, wide[parents], 0)
-        # Arithmetic modulo 2**16, folded so that small differences of either sign have a high byte of zero.
-        wrapped = difference.astype(np.uint16).view(np.int16).astype(np.int32)
-        steps.append(((wrapped << 1) ^ (wrapped >> 15)).astype(np.uint16))
-    planes = _split(np.concatenate(codes)), _split(np.concatenate(steps).reshape(-1))
-    return [lzma.compress(plane, filters=_FILTERS) for plane in planes]
-
-
-def _decode_faces(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
-    flat = codes.reshape(-1).astype(np.int64)
-    before = np.concatenate([[0], np.cumsum(flat == 0)[:-1]])
-    faces: NDArray[np.int32] = (before - flat).reshape(-1, 3).astype(np.int32)
-    return faces
-
-
-def _decode_vertices(steps: NDArray[np.uint16], faces: NDArray[np.int32]) -> NDArray[np.uint16]:
-    # Unsigned arithmetic wraps as it did when encoding.
-    total: NDArray[np.uint16] = ((steps >> 1) ^ (0 - (steps & 1))).astype(np.uint16)
-    parents = _parents(faces, len(steps))
-    # Each round adds what the ancestor has summed up and doubles how far up the next ancestor is.
-    while (parents >= 0).any():
-        has = np.flatnonzero(parents >= 0)
-        up = parents[has]
-        total[has] += total[up]
-        parents[has] = parents[up]
-    return total
-
-
-def _parents(faces: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """(V,) the vertex each is coded from, or -1: its first face's newest older one, else the one before."""
-    corners = faces.reshape(-1)
-    newest = np.maximum.accumulate(corners)
-    first = np.flatnonzero(np.concatenate([[True], newest[1:] > newest[:-1]]))
-    own = np.arange(count)
-    others = faces[first // 3]
-    older = np.where(others < own[:, None], others, -1).max(axis=1)
-    return np.where(older >= 0, older, own - 1).astype(np.int64)
-
-
-def _split(values: NDArray[Any]) -> bytes:
-    """Bytes of little-endian integers, all the lowest ones first."""
-    little = np.ascontiguousarray(values.reshape(-1)).astype(values.dtype.newbyteorder("<"))
-    return little.view(np.uint8).reshape(-1, values.dtype.itemsize).T.tobytes()
-
-
-def _join(data: bytes, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
-    size = np.dtype(dtype).itemsize
-    planes = np.frombuffer(data, dtype=np.uint8).reshape(size, -1)
-    little = np.ascontiguousarray(planes.T).view(np.dtype(dtype).newbyteorder("<"))
-    return little.reshape(-1).astype(dtype)
-
-
 def _container(
     items: list[CorpusItem], meshes: list[Quantized], validation_sources: tuple[str, ...], bits: int
 ) -> bytes:
-    streams = _encode(meshes)
+    streams = encode_streams(meshes)
     header = {
         "ids": [item.id for item in items],
         "sources": [item.source for item in items],
@@ -350,13 +259,13 @@ def _container(
         "bits": bits,
         "streams": [len(stream) for stream in streams],
     }
-    packed = lzma.compress(json.dumps(header).encode(), filters=_FILTERS)
+    packed = lzma.compress(json.dumps(header).encode(), filters=FILTERS)
     return b"".join([_MAGIC, struct.pack("<I", len(packed)), packed, *streams])
 
 
 def _shorten(meshes: list[Quantized], limit: int, bits: int, optimizer: Any) -> list[Quantized]:
     shorter = (_simplify(mesh, limit, bits) if len(mesh[1]) > limit else mesh for mesh in meshes)
-    return [_order(mesh, optimizer) for mesh in shorter]
+    return [order_mesh(mesh, optimizer) for mesh in shorter]
 
 
 def _estimate_limit(
@@ -366,7 +275,7 @@ def _estimate_limit(
     chosen = slice(0, None, max(1, len(meshes) // _SAMPLED))
 
     def expected(limit: int) -> float:
-        size = sum(map(len, _encode(_shorten(meshes[chosen], limit, bits, optimizer))))
+        size = sum(map(len, encode_streams(_shorten(meshes[chosen], limit, bits, optimizer))))
         # The sample tells the bytes of a face; the faces of all meshes are known.
         return size * float(np.minimum(counts, limit).sum() / np.minimum(counts[chosen], limit).sum())
 
@@ -404,7 +313,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("corpus", type=Path, help="folder of meshes or of shard_*.npz files")
     parser.add_argument("packed", type=Path, help="the file to write")
     parser.add_argument(
-        "--recipe", type=Path, help="takes the held-out sources and the number of generated shapes"
+        "--recipe",
+        type=Path,
+        help="takes the sources of the validation set and the number of generated shapes",
     )
     parser.add_argument("--max-bytes", type=int, default=MAX_BYTES, help="default %(default)s")
     parser.add_argument(

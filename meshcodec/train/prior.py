@@ -3,13 +3,14 @@
 A run's folder holds all of it, so that a run goes on where it was stopped:
 
 ===================  =====================================================================================
-``SPLIT-B.npz``      of up to 256 meshes: ``tokens`` (M, 2, T) uint8, of two draws of the surface points;
-                     ``flipped`` the same of their images across x = 0; ``symbols`` (M, 4) uint8 of their
-                     boxes; ``views`` (M, 4, side, side) uint8; ``captions`` (M,)
+``SPLIT-B.npz``      up to 256 meshes: ``tokens`` (M, 2, T) uint8, of two draws of the surface points;
+                     ``flipped`` the same of their images across x = 0; ``box_tokens`` (M, 4) uint8;
+                     ``views`` (M, 4, side, side) uint8; ``captions`` (M,)
 ``checkpoint.pt``    weights, averaged weights, optimizer, step
-``log.jsonl``        losses; held out, nats a token of each scale
-``report.json``      held out, bits a token of each scale: uniform, by one table for each digit, by the
-                     networks of `meshcodec.format.token_coder`, and by the prior, alone, with words, with a picture
+``log.jsonl``        losses; of the validation set, nats a token of each scale
+``report.json``      of the validation set, bits a token of each scale: uniform, by one table for each
+                     symbol, by the networks of `meshcodec.format.token_coder`, and by the prior, alone, with
+                     words, with a picture
 ===================  =====================================================================================
 
 Nothing is known of which way is up, so two of the views of a mesh have y up and two have z up.
@@ -51,17 +52,22 @@ from meshcodec.runtime.threads import one_thread
 from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 from meshcodec.train.log import write_log
+from meshcodec.train.optimize import adamw, cosine, save_checkpoint, set_rate, update_average
 from meshcodec.train.recipe import PriorRecipe
-from meshcodec.train.token_coder import held_out_bits
+from meshcodec.train.token_coder import validation_bits
 
 DRAWS = 2
+"""Draws of the surface points of a mesh, each of which has tokens of its own."""
 VIEWS = 4
+"""Pictures of a mesh."""
 _BLOCK = 256
+"""Meshes of a block."""
 _ELEVATIONS = (0.0, 45.0)
+"""Degrees from which to which a view looks down."""
 _KNOWN_SHARE = 0.7
-"""Of the scales, those of which some tokens are known."""
+"""Share of the scales of which some tokens are known."""
 _WORD_SHARE = 0.6
-"""Of the words of a caption, those that are shown at a time; a name is seldom given whole."""
+"""Share of the words of a caption that are shown at a time; a name is seldom given whole."""
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +77,7 @@ class Shapes:
 
     tokens: NDArray[np.uint8]
     flipped: NDArray[np.uint8]
-    symbols: NDArray[np.uint8]
+    box_tokens: NDArray[np.uint8]
     views: NDArray[np.uint8]
     captions: NDArray[np.str_]
 
@@ -80,41 +86,54 @@ class Shapes:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Conditions, symbols (B, 4) and tokens (B, T) of some shapes."""
+class PriorBatch:
+    """B shapes with what they are drawn by.
+
+    Attributes
+    ----------
+    conditions : words and pictures
+    box : (B, 4) box tokens
+    tokens : (B, T) uint8
+    """
 
     conditions: Conditions
-    symbols: Tensor
+    box: Tensor
     tokens: Tensor
 
 
 def prepare_shapes(
     items: list[CorpusItem], model: VariationalTokenizer, folder: Path, recipe: PriorRecipe, jobs: int
 ) -> None:
-    """Tokens and views of a corpus, block by block; blocks that are there are left alone."""
+    """Write tokens and views of a corpus, block by block; blocks that are there are left alone.
+
+    Parameters
+    ----------
+    items : the corpus
+    model : frozen, on the CPU
+    folder : folder of the run; made if need be
+    jobs : processes that work
+    """
     folder.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng(0).permutation(len(items))
     blocks = []
     for split in ("validation", "train"):
-        held_out = split == "validation"
-        chosen = [items[i] for i in order if is_validation(items[i], recipe.validation_sources) == held_out]
+        wanted = split == "validation"
+        chosen = [items[i] for i in order if is_validation(items[i], recipe.validation_sources) == wanted]
         for start in range(0, len(chosen), _BLOCK):
             path = folder / f"{split}-{start // _BLOCK:03d}.npz"
             if not path.exists():
                 blocks.append((path, chosen[start : start + _BLOCK]))
-    global _shared
-    _shared = (model, blocks, recipe)
-    for done, _ in enumerate(in_forks(_write_block, len(blocks), jobs, one_thread), 1):
+
+    def write(block: tuple[Path, list[CorpusItem]]) -> None:
+        _write_block(*block, model, recipe)
+
+    for done, _ in enumerate(in_forks(write, blocks, jobs, one_thread), 1):
         log.info("%d of %d blocks of meshes", done, len(blocks))
 
 
-_shared: tuple[Any, ...] = ()
-"""What forked workers need."""
-
-
-def _write_block(number: int) -> None:
-    model, blocks, recipe = _shared
-    path, items = blocks[number]
+def _write_block(
+    path: Path, items: list[CorpusItem], model: VariationalTokenizer, recipe: PriorRecipe
+) -> None:
     rows: list[tuple[Any, ...]] = []
     for item in items:
         try:
@@ -129,7 +148,7 @@ def _write_block(number: int) -> None:
 
 
 def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -> tuple[Any, ...]:
-    """Tokens, flipped tokens, symbols, views and caption of a mesh."""
+    """Tokens, flipped tokens, box tokens, views and caption of a mesh."""
     vertices, faces = item.mesh()
     placement = fit_coding_box(vertices, faces)
     surfaces = classify(placement.to_unit(vertices), faces)
@@ -148,9 +167,9 @@ def _shape(item: CorpusItem, model: VariationalTokenizer, recipe: PriorRecipe) -
         )
         for up in "yz" * (VIEWS // 2)
     ]
-    symbols = np.array(box_tokens(placement.half_extents, placement.mirrored), dtype=np.uint8)
+    box = np.array(box_tokens(placement.half_extents, placement.mirrored), dtype=np.uint8)
     pictures = np.rint(np.stack(views) * 255).astype(np.uint8)
-    return tokens, flipped, symbols, pictures, np.str_(" ".join(words_of(item.caption)))
+    return tokens, flipped, box, pictures, np.str_(" ".join(words_of(item.caption)))
 
 
 def read_shapes(folder: Path, split: str) -> Shapes:
@@ -171,7 +190,7 @@ def read_shapes(folder: Path, split: str) -> Shapes:
     return Shapes(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def training_batches(shapes: Shapes, recipe: PriorRecipe, rng: np.random.Generator) -> Iterator[Batch]:
+def prior_batches(shapes: Shapes, recipe: PriorRecipe, rng: np.random.Generator) -> Iterator[PriorBatch]:
     """Endless random batches: in each round every mesh once, a draw of its points and a flip at random."""
     while True:
         order = rng.permutation(len(shapes))
@@ -179,7 +198,9 @@ def training_batches(shapes: Shapes, recipe: PriorRecipe, rng: np.random.Generat
             yield _batch(shapes, order[start : start + recipe.batch], recipe, rng)
 
 
-def _batch(shapes: Shapes, rows: NDArray[np.integer], recipe: PriorRecipe, rng: np.random.Generator) -> Batch:
+def _batch(
+    shapes: Shapes, rows: NDArray[np.integer], recipe: PriorRecipe, rng: np.random.Generator
+) -> PriorBatch:
     tokens, views, texts = [], [], []
     for row in rows:
         flip = rng.random() < 0.5
@@ -190,14 +211,14 @@ def _batch(shapes: Shapes, rows: NDArray[np.integer], recipe: PriorRecipe, rng: 
         words = str(shapes.captions[row]).split() if rng.random() < recipe.text_share else []
         texts.append([word for word in words if rng.random() < _WORD_SHARE])
     conditions = conditions_of(texts, np.stack(views), rng.random(len(rows)) < recipe.image_share, recipe)
-    symbols = torch.from_numpy(shapes.symbols[rows]).long()
-    return Batch(conditions, symbols, torch.from_numpy(np.stack(tokens)))
+    box = torch.from_numpy(shapes.box_tokens[rows]).long()
+    return PriorBatch(conditions, box, torch.from_numpy(np.stack(tokens)))
 
 
 def conditions_of(
     texts: list[list[str]], views: NDArray[np.float32], with_view: NDArray[np.bool_], recipe: PriorRecipe
 ) -> Conditions:
-    """Conditions of (B) lists of words and (B, side, side) views, of which some count."""
+    """Conditions of B shapes: their words, their (B, side, side) views, and (B,) whether each view counts."""
     ids = [word_ids(words, recipe.model.word_buckets) for words in texts]
     offsets = np.cumsum([0, *(len(row) for row in ids[:-1])])
     flat = torch.tensor([row for part in ids for row in part], dtype=torch.long)
@@ -216,8 +237,10 @@ def train_prior(
 
     Parameters
     ----------
-    model, coder : frozen; the coder is only compared with
-    folder : of the run, see above
+    items : the corpus
+    model : frozen, on the CPU
+    coder : entropy model that the report compares with, if any
+    folder : folder of the run, see above
     jobs : processes that prepare
     """
     prepare_shapes(items, model, folder, recipe, jobs)
@@ -226,7 +249,7 @@ def train_prior(
     trainer.run()
     report = token_bits(trainer.train, trainer.validation, coder, model.config, recipe.model.scales)
     for name, shown in cases.items():
-        nats = held_out_nats(trainer.averaged, model, trainer.validation, recipe, **shown)
+        nats = validation_nats(trainer.averaged, model, trainer.validation, recipe, **shown)
         for row, value in zip(report, nats, strict=True):
             row[name] = value / math.log(2)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -234,17 +257,17 @@ def train_prior(
 
 
 def token_bits(
-    train: Shapes, judged: Shapes, coder: TokenModel | None, shape: ModelConfig, scales: int
+    train: Shapes, validation: Shapes, coder: TokenModel | None, shape: ModelConfig, scales: int
 ) -> list[dict[str, float]]:
-    """Held-out bits a token of each scale, see `meshcodec.train.token_coder.held_out_bits`."""
+    """`meshcodec.train.token_coder.validation_bits` of each scale; without a coder only their sides."""
     if coder is None:
         return [{"side": side} for side in shape.scale_sides[:scales]]
     networks = [RateNetwork.of(network) for network in coder.networks[:scales]]
-    return held_out_bits(networks, list(train.tokens[:, 0]), list(judged.tokens[:, 0]), shape)
+    return validation_bits(networks, list(train.tokens[:, 0]), list(validation.tokens[:, 0]), shape)
 
 
 @torch.no_grad()
-def held_out_nats(
+def validation_nats(
     prior: NextScaleTransformer,
     tokenizer: VariationalTokenizer,
     shapes: Shapes,
@@ -261,38 +284,41 @@ def held_out_nats(
     totals = np.zeros(recipe.model.scales)
     for start in range(0, len(shapes), recipe.batch):
         tokens = torch.from_numpy(shapes.tokens[start : start + recipe.batch, 0])
-        symbols = torch.from_numpy(shapes.symbols[start : start + recipe.batch]).long()
+        box = torch.from_numpy(shapes.box_tokens[start : start + recipe.batch]).long()
         captions = shapes.captions[start : start + recipe.batch]
         texts = [str(caption).split() if words else [] for caption in captions]
         views = shapes.views[start : start + recipe.batch, 0].astype(np.float32) / np.float32(255)
         shown = conditions_of(texts, views, np.full(len(tokens), picture), recipe)
-        for scale, part in enumerate(_losses(prior, tokenizer, Batch(shown, symbols, tokens))[1]):
+        for scale, part in enumerate(_losses(prior, tokenizer, PriorBatch(shown, box, tokens))[1]):
             totals[scale] += float(part.mean()) * len(tokens) / len(shapes)
     prior.train()
     return totals.tolist()
 
 
 def _losses(
-    prior: NextScaleTransformer, tokenizer: VariationalTokenizer, batch: Batch, known: Tensor | None = None
+    prior: NextScaleTransformer,
+    tokenizer: VariationalTokenizer,
+    batch: PriorBatch,
+    known: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Nats of the symbols, (B, 4), and of the tokens of each scale, (B, 3 n²), of which some may be known."""
+    """Nats of the box tokens, (B, 4), and of each scale's tokens, (B, 3 n²), of which some may be known."""
     contexts = scale_contexts(tokenizer.quantizer, batch.tokens, prior.config.scales)
     if known is None:
         known = torch.zeros_like(batch.tokens, dtype=torch.bool)
     counts = list(prior.counts)
     given = torch.where(known, batch.tokens.long(), UNKNOWN).split(counts, dim=1)
     with torch.autocast(batch.tokens.device.type, torch.bfloat16):
-        frame, scales = prior(batch.conditions, batch.symbols, contexts, list(given))
+        box, scales = prior(batch.conditions, batch.box, contexts, list(given))
     wanted = batch.tokens.long().split(counts, dim=1)
     nats = [
         F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
-        for logits, tokens in zip([frame, *scales], [batch.symbols, *wanted], strict=True)
+        for logits, tokens in zip([box, *scales], [batch.box, *wanted], strict=True)
     ]
     return nats[0], nats[1:]
 
 
 def _some_known(tokens: Tensor, counts: tuple[int, ...]) -> Tensor:
-    """(B, T) bool: of each scale of each shape a random share, of some none."""
+    """(B, T) bool: a random share of each scale of each shape, of some scales none."""
     parts = []
     for count in counts:
         share = torch.rand(len(tokens), 1) * (torch.rand(len(tokens), 1) < _KNOWN_SHARE)
@@ -306,8 +332,8 @@ class PriorTrainer:
     Parameters
     ----------
     recipe : what is trained, and how
-    tokenizer : frozen
-    folder : of the run, with the blocks of `prepare_shapes`
+    tokenizer : frozen model whose tokens these are
+    folder : folder of the run, with the blocks of `prepare_shapes`
     """
 
     def __init__(self, recipe: PriorRecipe, tokenizer: VariationalTokenizer, folder: Path) -> None:
@@ -317,13 +343,7 @@ class PriorTrainer:
         self.model = NextScaleTransformer(recipe.model, tokenizer.config)
         self.averaged = NextScaleTransformer(recipe.model, tokenizer.config).requires_grad_(False)
         self.averaged.load_state_dict(self.model.state_dict())
-        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
-        vectors = [p for p in self.model.parameters() if p.ndim < 2]
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        self.optimizer = adamw(self.model.parameters(), recipe.learning_rate, recipe.weight_decay)
         self.step = 0
         self._checkpoint = folder / "checkpoint.pt"
         if self._checkpoint.exists():
@@ -334,10 +354,10 @@ class PriorTrainer:
             self.step = state["step"]
 
     def run(self) -> list[float]:
-        """Train to the end of the recipe; returns the held-out nats of each scale."""
+        """Train to the end of the recipe; returns `validation_nats`."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed + self.step)
-        batches = training_batches(self.train, recipe, np.random.default_rng([recipe.seed, self.step]))
+        batches = prior_batches(self.train, recipe, np.random.default_rng([recipe.seed, self.step]))
         saved = began = time.monotonic()
         first, mean = self.step, 0.0
         nats: list[float] = []
@@ -347,25 +367,24 @@ class PriorTrainer:
             self.step += 1
             done = self.step == recipe.steps
             if self.step % recipe.validate_every == 0 or done:
-                nats = held_out_nats(self.averaged, self.tokenizer, self.validation, recipe)
+                nats = validation_nats(self.averaged, self.tokenizer, self.validation, recipe)
                 rate = (self.step - first) * recipe.batch / (time.monotonic() - began)
                 write_log(
                     self.folder,
-                    {"step": self.step, "loss": mean, "held out": nats, "samples_per_second": rate},
+                    {"step": self.step, "loss": mean, "validation": nats, "samples_per_second": rate},
                 )
             if time.monotonic() - saved > recipe.checkpoint_seconds or done:
                 self._save()
                 saved = time.monotonic()
-        return nats or held_out_nats(self.averaged, self.tokenizer, self.validation, recipe)
+        return nats or validation_nats(self.averaged, self.tokenizer, self.validation, recipe)
 
-    def _train_step(self, batch: Batch) -> float:
+    def _train_step(self, batch: PriorBatch) -> float:
         recipe = self.recipe
         progress = self.step / recipe.steps
         rate = recipe.learning_rate * min(1.0, (self.step + 1) / recipe.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+        set_rate(self.optimizer, rate * cosine(progress))
         known = _some_known(batch.tokens, self.model.counts)
-        frame, scales = _losses(self.model, self.tokenizer, batch, known)
+        box, scales = _losses(self.model, self.tokenizer, batch, known)
         # The scales weigh as the roots of their tokens: few coarse ones decide what many fine ones can be.
         weights = [math.sqrt(part.shape[1]) for part in scales]
         hidden = (~known).float().split(list(self.model.counts), dim=1)
@@ -373,14 +392,13 @@ class PriorTrainer:
             (part * some).sum() / some.sum().clamp(min=1) for part, some in zip(scales, hidden, strict=True)
         ]
         tokens = sum(w * mean for w, mean in zip(weights, means, strict=True)) / sum(weights)
-        loss = tokens + recipe.frame_weight * frame.sum(1).mean()
+        loss = tokens + recipe.frame_weight * box.sum(1).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         self.optimizer.step()
-        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
+        averaged, current = (list(model.parameters()) for model in (self.averaged, self.model))
+        update_average(averaged, current, self.step, recipe.ema)
         return float(loss.detach())
 
     def _save(self) -> None:
@@ -390,6 +408,4 @@ class PriorTrainer:
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
+        save_checkpoint(self._checkpoint, state)

@@ -36,7 +36,7 @@ class PriorRecipe:
     frame_weight: float = 0.05
     """Weight of the cross-entropy of the box beside that of the tokens."""
     validation_sources: tuple[str, ...] = ()
-    """Repositories held out for validation; empty: one mesh in twenty."""
+    """Repositories whose meshes are the validation set; empty: one mesh in twenty."""
     validate_every: int = 250
     """Steps between evaluations of the validation set."""
     checkpoint_seconds: int = 180
@@ -119,7 +119,7 @@ class TrainConfig:
     checkpoint_seconds: int = 180
     """Seconds between checkpoints."""
     validation_sources: tuple[str, ...] = ()
-    """Repositories held out for validation; empty: one mesh in twenty."""
+    """Repositories whose meshes are the validation set; empty: one mesh in twenty."""
     procedural_meshes: int = 1500
     """Generated shapes in the cache beside the corpus."""
 

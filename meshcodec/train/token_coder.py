@@ -1,17 +1,18 @@
-"""Fitting the networks that entropy-code tokens.
+"""Fitting the entropy model: the networks that say how probable each value of a token is.
 
-The tokens of a finished file are not the encoder's: refinement moves them, and where bits are dear it moves
-them to what the networks expect. So networks are fitted in rounds: first to the encoder's tokens of the
-cache, then to tokens that refinement makes with the networks of the round before, at the bits of the sizes of
-the ladder.
+The tokens of a finished file are not the encoder's: refinement moves them, and where bits are expensive it
+moves them to what the networks expect. So networks are fitted in rounds: first to the encoder's tokens of the
+cache, then to tokens that refinement makes with the networks of the round before, at the bits of the preset
+sizes.
 
 A run's folder holds all that a round needs, so that a run goes on where it was stopped:
 
 ==========================  ==============================================================
-``encoder.npy``             (M, T) uint8, the encoder's tokens; ``judge.npy`` of the meshes held out
+``encoder.npy``             (M, T) uint8, the encoder's tokens of the training meshes
+``validation.npy``          the same of the validation set
 ``round-R/NUMBER.npy``      (T,) uint8, the refined tokens of one mesh, T by its size
 ``round-R.pt``              the networks after round R; round 0 is the encoder's
-``report.json``             bits a token by scale, held out, of the last round's networks
+``report.json``             bits a token by scale, of the validation set, of the last round's networks
 ==========================  ==============================================================
 """
 
@@ -24,7 +25,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -42,22 +42,30 @@ from meshcodec.modes.tokens.refine import QueryPool, RateControl, RefinementJob,
 from meshcodec.runtime.files import write_atomic
 from meshcodec.runtime.threads import one_thread
 from meshcodec.runtime.workers import in_forks
-from meshcodec.train.batches import Arrays, cube_symmetries, subsample, turn
-from meshcodec.train.cache import POINTS, QUERIES, SampleCache
+from meshcodec.train.augment import Arrays, cube_symmetries, rotate, subsample
+from meshcodec.train.cache import POINTS, QUERIES, Sample, SampleCache
 from meshcodec.train.recipe import TrainConfig
 
 HIDDEN = 48
+"""Hidden units of each network."""
 _BATCH = 4096
-_LADDER = (SIZES["512"], SIZES["512"], SIZES["1k"], SIZES["2k"])
-"""Sizes whose files are made in turn; 4 KB hold all tokens as they are."""
-_HELD_OUT = 13
-"""One in so many of the refined meshes judges, and is not fitted to."""
+"""Cells of a gradient step."""
+_REFINED_SIZES = (SIZES["512"], SIZES["512"], SIZES["1k"], SIZES["2k"])
+"""Preset sizes whose files are made in turn; 4 KB hold all tokens as they are."""
+_VALIDATION_EVERY = 13
+"""Number of refined meshes of which one is for validation, and is not fitted to."""
 _TOKENS_PER_BYTE = 1.9
+"""Tokens that refinement begins with for each byte of the payload."""
 _MOST_CELLS = 600_000
+"""Cells of a scale that are fitted to at most: all cells of thousands of meshes do not fit in memory."""
 _ALL_QUERIES = TrainConfig(points=POINTS // 2, queries=QUERIES, query_shares=(1.0, 1.0, 1.0))
+"""Subsample of a cached mesh that the encoder and refinement get: half of the points, all queries."""
 _FLOOR = 1e-4
-_FADES = 400
-"""Entries of the table of exponentials: e**(-_FADES / 32) is below half a unit."""
+"""Least share of a code value in a table, so that none costs infinitely many bits."""
+_EXPONENTIALS = 400
+"""Entries of the softmax's table: e**(-_EXPONENTIALS / 32) is below half a unit."""
+_TOKEN_SYMMETRIES = cube_symmetries()
+"""Symmetries of the cube, one of which each mesh is mapped by."""
 log = logging.getLogger(__name__)
 Tokens = NDArray[np.uint8]
 
@@ -68,8 +76,8 @@ class CoderConfig:
 
     Attributes
     ----------
-    rounds : of refined tokens, after that of the encoder's
-    meshes : refined in each round
+    rounds : rounds of refined tokens, after the one of the encoder's
+    meshes : meshes refined in each round
     steps : gradient steps of a refinement
     fit_steps : optimizer steps for each scale in the first round; later ones take half
     """
@@ -88,8 +96,8 @@ def train_coder(
     Parameters
     ----------
     model : frozen
-    cache : of `meshcodec.train.cache.prepare`
-    folder : of the run, see above
+    cache : folder of `meshcodec.train.cache.prepare_cache`
+    folder : folder of the run, see above
     jobs : processes that refine
     """
     threads = torch.get_num_threads()
@@ -106,7 +114,9 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     shape = model.config
     made = _kept(folder / "encoder.npy", lambda: encoder_tokens(model, SampleCache(cache, "train")))
-    judge = _kept(folder / "judge.npy", lambda: encoder_tokens(model, SampleCache(cache, "validation")))
+    validation = _kept(
+        folder / "validation.npy", lambda: encoder_tokens(model, SampleCache(cache, "validation"))
+    )
     # Whole rows, and the same ones as short as files are, which the networks are told.
     rng = np.random.default_rng(0)
     encoded = [row[:end] for row in made for end in (None, rng.choice(shape.scale_ends()))]
@@ -114,10 +124,9 @@ def _train(
     pool = list[Tokens]()
     for number in range(config.rounds + 1):
         if number:
-            coder = token_model(networks, shape)
-            pool += _refined(model, coder, cache, folder / f"round-{number}", number, config, jobs)
-            judge_rows = pool[::_HELD_OUT]
-        rows = [tokens for place, tokens in enumerate(pool) if place % _HELD_OUT]
+            refiner = Refiner(model, token_model(networks, shape), SampleCache(cache, "train"), config.steps)
+            pool += _refined(refiner, folder / f"round-{number}", number, config, jobs)
+        rows = [tokens for place, tokens in enumerate(pool) if place % _VALIDATION_EVERY]
         state = folder / f"round-{number}.pt"
         if state.exists():
             for network, values in zip(networks, torch.load(state), strict=True):
@@ -127,9 +136,9 @@ def _train(
             for scale, network in enumerate(networks):
                 fit(network, scale, shape, rows, encoded, steps)
             torch.save([network.state_dict() for network in networks], state)
-    report = {"encoder": held_out_bits(networks, encoded, list(judge), shape)}
-    if config.rounds:
-        report["refined"] = held_out_bits(networks, rows, judge_rows, shape)
+    report = {"encoder": validation_bits(networks, encoded, list(validation), shape)}
+    if pool:
+        report["refined"] = validation_bits(networks, rows, pool[::_VALIDATION_EVERY], shape)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     return token_model(networks, shape)
 
@@ -149,75 +158,85 @@ def _networks(shape: ModelConfig) -> list[RateNetwork]:
 
 def token_model(networks: list[RateNetwork], shape: ModelConfig) -> TokenModel:
     """The integer networks of float ones."""
-    fades = np.exp(-np.arange(_FADES) / (1 << LOGIT_BITS))
-    exponential = np.rint(fades * (1 << TOTAL_BITS)).astype(np.int64)
-    return TokenModel(shape, tuple(network.rounded() for network in networks), exponential)
+    exponential = np.exp(-np.arange(_EXPONENTIALS) / (1 << LOGIT_BITS))
+    table = np.rint(exponential * (1 << TOTAL_BITS)).astype(np.int64)
+    return TokenModel(shape, tuple(network.rounded() for network in networks), table)
 
 
 @torch.no_grad()
 def encoder_tokens(model: VariationalTokenizer, samples: SampleCache) -> Tokens:
-    """(M, max_tokens): the tokens of all samples, each turned by some symmetry of the cube."""
+    """(M, max_tokens): the tokens of all samples, each mapped by some symmetry of the cube."""
     rng = np.random.default_rng(0)
     rows = []
     for start in range(0, len(samples), 16):
-        batch = [_turned(samples, k, rng)[:2] for k in range(start, min(start + 16, len(samples)))]
+        batch = [_augmented(samples[k], rng)[:2] for k in range(start, min(start + 16, len(samples)))]
         points, normals = (torch.from_numpy(np.stack(part)) for part in zip(*batch, strict=True))
         rows.append(model.tokenize(points, normals).numpy())
     return np.concatenate(rows)
 
 
-def _turned(samples: SampleCache, index: int, rng: np.random.Generator) -> Arrays:
-    """Points, normals and all queries and distances of a sample, turned by some symmetry of the cube."""
-    return turn(
-        subsample(samples[index], _ALL_QUERIES, rng), cube_symmetries()[rng.integers(48)], refit=False
-    )
+def _augmented(sample: Sample, rng: np.random.Generator) -> Arrays:
+    """Points, normals and all queries and distances of a sample, mapped by some symmetry of the cube."""
+    arrays = subsample(sample, _ALL_QUERIES, rng)
+    return rotate(arrays, _TOKEN_SYMMETRIES[rng.integers(len(_TOKEN_SYMMETRIES))], refit=False)
 
 
-_shared: tuple[Any, ...] = ()
-"""What forked workers need."""
+@dataclass(frozen=True)
+class Refiner:
+    """What makes the tokens of finished files.
+
+    Attributes
+    ----------
+    model : frozen, on the CPU
+    coder : networks that say what a token costs
+    samples : of the training meshes
+    steps : gradient steps of a refinement
+    """
+
+    model: VariationalTokenizer
+    coder: TokenModel
+    samples: SampleCache
+    steps: int
+
+    def tokens(self, number: int) -> Tokens:
+        """(T,) tokens of file `number`; which mesh, symmetry and size it is of hangs on the number alone."""
+        rng = np.random.default_rng([number, 7])
+        points, normals, queries, distances = _augmented(self.samples[number % len(self.samples)], rng)
+        payload = payload_bytes(_REFINED_SIZES[number % len(_REFINED_SIZES)], iso_offset=True)
+        quantizer, ends = self.model.quantizer, self.model.config.scale_ends()
+        initial_tokens = min((end for end in ends if end >= _TOKENS_PER_BYTE * payload), default=ends[-1])
+        with torch.no_grad():
+            mu, _ = self.model.encoder(*(torch.from_numpy(a[None]) for a in (points, normals)))
+            latents = quantizer.project(mu)
+        rate = RateControl(TokenRates(self.coder, torch.device("cpu")), 8 * payload)
+        pool = QueryPool(queries, distances, np.ones_like(distances))
+        job = RefinementJob(latents, pool, initial_tokens, [], self.steps, number, rate)
+        (refined,) = refine_batch(self.model, [job])
+        with torch.no_grad():
+            tokens: Tokens = quantizer.to_tokens([quantizer.quantize(latent) for latent in latents])[
+                0
+            ].numpy()
+        return tokens
 
 
-def _refined(
-    model: VariationalTokenizer,
-    coder: TokenModel,
-    cache: Path,
-    folder: Path,
-    number: int,
-    config: CoderConfig,
-    jobs: int,
-) -> list[Tokens]:
+def _refined(refiner: Refiner, folder: Path, number: int, config: CoderConfig, jobs: int) -> list[Tokens]:
     """The refined tokens of a round's meshes, those of a run before included."""
-    global _shared
     folder.mkdir(exist_ok=True)
+
+    def path(file: int) -> Path:
+        return folder / f"{file:06d}.npy"
+
+    def write(file: int) -> None:
+        data = io.BytesIO()
+        np.save(data, refiner.tokens(file))
+        write_atomic(path(file), data.getvalue(), overwrite=True)
+
     first = (number - 1) * config.meshes
-    wanted = range(first, first + config.meshes)
-    missing = [k for k in wanted if not (folder / f"{k:06d}.npy").exists()]
-    _shared = (model, coder, SampleCache(cache, "train"), folder, config.steps, missing)
-    for done, _ in enumerate(in_forks(_refine_one, len(missing), jobs, one_thread), 1):
+    missing = [file for file in range(first, first + config.meshes) if not path(file).exists()]
+    for done, _ in enumerate(in_forks(write, missing, jobs, one_thread), 1):
         if done % 50 == 0 or done == len(missing):
             log.info("round %d: %d of %d meshes refined", number, done, len(missing))
     return [np.load(path) for path in sorted(folder.glob("*.npy"))]
-
-
-def _refine_one(place: int) -> None:
-    model, coder, samples, folder, steps, missing = _shared
-    number = missing[place]
-    rng = np.random.default_rng([number, 7])
-    points, normals, queries, distances = _turned(samples, number % len(samples), rng)
-    room = payload_bytes(_LADDER[number % len(_LADDER)], iso_offset=True)
-    ends = model.config.scale_ends()
-    goal = min((end for end in ends if end >= _TOKENS_PER_BYTE * room), default=ends[-1])
-    with torch.no_grad():
-        mu, _ = model.encoder(*(torch.from_numpy(a[None]) for a in (points, normals)))
-        digits = model.quantizer.project(mu)
-    rate = RateControl(TokenRates(coder, torch.device("cpu")), 8 * room)
-    pool = QueryPool(queries, distances, np.ones_like(distances))
-    (refined,) = refine_batch(model, [RefinementJob(digits, pool, goal, [], steps, number, rate)])
-    with torch.no_grad():
-        tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in refined.latents])[0].numpy()
-    data = io.BytesIO()
-    np.save(data, tokens)
-    write_atomic(folder / f"{number:06d}.npy", data.getvalue(), overwrite=True)
 
 
 def _kept(path: Path, make: Callable[[], Tokens]) -> Tokens:
@@ -262,14 +281,13 @@ def fit(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    log.info("scale %d fitted: %.3f bits a digit", scale, float(loss.detach()) / math.log(2))
+    log.info("scale %d fitted: %.3f bits a symbol", scale, float(loss.detach()) / math.log(2))
 
 
 def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
     """(N, F) int16 features and (N, D) symbols of the cells of a scale, of all rows that hold it whole."""
     ends = shape.scale_ends()
     whole = [row for row in rows if len(row) >= ends[scale]]
-    # Enough is enough: all cells of thousands of meshes do not fit in memory.
     whole = whole[:: max(1, len(whole) * shape.scale_tokens[scale] // _MOST_CELLS)]
     parts = [
         _cells_of(np.stack(group), scale, shape)
@@ -281,17 +299,17 @@ def _cells(rows: list[Tokens], scale: int, shape: ModelConfig) -> tuple[Tensor, 
 
 
 def _cells_of(tokens: Tokens, scale: int, shape: ModelConfig) -> tuple[Tensor, Tensor]:
-    """The same of (M, T) tokens of one length."""
+    """`_cells` of (M, T) tokens of one length."""
     levels = np.array(shape.token_levels)
     symbols = token_symbols(tokens, shape)
-    digits, start = [], 0
+    codes, start = [], 0
     for side, count in zip(shape.scale_sides[: scale + 1], shape.scale_tokens, strict=False):
         part = symbols[:, start : start + count]
         doubled = (2 * part - (levels - 1)).astype(np.int16)
-        digits.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
+        codes.append(doubled.reshape(len(tokens), PLANES, side, side, len(levels)))
         start += count
-    begun = shape.scales_started(tokens.shape[1])
-    features = torch.from_numpy(cell_features(digits, scale, begun)).flatten(0, 3)
+    started = shape.scales_started(tokens.shape[1])
+    features = torch.from_numpy(cell_features(codes, scale, started)).flatten(0, 3)
     return features, torch.from_numpy(part).flatten(0, 1)
 
 
@@ -301,19 +319,20 @@ def _table(symbols: Tensor, levels: int) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_bits(
-    networks: list[RateNetwork], fitted: list[Tokens], judged: list[Tokens], shape: ModelConfig
+def validation_bits(
+    networks: list[RateNetwork], fitted: list[Tokens], validation: list[Tokens], shape: ModelConfig
 ) -> list[dict[str, float]]:
-    """Mean bits of a token at each scale: uniform, with one table for each digit, and with the network.
+    """Mean bits of a token at each scale: uniform, with one table for each symbol, and with the network.
 
     Parameters
     ----------
+    networks : of the first scales, one each
     fitted : tokens that the tables are made of
-    judged : tokens that are counted
+    validation : tokens that are counted
     """
     report = []
     for scale, network in enumerate(networks):
-        features, symbols = _cells(judged, scale, shape)
+        features, symbols = _cells(validation, scale, shape)
         _, known = _cells(fitted, scale, shape)
         table = _table(known, max(shape.token_levels)).log2()
         by_table = -table.T.gather(0, symbols).sum(1).mean()

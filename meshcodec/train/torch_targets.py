@@ -1,8 +1,8 @@
 """Training targets in plain torch, for machines with a GPU and without the geometry libraries.
 
-The twin of `meshcodec.geometry.signed_distance` and, through it, of `meshcodec.train.cache.make_sample`. They keep the
-definition; this module answers the two questions that they ask of a mesh by brute force, every point against
-every triangle. The winding number is exact here and a tree's approximation there.
+The twin of `meshcodec.geometry.signed_distance` and, through it, of `meshcodec.train.cache.make_sample`. They
+keep the definition; this module answers the two questions that they ask of a mesh by brute force, every point
+against every triangle. The winding number is exact here and a tree's approximation there.
 """
 
 from __future__ import annotations
