@@ -2,9 +2,9 @@
 
     python benchmarks/generation.py --corpus CORPUS -o generation.json
 
-The recipe of the prior says what was held out of CORPUS. As many shapes are drawn as there are held-out ones;
-beside them stand as many sets of random tokens, each token equally likely, and as many shapes of the training
-corpus, which is what a perfect prior would give.
+The recipe of the prior says which meshes of CORPUS are its validation set. As many shapes are drawn as that
+has; beside them stand as many sets of random tokens, each token equally likely, and as many shapes of the
+training corpus, which is what a perfect prior would give.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from meshcodec.evaluation.generation import chamfer_matrix, set_scores, surface_
 from meshcodec.prior.generate import Generator
 from meshcodec.prior.sampling import Sampling
 from meshcodec.train.corpus import CorpusItem, is_validation, read_corpus
-from meshcodec.train.recipe import PriorRecipe
+from meshcodec.train.recipe import PriorRecipe, read_recipe
 
 Cloud = NDArray[np.float64]
 
@@ -55,20 +55,22 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=Path("meshcodec/train/recipes/prior.json"))
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("-n", type=int, help="shapes of each set; by default as many as are held out")
-    parser.add_argument("--points", type=int, default=1024, help="of each shape")
+    parser.add_argument(
+        "-n", type=int, help="shapes of each set; by default as many as the validation set has"
+    )
+    parser.add_argument("--points", type=int, default=1024, help="points of each shape")
     parser.add_argument("--top-p", type=float, default=Sampling().top_p)
     parser.add_argument("--temperature", type=float, default=Sampling().temperature)
     parser.add_argument("-o", type=Path, metavar="OUT.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
 
-    sources = PriorRecipe.from_dict(json.loads(options.recipe.read_text())).validation_sources
+    sources = read_recipe(options.recipe, PriorRecipe).validation_sources
     items = read_corpus(options.corpus)
     order = np.random.default_rng(1).permutation(len(items))
-    held_out = [items[k] for k in order if is_validation(items[k], sources)][: options.n]
-    trained = [items[k] for k in order if not is_validation(items[k], sources)][: len(held_out)]
-    count, points = len(held_out), options.points
+    validation = [items[k] for k in order if is_validation(items[k], sources)][: options.n]
+    trained = [items[k] for k in order if not is_validation(items[k], sources)][: len(validation)]
+    count, points = len(validation), options.points
     codec = Codec("cpu", options.weights)
     generator = Generator(codec)
     sampling = Sampling(temperature=options.temperature, top_p=options.top_p)
@@ -85,12 +87,12 @@ def main() -> None:
         "random tokens": lambda: random_clouds(codec, count, tokens, points),
         "training meshes": lambda: real_clouds(trained, points),
     }
-    real = real_clouds(held_out, points)
+    real = real_clouds(validation, points)
     clouds = {name: make() for name, make in sets.items()}
     pairs = [(real, real)] + [pair for made in clouds.values() for pair in ((made, made), (made, real))]
     with ThreadPoolExecutor() as pool:  # the searches run outside of Python's lock
         within, *others = pool.map(lambda pair: chamfer_matrix(*pair), pairs)
-    print(f"{count} held-out meshes, {points} points each\n")
+    print(f"{count} validation meshes, {points} points each\n")
     print(f"{'set':<18}{'coverage':>10}{'MMD':>10}{'1-NNA':>8}")
     report = {}
     for number, (name, made) in enumerate(clouds.items()):

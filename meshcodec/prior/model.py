@@ -11,7 +11,7 @@
 
 A block of the sequence (the conditions; each box token; each scale) sees itself and those before it.
 The input of a scale is what the scales before add up to, so that all of its tokens can be predicted together.
-Drawn together they would not know of each other: of a shape that may be thick or thin, one cell would be the
+Drawn together they would not know of each other: where a shape may be thick or thin, one cell would be the
 one and its neighbour the other. So a scale may also be given some of its own tokens (MaskGIT, Chang et al.
 2022), and is drawn a few at a time.
 """

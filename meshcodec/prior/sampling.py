@@ -64,8 +64,8 @@ def sample(
 
     Parameters
     ----------
-    prior, quantizer : of one model, in evaluation mode
-    conditions : of B shapes
+    prior, quantizer : parts of one model, in evaluation mode
+    conditions : what the B shapes should be like
     sampling : how tokens are drawn
     kept : tokens that are not
     generator : on the CPU

@@ -20,14 +20,19 @@ from meshcodec.pictures.render import render_mesh
 from meshcodec.pictures.sheets import pillow
 
 _FILL = 0.9
+"""Share of the longer side of a view that the object fills."""
 _DARKEST = 0.2
 """Brightness of the darkest parts of an object, so that they differ from what is around it."""
 _RENDERED = 96
+"""Pixels along a side at which a mesh is rendered before it is brought into the form of a view."""
 _BORDER_DIFFERENCE = 0.12
-"""Root mean square over the three colours, from 0 to 1."""
+"""Root mean square difference to the border, over three colours from 0 to 1, from which on a pixel counts."""
 _LEAST_SHARE, _MOST_SHARE = 0.005, 0.95
+"""Shares of a picture between which the object's must lie."""
 _MOST_PIXELS = 1024
+"""Pixels along the longer side of a picture that are looked at; larger pictures are reduced."""
 View = NDArray[np.float32]
+"""(side, side) brightness from 0 to 1."""
 
 
 def shaded_view(

@@ -7,9 +7,13 @@ import zlib
 from collections.abc import Iterable
 
 _PART = 3
+"""Letters of a part of a word."""
 _WORD = re.compile(r"[^\W\d_]+")
+"""Letters of any script that follow each other."""
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
+"""Place before a capital within a word."""
 _SHORTEST = 3
+"""Letters of the shortest word that counts."""
 _COMMON_WORDS = """
 and assets binary blend blender collision dae data description descriptions draco examples export
 fbx file files for glb gltf mesh meshes model models obj off org other package part parts ply public

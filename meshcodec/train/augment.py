@@ -70,8 +70,8 @@ class Subsample:
 
     Attributes
     ----------
-    points : of the surface points and their normals
-    queries : of each kind of query: near the surface, around it, anywhere
+    points : run of the surface points and their normals
+    queries : a run for each kind of query: near the surface, around it, anywhere
     """
 
     points: Run

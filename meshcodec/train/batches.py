@@ -200,5 +200,5 @@ def prefetch(batches: Iterator[AutoencoderBatch], depth: int = 2) -> Iterator[Au
             yield item
     finally:
         closed.set()
-        while not ready.empty():  # the thread may wait for room
+        while not ready.empty():  # the thread may wait for a free place
             ready.get()

@@ -36,8 +36,8 @@ def export_run(run: Path, folder: Path, name: str) -> Exported:
     Parameters
     ----------
     run : folder of the run, with its ``checkpoint.pt``
-    folder : of weights; made if need be
-    name : of the model: letters, digits, dots and dashes
+    folder : weights folder; made if need be
+    name : name of the model: letters, digits, dots and dashes
 
     Raises
     ------

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import logging
 import math
 import re
@@ -42,7 +41,7 @@ from meshcodec.train.batches import DeviceBatches
 from meshcodec.train.cache import plan_blocks, write_block
 from meshcodec.train.grow import start_weights
 from meshcodec.train.pack import unpack
-from meshcodec.train.recipe import TrainConfig
+from meshcodec.train.recipe import TrainConfig, read_recipe
 from meshcodec.train.torch_targets import Geometry
 from meshcodec.weights import save_model
 
@@ -179,12 +178,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile the decoder; needs a C compiler"
     )
-    parser.add_argument("--name", default="vat", help="of the model; default %(default)s")
+    parser.add_argument("--name", default="vat", help="name of the model; default %(default)s")
     return parser
 
 
 def _train(chosen: argparse.Namespace, until: float) -> int:
-    config = TrainConfig.from_dict(json.loads(chosen.recipe.read_text(encoding="utf-8")))
+    config = read_recipe(chosen.recipe, TrainConfig)
     device, reason = choose_device(chosen.device)
     log.info("on %s (%s)", device, reason)
     torch.backends.cudnn.benchmark = True  # the shapes are always the same

@@ -67,7 +67,7 @@ def decode_streams(
 
     Parameters
     ----------
-    streams : of faces and of vertices
+    streams : two, of the faces and of the vertices
     vertex_starts, face_starts : (M + 1,), where the rows of each mesh begin, and all of them end
 
     Raises

@@ -36,9 +36,9 @@ def field_loss(
 
     Parameters
     ----------
-    logits : (B, Q) of the field head
+    logits : (B, Q), what the field head gives
     distances : (B, Q) signed distances, not truncated
-    sign_weight : of the cross-entropy on inside and outside
+    sign_weight : factor of the cross-entropy on inside and outside
     near_surface : take `surface_error` as the distance part of the loss
 
     Returns
@@ -110,7 +110,7 @@ class Objective(nn.Module):
         return [p for name, p in named if p.requires_grad and not inwards.match(name)]
 
     def large_matrices(self) -> list[Tensor]:
-        """The matrices that turn vectors of at least 64 channels into such."""
+        """Matrices from at least 64 channels to at least 64 channels."""
         linear = [m.weight for m in self.model.modules() if isinstance(m, nn.Linear)]
         return [weight for weight in linear if weight.requires_grad and min(weight.shape) >= 64]
 

@@ -32,7 +32,7 @@ from meshcodec.errors import BadMeshError, MeshcodecError, UsageError
 from meshcodec.geometry.triangles import without_degenerate
 from meshcodec.train.corpus import CorpusItem, Mesh, is_validation, procedural_items, read_corpus
 from meshcodec.train.mesh_streams import FILTERS, Quantized, decode_streams, encode_streams, order_mesh
-from meshcodec.train.recipe import TrainConfig
+from meshcodec.train.recipe import TrainConfig, read_recipe
 
 MAX_BYTES = 30 * 2**20
 """Bytes that a packed corpus takes at most, by default."""
@@ -96,7 +96,8 @@ class PackReport:
 
     Attributes
     ----------
-    meshes, faces, size : of the file; `size` in bytes
+    meshes, faces : numbers of what the file holds
+    size : bytes of the file
     limit : faces of a mesh above which it was simplified
     simplified, left_out : meshes; those left out hold nothing to encode
     """
@@ -319,13 +320,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--max-bytes", type=int, default=MAX_BYTES, help="default %(default)s")
     parser.add_argument(
-        "--bits", type=int, choices=range(2, 17), metavar="N", default=BITS, help="of a coordinate"
+        "--bits", type=int, choices=range(2, 17), metavar="N", default=BITS, help="bits of a coordinate"
     )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        values = json.loads(chosen.recipe.read_text(encoding="utf-8")) if chosen.recipe else {}
-        config = TrainConfig.from_dict(values)
+        config = read_recipe(chosen.recipe, TrainConfig) if chosen.recipe else TrainConfig()
         report = pack(
             read_corpus(chosen.corpus),
             chosen.packed,

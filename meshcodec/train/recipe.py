@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from meshcodec.config import ModelConfig, PriorConfig, tuples_for_lists
+from meshcodec.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,21 @@ class TrainConfig:
     """Queries of these that one step uses, drawn anew at each visit."""
     visits: int = 8
     """Times that a batch is trained on in the second phase: at the first through the encoder, later with its
-    digits as free variables that are stepped together with the decoder (`meshcodec.train.replay`)."""
+    latents as free variables that are stepped together with the decoder (`meshcodec.train.replay`)."""
     replay_batches: int = 24
-    """Batches that stay for their later visits at the same time."""
+    """Batches that the replay buffer holds for their later visits."""
     digit_rate: float = 0.05
-    """Adam's learning rate for the digits at later visits."""
+    """Adam's learning rate for the latents at later visits."""
     digit_decay: float = 1.0
-    """Share of it that is left at the last visit, along a cosine, as when a mesh is encoded."""
+    """Share of `digit_rate` that is left at the last visit, along a cosine, as when a mesh is encoded."""
     fresh_share: float = 0.0
-    """Share of the steps, while there is no room, that take a new batch for one visit: what the encoder gives
-    is not forgotten over what fits better."""
+    """Share of the steps, while the replay buffer is full, that take a new batch for one visit: what the
+    encoder gives is not forgotten over what fits better."""
     freeze_tokens: bool = False
     """Train the decoder and the field alone: the tokens of a mesh stay what they are, and with them what was
     trained on tokens, the coder and the prior."""
     query_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
-    """Shares of the queries near the surface, around it and anywhere. The last tell of surfaces that are not
+    """Shares of the queries near the surface, around it and anywhere. The last show surfaces that are not
     there, which cost precision as missing ones cost recall."""
     learning_rate: float = 1.2e-3
     """Peak of the schedule: linear warm-up, constant, a cosine to a twentieth over the last `decay_share`."""
@@ -106,7 +109,7 @@ class TrainConfig:
     near_surface: bool = False
     """Whether the distance part of the loss is the one of refinement, that of distances near the surface."""
     rotate_share: float = 0.3
-    """Share of the meshes turned by a free rotation; the others get one of the 48 symmetries of the cube."""
+    """Share of the meshes that are rotated freely; the others get one of the 48 symmetries of the cube."""
     seed: int = 0
     """Start of the random streams."""
     budget_seconds: int = 0
@@ -129,3 +132,25 @@ class TrainConfig:
         values = dict(values)
         model = ModelConfig.from_dict(values.pop("model", {}))
         return cls(model=model, **tuples_for_lists(values))
+
+
+Recipe = TypeVar("Recipe", TrainConfig, PriorRecipe)
+
+
+def read_recipe(path: Path, kind: type[Recipe]) -> Recipe:
+    """The recipe in a JSON file.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, is not JSON, or is not a recipe of this kind.
+    """
+    remedy = "see meshcodec/train/recipe.py for what a recipe holds"
+    try:
+        return kind.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})", "name a recipe") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error})", remedy) from error
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a recipe ({error})", remedy) from error

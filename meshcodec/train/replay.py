@@ -26,8 +26,8 @@ class ReplayEntry:
     Attributes
     ----------
     batch : its meshes
-    latents : of each scale, (B, 3, n, n, D), unbounded, with gradients
-    optimizer : of the latents
+    latents : (B, 3, n, n, D) for each scale, unbounded, with gradients
+    optimizer : Adam, which steps the latents
     visits : how often the batch has been trained on
     """
 

@@ -117,7 +117,7 @@ def _train(
     validation = _kept(
         folder / "validation.npy", lambda: encoder_tokens(model, SampleCache(cache, "validation"))
     )
-    # Whole rows, and the same ones as short as files are, which the networks are told.
+    # Whole rows, and the same ones as short as files are: the networks are given how far a file goes.
     rng = np.random.default_rng(0)
     encoded = [row[:end] for row in made for end in (None, rng.choice(shape.scale_ends()))]
     networks = _networks(shape)
@@ -189,7 +189,7 @@ class Refiner:
     ----------
     model : frozen, on the CPU
     coder : networks that say what a token costs
-    samples : of the training meshes
+    samples : training meshes
     steps : gradient steps of a refinement
     """
 
@@ -326,7 +326,7 @@ def validation_bits(
 
     Parameters
     ----------
-    networks : of the first scales, one each
+    networks : one for each of the first scales
     fitted : tokens that the tables are made of
     validation : tokens that are counted
     """

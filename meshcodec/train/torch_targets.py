@@ -92,8 +92,14 @@ def unsigned_distance(points: Tensor, corners: Tensor, pairs: int | None = None)
 
 
 def _frames(corners: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Of triangles (F, 3, 3): corners, edges from them, directions from those inwards, (F, 3, 3) each, one
-    by the edges' squares, (F, 3), and normals, (F, 3), NaN where there is no area."""
+    """What the distance to triangles (F, 3, 3) is computed from.
+
+    Returns
+    -------
+    corners, edges from them, directions from those inwards : (F, 3, 3) each, float64
+    inverse squares of the lengths of the edges : (F, 3)
+    normals : (F, 3) of length 1, NaN where there is no area
+    """
     # Once for each triangle, so in double precision: slivers need it.
     exact = corners.double()
     ends = exact.roll(-1, dims=1)

@@ -1,0 +1,112 @@
+"""The tiny recipe from beginning to end, and runs that are stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from support.training import CPU, recipe, records
+
+import meshcodec
+from meshcodec.train.autoencoder import Trainer, learning_rate
+from meshcodec.train.batches import DeviceBatches
+
+
+def test_tiny_recipe_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(recipe("tiny"), steps=130, quantize_from=49, validate_every=10)
+    losses = Trainer(config, cache, tmp_path, CPU).run()
+    found = {record["step"]: record["validation"] for record in records(tmp_path) if "validation" in record}
+    tokens = str(config.model.max_tokens)
+    assert sorted(found) == list(range(10, 131, 10))
+    assert all(set(found[step]) == ({"free"} if step <= 49 else {"free", tokens}) for step in found)
+    assert losses == pytest.approx(found[130], abs=1e-4)
+    assert found[50]["free"] < 0.95 * found[10]["free"]
+    assert found[130][tokens] < 0.98 * found[50][tokens]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_tokens_may_be_frozen(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """What was trained on them, a coder or a prior, serves the new weights too."""
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(  # traced as for the real backend, which takes most of a minute
+        torch.nn.Module,
+        "compile",
+        lambda module, **options: compile_module(module, backend="eager", **options),
+    )
+    config = dataclasses.replace(
+        recipe("tiny"), steps=6, quantize_from=-1, visits=3, replay_batches=1, fresh_share=0.3
+    )
+    config = dataclasses.replace(config, freeze_tokens=True)
+    trainer = Trainer(config, cache, tmp_path, CPU, compiled=compiled)
+    before = {name: value.clone() for name, value in trainer.objective.model.state_dict().items()}
+    trainer.run()
+    for state in (trainer.objective.model.state_dict(), trainer.averaged):
+        changed = {
+            name.split(".")[0] for name, value in state.items() if not torch.equal(value, before[name])
+        }
+        assert changed == {"decoder", "field"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
+def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    config = dataclasses.replace(
+        recipe("tiny"), steps=40, quantize_from=35, points=256, queries=128, checkpoint_seconds=0
+    )
+    path, run = tmp_path / "recipe.json", tmp_path / "run"
+    path.write_text(json.dumps(dataclasses.asdict(config)))
+    train = [sys.executable, "-m", "meshcodec", "train", "run", str(path), "--threads", "1"]
+    command = [*train, "--cache", str(cache), "-o", str(run)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(meshcodec.__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while not (run / "checkpoint.pt").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(number)
+        assert process.wait() == code
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert 0 < saved["step"] < config.steps
+
+    trainer = Trainer(dataclasses.replace(config, checkpoint_seconds=60), cache, run, CPU)
+    assert trainer.step == saved["step"]
+    for name, value in trainer.objective.model.state_dict().items():
+        assert torch.equal(value, saved["model"][name])
+    for name, value in trainer.averaged.items():
+        assert torch.equal(value, saved["averaged"][name])
+    for optimizer, state in zip(trainer.optimizers, saved["optimizers"], strict=True):
+        assert optimizer.state_dict()["state"].keys() == state["state"].keys() != set()
+    assert trainer.run()
+    assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] == config.steps
+    events = [(record["step"], record["event"]) for record in records(run) if "event" in record]
+    assert events == [(saved["step"], "resumed"), (35, "quantizer calibrated")]
+
+
+def test_a_budget_takes_the_schedule_from_the_clock(small_cache: Path, tmp_path: Path) -> None:
+    config = recipe(
+        "tiny", batch=1, points=64, queries=24, steps=1000, quantize_from=400, warmup=10, budget_seconds=100
+    )
+    trainer = Trainer(config, DeviceBatches(small_cache, config, CPU), tmp_path, CPU)
+    trainer.elapsed = 50.0
+    assert trainer.position == 500
+    assert not trainer.finished
+    trainer.run(until=time.monotonic() - 1)
+    assert trainer.step == 0
+    trainer.elapsed = 99.9
+    losses = trainer.run()
+    assert trainer.finished
+    assert 0 < trainer.step < 100
+    assert trainer.calibrated
+    assert str(config.model.max_tokens) in losses
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(learning_rate(1000, config), rel=0.01)
+    resumed = Trainer(config, DeviceBatches(small_cache, config, CPU), tmp_path, CPU)
+    assert resumed.finished
+    assert resumed.calibrated

@@ -1,0 +1,105 @@
+"""Training the prior, and its command."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from support.prior import (
+    RECIPE,
+    SMALL,
+    run,
+    two_shapes,
+)
+from support.tiny import TINY
+
+from meshcodec.prior.sampling import ConditioningTokens, Sampling, sample
+from meshcodec.prior.weights import load_prior
+from meshcodec.registry import Registry
+from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of
+from meshcodec.weights import load_model
+
+
+def test_training_learns_two_shapes_by_their_words_and_pictures(prior_weights: Path) -> None:
+    prior = load_prior(Registry(prior_weights).default())
+    quantizer = load_model(Registry(prior_weights).default()).quantizer
+    assert prior is not None
+    shapes = two_shapes()
+    likeliest = Sampling(top_k=1, guidance=0)
+    views = shapes.views[:, 0].astype(np.float32) / np.float32(255)
+    cases: list[tuple[list[list[str]], bool]] = [([["table"], ["lamp"]], False), ([[], []], True)]
+    for texts, shown in cases:
+        given = conditions_of(texts, views, np.full(2, shown), RECIPE)
+        symbols, tokens = sample(prior, quantizer, given, likeliest, ConditioningTokens(), torch.Generator())
+        assert symbols.tolist() == shapes.box_tokens.tolist()
+        assert (tokens.numpy() == shapes.tokens[:, 0]).mean() > 0.98
+
+
+def test_a_run_goes_on_from_its_checkpoint(prior_weights: Path, tmp_path: Path) -> None:
+    shapes = {field.name: getattr(two_shapes(), field.name) for field in dataclasses.fields(Shapes)}
+    for split in ("train", "validation"):
+        np.savez(tmp_path / f"{split}-000.npz", **shapes)
+    tokenizer = load_model(Registry(prior_weights).default())
+    first = PriorTrainer(dataclasses.replace(RECIPE, steps=3), tokenizer, tmp_path)
+    first.run()
+    second = PriorTrainer(dataclasses.replace(RECIPE, steps=5), tokenizer, tmp_path)
+    assert second.step == 3
+    for name, value in first.averaged.state_dict().items():
+        torch.testing.assert_close(second.averaged.state_dict()[name], value)
+    second.run()
+    assert second.step == 5
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 5]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Six boxes in six folders."""
+    folder = tmp_path / "corpus"
+    for number in range(6):
+        (folder / f"kind{chr(97 + number)}").mkdir(parents=True)
+        trimesh.creation.box((1, 2, 3 + number)).export(folder / f"kind{chr(97 + number)}" / "wooden_box.ply")
+    return folder
+
+
+def test_the_command_prepares_trains_and_registers(tiny_weights: Path, corpus: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    shutil.copytree(tiny_weights, weights)
+    recipe = tmp_path / "recipe.json"
+    model = {**SMALL.to_dict(), "scales": 2}
+    sources = ["kinde", "kindf"]
+    recipe.write_text(json.dumps({"model": model, "steps": 2, "batch": 2, "validation_sources": sources}))
+    words = (
+        "train",
+        "prior",
+        weights,
+        "--corpus",
+        corpus,
+        "--recipe",
+        recipe,
+        "-o",
+        tmp_path / "run",
+        "-j",
+        1,
+    )
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    entry = Registry(weights).default()
+    assert entry.prior is not None
+    assert entry.prior.config.scales == 2
+    with np.load(tmp_path / "run" / "train-000.npz") as made:
+        assert made["tokens"].shape == (4, 2, TINY.scale_ends()[1])
+        assert sorted(made["captions"]) == [f"kind{letter} wooden box" for letter in "abcd"]
+        assert (made["box_tokens"][:, 0] == 7).all()  # a box is symmetric to all three planes
+    assert len(json.loads((tmp_path / "run" / "report.json").read_text())) == 2
+    before = (tmp_path / "run" / "train-000.npz").stat().st_mtime_ns
+    assert run(*words).exit_code == 0  # nothing left to do, and the prior is replaced by itself
+    assert (tmp_path / "run" / "train-000.npz").stat().st_mtime_ns == before
+    generated = run("generate", "-o", tmp_path / "out", "-n", 2, "--weights", weights, "--no-sheet")
+    assert generated.exit_code == 0, generated.output
