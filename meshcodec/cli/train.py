@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
@@ -13,7 +11,7 @@ from meshcodec.cli.streams import log_line
 from meshcodec.errors import UsageError, quote_name
 from meshcodec.registry import Registry
 from meshcodec.runtime.threads import available_cores
-from meshcodec.train.recipe import PriorRecipe, TrainConfig
+from meshcodec.train.recipe import PriorRecipe, TrainConfig, read_recipe
 
 
 @click.group()
@@ -31,7 +29,7 @@ _cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help
 @jobs_option
 def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
     """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
-    config = _recipe(recipe, TrainConfig)
+    config = read_recipe(recipe, TrainConfig)
     from meshcodec.train.cache import prepare_cache
     from meshcodec.train.corpus import procedural_items, read_corpus
 
@@ -59,7 +57,7 @@ def run(
     device: str,
 ) -> None:
     """Train by a recipe, or go on with a run that was stopped."""
-    config = _recipe(recipe, TrainConfig)
+    config = read_recipe(recipe, TrainConfig)
     import torch
 
     from meshcodec.runtime.device import choose_device
@@ -135,7 +133,7 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
 
     Goes on where it was stopped.
     """
-    config = _recipe(recipe, PriorRecipe)
+    config = read_recipe(recipe, PriorRecipe)
     entry = Registry(folder).default()
     from meshcodec.prior.weights import save_prior
     from meshcodec.train.corpus import read_corpus
@@ -149,22 +147,6 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
     )
     path = save_prior(trained, folder, entry.model_id.hex())
     log_line(f"{quote_name(output)} -> {quote_name(path)}")
-
-
-_Recipe = TypeVar("_Recipe", TrainConfig, PriorRecipe)
-
-
-def _recipe(path: Path, kind: type[_Recipe]) -> _Recipe:
-    """The recipe that a JSON file holds; raises UsageError where it holds none."""
-    remedy = "see meshcodec/config.py for what a recipe holds"
-    try:
-        return kind.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})", "name a recipe") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})", remedy) from error
-    except (TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: not a recipe ({error})", remedy) from error
 
 
 def _log_to_stderr() -> None:
