@@ -40,6 +40,7 @@ def lattice(rows: ArrayLike, wrap_rows: bool = False, wrap_cols: bool = False) -
 
 
 def join(meshes: Sequence[Mesh]) -> Mesh:
+    """One mesh of several, parts concatenated as they are."""
     offsets = np.cumsum([0] + [len(V) for V, _ in meshes[:-1]])
     F = np.concatenate([F + o for (_, F), o in zip(meshes, offsets, strict=True)])
     return np.concatenate([V for V, _ in meshes]), F.astype(np.int32)
@@ -62,6 +63,7 @@ def fitted(mesh: Mesh, centre: ArrayLike, half: ArrayLike, axis: int = 2) -> Mes
 
 
 def rotation(axis: ArrayLike, angle: float) -> Points:
+    """(3, 3) rotation about an axis by an angle in radians (Rodrigues)."""
     x, y, z = np.asarray(axis, np.float64) / np.linalg.norm(axis)
     K = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + np.sin(angle) * K + (1 - np.cos(angle)) * K @ K)
@@ -74,6 +76,7 @@ def circle(n: int, radius: ArrayLike = 1.0, phase: float = 0.0) -> Points:
 
 
 def smooth_path(knots: ArrayLike, n: int, closed: bool = False) -> Points:
+    """(n, D) points of a cubic spline through (K, D) knots."""
     P = np.asarray(knots, np.float64)
     P = np.concatenate([P, P[:1]]) if closed else P
     spline = CubicSpline(np.arange(len(P)), P, bc_type="periodic" if closed else "not-a-knot")
@@ -95,15 +98,15 @@ def triangulate(polygon: Points) -> Faces:
     left, triangles = list(range(len(polygon))), []
     x, y = polygon.T
 
-    def turn(a: int, b: int, c: Any) -> Any:
+    def area(a: int, b: int, c: Any) -> Any:
         return (x[b] - x[a]) * (y[c] - y[a]) - (y[b] - y[a]) * (x[c] - x[a])
 
     def is_ear(k: int) -> bool:
         a, b, c = left[k - 1], left[k], left[(k + 1) % len(left)]
-        if turn(a, b, c) <= 0:
+        if area(a, b, c) <= 0:
             return False
         q = np.array([v for v in left if v not in (a, b, c)], int)
-        return not ((turn(a, b, q) >= 0) & (turn(b, c, q) >= 0) & (turn(c, a, q) >= 0)).any()
+        return not ((area(a, b, q) >= 0) & (area(b, c, q) >= 0) & (area(c, a, q) >= 0)).any()
 
     while len(left) > 3:
         k = next((k for k in range(len(left)) if is_ear(k)), 0)
@@ -113,10 +116,12 @@ def triangulate(polygon: Points) -> Faces:
 
 
 def raised(polygon: Points, z: float) -> Points:
+    """(n, 2) points of a plane as (n, 3) points at height ``z``."""
     return np.column_stack([polygon, np.full(len(polygon), z)])
 
 
 def extrude(polygon: ArrayLike, half_height: float = 1.0) -> Mesh:
+    """A prism over a simple counter-clockwise polygon (n, 2), from ``-half_height`` to ``half_height``."""
     P = np.asarray(polygon, np.float64)
     bottom, top = raised(P, -half_height), raised(P, half_height)
     caps = triangulate(P)
@@ -149,6 +154,7 @@ def sweep(path: Points, section: Points, scale: ArrayLike = 1.0, closed: bool = 
 
 
 def rod(a: ArrayLike, b: ArrayLike, radius: float, sides: int = 8) -> Mesh:
+    """A straight round rod from ``a`` to ``b``."""
     return sweep(np.linspace(np.asarray(a, float), np.asarray(b, float), 2), circle(sides, radius))
 
 
@@ -162,23 +168,28 @@ def _segments(rng: Generator) -> int:
 
 
 def box(rng: Generator) -> Mesh:
+    """The cube [-1, 1]^3."""
     return extrude(RECT)
 
 
 def cylinder(rng: Generator) -> Mesh:
+    """A cylinder of radius 1."""
     return lathe([(0, -1), (1, -1), (1, 1), (0, 1)], _segments(rng))
 
 
 def frustum(rng: Generator) -> Mesh:
+    """A cone, or one with its tip cut off."""
     top = rng.choice([0.0, rng.uniform(0.1, 0.9)])
     return lathe([(0, -1), (1, -1), (top, 1), (0, 1)], _segments(rng))
 
 
 def prism(rng: Generator) -> Mesh:
+    """A regular prism of 3 to 8 sides."""
     return extrude(circle(int(rng.integers(3, 9))))
 
 
 def wedge(rng: Generator) -> Mesh:
+    """A prism over a triangle whose tip lies anywhere opposite its base."""
     return extrude([(-1, -1), (1, -1), (rng.uniform(-1, 1), 1)])
 
 
@@ -188,30 +199,36 @@ def _ball_profile(n: int) -> Points:
 
 
 def ball(rng: Generator) -> Mesh:
+    """A sphere of radius 1."""
     return lathe(_ball_profile(int(rng.integers(7, 18))), _segments(rng))
 
 
 def dome(rng: Generator) -> Mesh:
+    """The upper half of a sphere."""
     profile = _ball_profile(2 * int(rng.integers(4, 9)) + 1)
     return lathe([(0, 0), *profile[len(profile) // 2 :]], _segments(rng))
 
 
 def capsule(rng: Generator) -> Mesh:
+    """A cylinder with half a sphere at each end."""
     profile, n = _ball_profile(16), rng.uniform(0.3, 4)
     return lathe(profile + np.outer(np.sign(profile[:, 1]), [0, n]), _segments(rng))
 
 
 def torus(rng: Generator) -> Mesh:
+    """A ring of random thickness."""
     n = int(rng.integers(8, 20))
     return lathe(circle(n, rng.uniform(0.08, 0.45)) + np.array([1, 0]), 2 * _segments(rng), closed=True)
 
 
 def tube(rng: Generator) -> Mesh:
+    """A cylinder with a hole along its axis."""
     r = rng.uniform(0.4, 0.95)
     return lathe([(r, -1), (1, -1), (1, 1), (r, 1)], _segments(rng), closed=True)
 
 
 def rounded_box(rng: Generator) -> Mesh:
+    """A box with rounded edges."""
     profile = _ball_profile(12)
     # A tiny ring beside each pole, and half a step of phase, keep the box's flat sides flat.
     profile[[0, -1], 0] = 1e-6
@@ -242,10 +259,12 @@ BARS: tuple[Maker, ...] = (box, box, cylinder, cylinder, rounded_box, prism, cap
 
 
 def pick(rng: Generator, makers: Sequence[Maker]) -> Maker:
+    """One of several makers, each equally likely."""
     return makers[int(rng.integers(len(makers)))]
 
 
 def loguniform(rng: Generator, lo: float, hi: float, size: int | None = None) -> Any:
+    """Random numbers from ``lo`` to ``hi`` whose logarithms are uniform."""
     return np.exp(rng.uniform(np.log(lo), np.log(hi), size))
 
 
@@ -264,6 +283,7 @@ def part(rng: Generator) -> Mesh:
 
 
 def random_rotation(rng: Generator) -> Points:
+    """(3, 3) rotation by a random angle about a random axis."""
     return rotation(rng.normal(size=3), rng.uniform(0, np.pi))
 
 
@@ -271,6 +291,7 @@ def random_rotation(rng: Generator) -> Points:
 
 
 def cluster(rng: Generator) -> Mesh:
+    """Two to eight parts that overlap."""
     parts = [moved(part(rng), 1, rng.uniform(-0.7, 0.7, 3)) for _ in range(int(rng.integers(2, 9)))]
     return join(parts)
 
@@ -281,6 +302,7 @@ def module(rng: Generator) -> Mesh:
 
 
 def mirrored(rng: Generator) -> Mesh:
+    """A part, and modules at its right that its left mirrors."""
     side = join(
         [moved(module(rng), 1, rng.uniform((0.1, -0.8, -0.8), 0.8)) for _ in range(rng.integers(1, 5))]
     )
@@ -288,6 +310,7 @@ def mirrored(rng: Generator) -> Mesh:
 
 
 def array(rng: Generator) -> Mesh:
+    """A grid of copies of a module, at times on a plate."""
     mesh, counts = module(rng), rng.integers(1, 5, 3)
     counts[rng.integers(3)] = rng.integers(1, 3)
     step = np.ptp(mesh[0], axis=0) * rng.uniform(0.9, 2.0, 3)
@@ -303,6 +326,7 @@ def array(rng: Generator) -> Mesh:
 
 
 def radial(rng: Generator) -> Mesh:
+    """A hub with copies of an arm around it."""
     n, arm = (
         int(rng.integers(3, 17)),
         moved(module(rng), rng.uniform(0.2, 0.6), (rng.uniform(0.4, 1.2), 0, 0)),
@@ -312,6 +336,7 @@ def radial(rng: Generator) -> Mesh:
 
 
 def stack(rng: Generator) -> Mesh:
+    """Parts on top of each other."""
     z, parts, axial = 0.0, [], rng.random() < 0.6
     for _ in range(int(rng.integers(2, 8))):
         half = loguniform(rng, 0.05, 0.7, 3)
@@ -351,6 +376,7 @@ def furniture(rng: Generator) -> Mesh:
 
 
 def building(rng: Generator) -> Mesh:
+    """A house on a plate: one to three blocks with rows of windows, and a roof."""
     w, d, z = rng.uniform(0.3, 1), rng.uniform(0.3, 1), 0.0
     parts = [fitted(box(rng), (0, 0, 0), (w * 1.3, d * 1.3, 0.02))]
     for _ in range(int(rng.integers(1, 4))):
@@ -377,6 +403,7 @@ def building(rng: Generator) -> Mesh:
 
 
 def vehicle(rng: Generator) -> Mesh:
+    """A car or truck: body, cabin, wheels and axles, perhaps bumpers."""
     length, w, h, r = (
         rng.uniform(0.7, 1.3),
         rng.uniform(0.25, 0.5),
@@ -399,6 +426,7 @@ def vehicle(rng: Generator) -> Mesh:
 
 
 def aircraft(rng: Generator) -> Mesh:
+    """An aircraft: fuselage, wings, tail and two pods."""
     r, span, chord = rng.uniform(0.08, 0.2), rng.uniform(0.6, 1.2), rng.uniform(0.1, 0.35)
     fuselage = fitted(pick(rng, (capsule, ball, cylinder, rounded_box))(rng), 0, (1, r, r), 0)
     wing, fin = wedge(rng), wedge(rng)
@@ -504,6 +532,7 @@ def polygon(rng: Generator) -> Points:
 
 
 def extrusion(rng: Generator) -> Mesh:
+    """A random polygon extruded, at times with a round hole."""
     outline, h = polygon(rng), loguniform(rng, 0.05, 2)
     if rng.random() < 0.5 and np.linalg.norm(outline, axis=1).min() > 0.2:
         dense = outline[np.arange(len(outline)).repeat(4)]

@@ -44,6 +44,7 @@ def _corner(*q: Floats) -> Floats:
 
 
 def sphere(radius: float) -> Sdf:
+    """A sphere about the origin."""
     return lambda p: _norm(*p) - np.float32(radius)
 
 
@@ -62,6 +63,8 @@ def rounded_box(half: ArrayLike, radius: float) -> Sdf:
 
 
 def ellipsoid(radii: ArrayLike) -> Sdf:
+    """An ellipsoid of the given three radii; the distance is a bound."""
+
     def f(p: Floats) -> Floats:
         q = p / _column(radii, p)
         k = _norm(*q)
@@ -71,6 +74,7 @@ def ellipsoid(radii: ArrayLike) -> Sdf:
 
 
 def cylinder(radius: float, half_height: float) -> Sdf:
+    """A cylinder with flat ends."""
     return lambda p: _corner(_norm(p[0], p[1]) - np.float32(radius), np.abs(p[2]) - np.float32(half_height))
 
 
@@ -87,6 +91,7 @@ def prism(apothem: float, half_height: float, sides: int = 6) -> Sdf:
 
 
 def torus(major: float, minor: float) -> Sdf:
+    """A ring: ``minor`` is the radius of its tube, ``major`` that of the circle which the tube follows."""
     return lambda p: _norm(_norm(p[0], p[1]) - np.float32(major), p[2]) - np.float32(minor)
 
 
@@ -137,14 +142,17 @@ def gyroid(period: float, thickness: float) -> Sdf:
 
 
 def union(*shapes: Sdf) -> Sdf:
+    """What is in any of the shapes."""
     return lambda p: reduce(np.minimum, (f(p) for f in shapes))
 
 
 def intersection(*shapes: Sdf) -> Sdf:
+    """What is in all of the shapes; outside a bound."""
     return lambda p: reduce(np.maximum, (f(p) for f in shapes))
 
 
 def difference(shape: Sdf, *cuts: Sdf) -> Sdf:
+    """What is in a shape and in none of its cuts; near them a bound."""
     return lambda p: reduce(lambda d, cut: np.maximum(d, -cut(p)), cuts, shape(p))
 
 
@@ -159,6 +167,7 @@ def smooth_union(k: float, *shapes: Sdf) -> Sdf:
 
 
 def smooth_difference(k: float, shape: Sdf, *cuts: Sdf) -> Sdf:
+    """A difference whose edges are rounded over a width of about ``k``."""
     return lambda p: reduce(lambda d, cut: -_smooth_min(-d, cut(p), np.float32(k)), cuts, shape(p))
 
 
@@ -190,6 +199,7 @@ def displace(shape: Sdf, waves: ArrayLike, phases: ArrayLike, amplitude: float) 
 
 
 def translate(shape: Sdf, offset: ArrayLike) -> Sdf:
+    """A shape moved by an offset (3,)."""
     return lambda p: shape(p - _column(offset, p))
 
 
@@ -200,6 +210,7 @@ def rotate(shape: Sdf, rotation: ArrayLike) -> Sdf:
 
 
 def stretch(shape: Sdf, factors: ArrayLike) -> Sdf:
+    """A shape stretched by a factor for each axis; the distance is a bound."""
     least = np.float32(np.min(np.asarray(factors)))
     return lambda p: shape(p / _column(factors, p)) * least
 
