@@ -40,7 +40,7 @@ from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.tokens.rates import RateNetwork, TokenRates
 from meshcodec.modes.tokens.refine import QueryPool, RateControl, RefinementJob, refine_batch
 from meshcodec.runtime.files import write_atomic
-from meshcodec.runtime.threads import one_thread
+from meshcodec.runtime.threads import one_thread, one_thread_here
 from meshcodec.runtime.workers import in_forks
 from meshcodec.train.augment import Arrays, cube_symmetries, rotate, subsample
 from meshcodec.train.cache import POINTS, QUERIES, Sample, SampleCache
@@ -100,12 +100,8 @@ def train_coder(
     folder : folder of the run, see above
     jobs : processes that refine
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # products this small are not worth dividing, and threads do not survive a fork
-    try:
+    with one_thread_here():  # products this small are not worth dividing, and threads do not survive a fork
         return _train(model, cache, folder, config, jobs)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(
