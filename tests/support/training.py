@@ -14,6 +14,7 @@ import trimesh
 import meshcodec
 from meshcodec.train.corpus import CorpusItem, Mesh, to_unit
 from meshcodec.train.recipe import TrainConfig
+from support.tiny import TINY
 
 RECIPES = Path(meshcodec.__file__).parent / "train" / "recipes"
 
@@ -25,6 +26,11 @@ def recipe(name: str, **changes: Any) -> TrainConfig:
     """A recipe of the package, with some numbers changed."""
     whole = TrainConfig.from_dict(json.loads((RECIPES / f"{name}.json").read_text()))
     return dataclasses.replace(whole, **changes)
+
+
+def quick_recipe(**changes: Any) -> TrainConfig:
+    """The recipe ``tiny`` for a model that is smaller still: a step takes some hundredths of a second."""
+    return recipe("tiny", model=TINY, points=512, step_queries=512, **changes)
 
 
 def records(run: Path) -> list[dict[str, Any]]:

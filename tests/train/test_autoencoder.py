@@ -1,4 +1,4 @@
-"""The tiny recipe from beginning to end, and runs that are stopped."""
+"""Training from beginning to end, and runs that are stopped."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.training import CPU, recipe, records
+from support.paths import ROOT
+from support.training import CPU, quick_recipe, records
 
-import meshcodec
 from meshcodec.train.autoencoder import Trainer, learning_rate
 from meshcodec.train.batches import DeviceBatches
 
+pytestmark = pytest.mark.train
 
-def test_tiny_recipe_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(recipe("tiny"), steps=130, quantize_from=49, validate_every=10)
+
+@pytest.mark.slow
+def test_training_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_path: Path) -> None:
+    config = quick_recipe(steps=100, quantize_from=39, validate_every=10)
     losses = Trainer(config, cache, tmp_path, CPU).run()
     found = {record["step"]: record["validation"] for record in records(tmp_path) if "validation" in record}
     tokens = str(config.model.max_tokens)
-    assert sorted(found) == list(range(10, 131, 10))
-    assert all(set(found[step]) == ({"free"} if step <= 49 else {"free", tokens}) for step in found)
-    assert losses == pytest.approx(found[130], abs=1e-4)
-    assert found[50]["free"] < 0.95 * found[10]["free"]
-    assert found[130][tokens] < 0.98 * found[50][tokens]
+    assert sorted(found) == list(range(10, 101, 10))
+    assert all(set(found[step]) == ({"free"} if step <= 39 else {"free", tokens}) for step in found)
+    assert losses == pytest.approx(found[100], abs=1e-4)
+    assert found[40]["free"] < 0.95 * found[10]["free"]
+    assert found[100][tokens] < 0.98 * found[50][tokens]
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -43,10 +46,9 @@ def test_tokens_may_be_frozen(
         "compile",
         lambda module, **options: compile_module(module, backend="eager", **options),
     )
-    config = dataclasses.replace(
-        recipe("tiny"), steps=6, quantize_from=-1, visits=3, replay_batches=1, fresh_share=0.3
+    config = quick_recipe(
+        steps=6, quantize_from=-1, visits=3, replay_batches=1, fresh_share=0.3, freeze_tokens=True
     )
-    config = dataclasses.replace(config, freeze_tokens=True)
     trainer = Trainer(config, cache, tmp_path, CPU, compiled=compiled)
     before = {name: value.clone() for name, value in trainer.objective.model.state_dict().items()}
     trainer.run()
@@ -57,16 +59,15 @@ def test_tokens_may_be_frozen(
         assert changed == {"decoder", "field"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
 def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    config = dataclasses.replace(
-        recipe("tiny"), steps=40, quantize_from=35, points=256, queries=128, checkpoint_seconds=0
-    )
+    config = quick_recipe(steps=1000, quantize_from=999, checkpoint_seconds=0)
     path, run = tmp_path / "recipe.json", tmp_path / "run"
     path.write_text(json.dumps(dataclasses.asdict(config)))
     train = [sys.executable, "-m", "meshcodec", "train", "run", str(path), "--threads", "1"]
     command = [*train, "--cache", str(cache), "-o", str(run)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(meshcodec.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         while not (run / "checkpoint.pt").exists():
             assert process.poll() is None
@@ -76,8 +77,10 @@ def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signa
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     assert 0 < saved["step"] < config.steps
 
-    trainer = Trainer(dataclasses.replace(config, checkpoint_seconds=60), cache, run, CPU)
-    assert trainer.step == saved["step"]
+    begun = saved["step"]
+    shorter = dataclasses.replace(config, steps=begun + 5, quantize_from=begun + 2, checkpoint_seconds=60)
+    trainer = Trainer(shorter, cache, run, CPU)
+    assert trainer.step == begun
     for name, value in trainer.objective.model.state_dict().items():
         assert torch.equal(value, saved["model"][name])
     for name, value in trainer.averaged.items():
@@ -85,15 +88,13 @@ def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signa
     for optimizer, state in zip(trainer.optimizers, saved["optimizers"], strict=True):
         assert optimizer.state_dict()["state"].keys() == state["state"].keys() != set()
     assert trainer.run()
-    assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] == config.steps
+    assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] == begun + 5
     events = [(record["step"], record["event"]) for record in records(run) if "event" in record]
-    assert events == [(saved["step"], "resumed"), (35, "quantizer calibrated")]
+    assert events == [(begun, "resumed"), (begun + 2, "quantizer calibrated")]
 
 
 def test_a_budget_takes_the_schedule_from_the_clock(small_cache: Path, tmp_path: Path) -> None:
-    config = recipe(
-        "tiny", batch=1, points=64, queries=24, steps=1000, quantize_from=400, warmup=10, budget_seconds=100
-    )
+    config = quick_recipe(batch=1, steps=1000, quantize_from=400, warmup=10, budget_seconds=100)
     trainer = Trainer(config, DeviceBatches(small_cache, config, CPU), tmp_path, CPU)
     trainer.elapsed = 50.0
     assert trainer.position == 500

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.paths import ROOT
-from support.training import recipe, records
+from support.training import quick_recipe, records
 
 from meshcodec.model.vat import VariationalTokenizer
 
@@ -44,9 +44,7 @@ main()
 @pytest.mark.slow
 def test_two_processes_train_one_model_on_different_batches(cache: Path, tmp_path: Path) -> None:
     """In both phases, and with replayed batches, whose loss gives gradients to a part of the weights only."""
-    config = recipe(
-        "tiny", steps=8, quantize_from=3, batch=2, points=256, queries=128, visits=2, replay_batches=1
-    )
+    config = quick_recipe(steps=8, quantize_from=3, batch=2, visits=2, replay_batches=1)
     path, program = tmp_path / "recipe.json", tmp_path / "program.py"
     path.write_text(json.dumps(dataclasses.asdict(config)))
     program.write_text(PROGRAM)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.training import CPU, recipe
+from support.training import CPU, quick_recipe, recipe
 
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
@@ -44,7 +44,7 @@ def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
 
 
 def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:
-    small = recipe("tiny")
+    small = quick_recipe()
     model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)
     large = dataclasses.replace(small, model=model)
     assert model.grows_from(small.model)

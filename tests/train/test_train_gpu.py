@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.tiny import TINY
 from support.training import CPU, recipe
 
 import meshcodec
@@ -38,6 +39,7 @@ def test_a_checkpoint_survives_being_cut(tmp_path: Path) -> None:
         gpu.join_file(tmp_path, joined)
 
 
+@pytest.mark.slow
 def test_processes_sample_the_same(tmp_path: Path) -> None:
     packed = tmp_path / "corpus.mcpk"
     pack(procedural_items(3), packed, max_bytes=7000)
@@ -79,12 +81,16 @@ raise SystemExit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_needs_none_of_the_libraries_that_the_machine_lacks(tmp_path: Path) -> None:
     items = [dataclasses.replace(i, source=f"source-{k // 5}") for k, i in enumerate(procedural_items(6))]
     packed, path = tmp_path / "corpus.mcpk", tmp_path / "recipe.json"
     report = pack(items, packed, max_bytes=14_000, validation_sources=("source-1",))
     assert report.meshes == 6
-    config = recipe("tiny", batch=2, points=64, queries=24, steps=12, quantize_from=6, validate_every=5)
+    config = recipe(
+        "tiny", model=TINY, batch=2, points=64, queries=24, steps=12, quantize_from=6, validate_every=5
+    )
     path.write_text(json.dumps(dataclasses.asdict(config)))
     out, scratch = tmp_path / "out", tmp_path / "scratch"
 

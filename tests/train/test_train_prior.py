@@ -25,6 +25,8 @@ from meshcodec.registry import Registry
 from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of
 from meshcodec.weights import load_model
 
+pytestmark = pytest.mark.train
+
 
 def test_training_learns_two_shapes_by_their_words_and_pictures(prior_weights: Path) -> None:
     prior = load_prior(Registry(prior_weights).default())
