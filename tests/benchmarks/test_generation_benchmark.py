@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from support.prior import boxes_in_folders
 from support.scripts import load_benchmark
 
 
+@pytest.mark.slow
+@pytest.mark.train
 def test_the_benchmark_compares_sets(
     prior_weights: Path,
-    corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -19,7 +21,18 @@ def test_the_benchmark_compares_sets(
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({"validation_sources": ["kinde", "kindf"]}))
     out = tmp_path / "out.json"
-    words = ("--corpus", corpus, "--recipe", recipe, "--weights", prior_weights, "--points", 64, "-o", out)
+    words = (
+        "--corpus",
+        boxes_in_folders(tmp_path / "corpus"),
+        "--recipe",
+        recipe,
+        "--weights",
+        prior_weights,
+        "--points",
+        64,
+        "-o",
+        out,
+    )
     monkeypatch.setattr("sys.argv", ["generation.py", *map(str, words)])
     load_benchmark("generation").main()
     sets = json.loads(out.read_text())["sets"]

@@ -19,6 +19,8 @@ from meshcodec.format.container import VatFile
 from meshcodec.prior.generate import Generator
 from meshcodec.prior.sampling import Sampling
 
+pytestmark = [pytest.mark.train, pytest.mark.slow]  # the prior is trained first
+
 
 def test_generated_files_are_ordinary_ones(prior_weights: Path, tmp_path: Path) -> None:
     pytest.importorskip("PIL")

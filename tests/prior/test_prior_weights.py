@@ -16,6 +16,8 @@ from meshcodec.errors import WeightsError
 from meshcodec.prior.weights import load_prior, save_prior
 from meshcodec.registry import Registry
 
+pytestmark = [pytest.mark.train, pytest.mark.slow]  # the prior is trained first
+
 
 def test_a_prior_is_stored_in_bytes_for_all_models_that_share_it(prior_weights: Path, tmp_path: Path) -> None:
     shutil.copytree(prior_weights, tmp_path, dirs_exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import trimesh
 from click.testing import CliRunner, Result
 
 from meshcodec.cli.group import cli
@@ -91,3 +92,12 @@ def train_two_shapes(run: Path, weights: Path) -> None:
 def run(*words: object) -> Result:
     """The command line, in this process."""
     return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def boxes_in_folders(corpus: Path) -> Path:
+    """A corpus of six boxes in six folders, ``kinda`` to ``kindf``; returns it."""
+    for number in range(6):
+        folder = corpus / f"kind{chr(97 + number)}"
+        folder.mkdir(parents=True)
+        trimesh.creation.box((1, 2, 3 + number)).export(folder / "wooden_box.ply")
+    return corpus

@@ -19,10 +19,9 @@ from support.training import CPU, quick_recipe, records
 from meshcodec.train.autoencoder import Trainer, learning_rate
 from meshcodec.train.batches import DeviceBatches
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_training_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_path: Path) -> None:
     config = quick_recipe(steps=100, quantize_from=39, validate_every=10)
     losses = Trainer(config, cache, tmp_path, CPU).run()
@@ -59,7 +58,6 @@ def test_tokens_may_be_frozen(
         assert changed == {"decoder", "field"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
 def test_a_stopped_run_goes_on(cache: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     config = quick_recipe(steps=1000, quantize_from=999, checkpoint_seconds=0)

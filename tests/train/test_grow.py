@@ -43,6 +43,7 @@ def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
         grow(VariationalTokenizer(small), after.state_dict())
 
 
+@pytest.mark.slow
 def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:
     small = quick_recipe()
     model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support.training import ball
 
 from meshcodec.train.cache import POINTS, QUERIES, SampleCache, prepare_cache
 from meshcodec.train.corpus import is_validation, procedural_items
 
 
+@pytest.mark.slow
 def test_every_block_of_a_cache_is_whole(cache: Path) -> None:
     blocks = sorted(cache.glob("*.json"))
     assert [block.stem.rpartition("-")[0] for block in blocks] == ["block-train"] * 3 + ["block-validation"]

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import trimesh
 from support.prior import (
     RECIPE,
     SMALL,
+    boxes_in_folders,
     run,
     two_shapes,
 )
@@ -25,7 +25,7 @@ from meshcodec.registry import Registry
 from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of
 from meshcodec.weights import load_model
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
 def test_training_learns_two_shapes_by_their_words_and_pictures(prior_weights: Path) -> None:
@@ -60,17 +60,7 @@ def test_a_run_goes_on_from_its_checkpoint(prior_weights: Path, tmp_path: Path) 
     assert [line["step"] for line in lines] == [3, 5]
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """Six boxes in six folders."""
-    folder = tmp_path / "corpus"
-    for number in range(6):
-        (folder / f"kind{chr(97 + number)}").mkdir(parents=True)
-        trimesh.creation.box((1, 2, 3 + number)).export(folder / f"kind{chr(97 + number)}" / "wooden_box.ply")
-    return folder
-
-
-def test_the_command_prepares_trains_and_registers(tiny_weights: Path, corpus: Path, tmp_path: Path) -> None:
+def test_the_command_prepares_trains_and_registers(tiny_weights: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     shutil.copytree(tiny_weights, weights)
     recipe = tmp_path / "recipe.json"
@@ -82,7 +72,7 @@ def test_the_command_prepares_trains_and_registers(tiny_weights: Path, corpus: P
         "prior",
         weights,
         "--corpus",
-        corpus,
+        boxes_in_folders(tmp_path / "corpus"),
         "--recipe",
         recipe,
         "-o",

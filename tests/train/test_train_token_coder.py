@@ -15,10 +15,9 @@ from meshcodec.registry import Registry
 from meshcodec.train.token_coder import CoderConfig, train_coder
 from meshcodec.weights import load_model, save_model
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_a_coder_is_fitted_and_goes_on_where_it_stopped(
     cache: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
@@ -53,7 +52,6 @@ def test_a_coder_is_fitted_and_goes_on_where_it_stopped(
     assert again.decode(again.encode(tokens), len(tokens)) == tokens
 
 
-@pytest.mark.slow
 def test_a_model_gets_one_coder(cache: Path, tiny_weights: Path, tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     shutil.copytree(tiny_weights, folder)
