@@ -209,9 +209,8 @@ class Refiner:
         job = RefinementJob(latents, pool, initial_tokens, [], self.steps, number, rate)
         (refined,) = refine_batch(self.model, [job])
         with torch.no_grad():
-            tokens: Tokens = quantizer.to_tokens([quantizer.quantize(latent) for latent in latents])[
-                0
-            ].numpy()
+            codes = [quantizer.quantize(latent) for latent in refined.latents]
+            tokens: Tokens = quantizer.to_tokens(codes)[0].numpy()
         return tokens
 
 

@@ -43,22 +43,21 @@ def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
         grow(VariationalTokenizer(small), after.state_dict())
 
 
-@pytest.mark.slow
-def test_a_model_grows_by_blocks_that_change_nothing(cache: Path, tmp_path: Path) -> None:
+def test_a_model_grows_by_blocks_that_change_nothing(small_cache: Path, tmp_path: Path) -> None:
     small = quick_recipe()
     model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)
     large = dataclasses.replace(small, model=model)
     assert model.grows_from(small.model)
     assert not small.model.grows_from(model)
     assert not model.grows_from(dataclasses.replace(small.model, plane_side=2 * model.plane_side))
-    before = Trainer(small, cache, tmp_path / "small", CPU).objective.model
+    before = Trainer(small, small_cache, tmp_path / "small", CPU).objective.model
     for parameter in before.parameters():  # as training would leave it: nothing is zero
         parameter.data += 0.1 * torch.randn_like(parameter)
-    after = Trainer(large, cache, tmp_path / "large", CPU, before.state_dict()).objective.model
+    after = Trainer(large, small_cache, tmp_path / "large", CPU, before.state_dict()).objective.model
     tokens = torch.randint(0, 256, (1, small.model.max_tokens), dtype=torch.uint8)
     points = torch.nn.functional.normalize(torch.randn(1, 64, 3), dim=-1)
     with torch.no_grad():
         assert torch.equal(before.planes(tokens), after.planes(tokens))
         assert torch.equal(before.encoder(points, points)[0], after.encoder(points, points)[0])
     with pytest.raises(UsageError, match="another shape"):
-        Trainer(small, cache, tmp_path / "shrunk", CPU, after.state_dict())
+        Trainer(small, small_cache, tmp_path / "shrunk", CPU, after.state_dict())
