@@ -87,6 +87,6 @@ def test_the_context_of_a_scale_is_what_the_scales_before_decode_to(tiny_weights
     contexts = scale_contexts(quantizer, tokens, 3)
     assert not contexts[0].any()
     for scale, end in enumerate(TINY.scale_ends()[:2], 1):
-        latent = quantizer.dequantize(quantizer.to_digits(tokens[:, :end]))
+        latent = quantizer.dequantize(quantizer.to_codes(tokens[:, :end]))
         torch.testing.assert_close(contexts[scale], resize(latent, TINY.scale_sides[scale]))
         torch.testing.assert_close(scale_contexts(quantizer, tokens[:, :end], scale + 1)[-1], contexts[scale])
