@@ -1,7 +1,7 @@
 """What entropy coding saves: the bytes of files with the same tokens, one byte each and coded.
 
 ``python benchmarks/coding.py DIR`` encodes the meshes of a folder at effort 0 and prints, for the tokens of
-each size of the ladder, the mean size of both files, header and placement included.
+each preset size, the mean size of both files, header and placement included.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class Reference:
         self.placement = fit_cube(vertices[used_vertices(faces, len(vertices))])
         self.samples = samples
         self.seed = seed
-        self.surface = _Surface(self.placement.to_unit(vertices), faces)
+        self.surface = Surface(self.placement.to_unit(vertices), faces)
         if self.surface.empty:
             raise BadMeshError("the reference mesh has no area", "give a mesh with a surface")
         self._points, self._normals = self.surface.sample(samples, np.random.default_rng([seed, 0]))
@@ -277,13 +277,13 @@ class Reference:
             start = stop
         return free
 
-    def _surface_of(self, decoded: MeshLike | None) -> _Surface:
+    def _surface_of(self, decoded: MeshLike | None) -> Surface:
         if decoded is None:
-            return _Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+            return Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
         vertices, faces = mesh_arrays(decoded)
-        return _Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
+        return Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
 
-    def _volume_iou(self, other: _Surface) -> float:
+    def _volume_iou(self, other: Surface) -> float:
         low = np.minimum(self.surface.used.min(axis=0), other.used.min(axis=0))
         high = np.maximum(self.surface.used.max(axis=0), other.used.max(axis=0))
         rng = np.random.default_rng([self.seed, 3])
@@ -351,7 +351,7 @@ def is_closed(mesh: MeshLike) -> bool:
     return bool((counts == 2).all())
 
 
-class _Surface:
+class Surface:
     """Triangles in the unit frame with what is derived from them; faces without an area are left out."""
 
     def __init__(self, vertices: Floats, faces: Ints) -> None:

@@ -221,7 +221,7 @@ def test_normals_of_perpendicular_planes() -> None:
 def test_sampling_is_even_by_area_and_within_triangles() -> None:
     # Two triangles with areas 1 : 3; the centroid of even samples in a triangle is the triangle's own.
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 0, 0], [8, 0, 0], [5, 1, 0]], dtype=float)
-    surface = metrics._Surface(vertices, np.array([[0, 1, 2], [3, 4, 5]]))
+    surface = metrics.Surface(vertices, np.array([[0, 1, 2], [3, 4, 5]]))
     points, normals = surface.sample(40_000, np.random.default_rng(0))
     large = points[:, 0] > 2
     assert large.mean() == pytest.approx(0.75, abs=0.01)
