@@ -178,14 +178,14 @@ class Timed:
 
     def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
         start = time.perf_counter()
-        ask, ask_again = by_keys(self.field, ticks)
+        field_at, refine_at = by_keys(self.field, ticks)
         _wait()
         self.tables += time.perf_counter() - start
-        return partial(self._timed, ask), partial(self._timed, ask_again)
+        return partial(self._timed, field_at), partial(self._timed, refine_at)
 
-    def _timed(self, ask: Field, where: torch.Tensor) -> torch.Tensor:
+    def _timed(self, field: Field, where: torch.Tensor) -> torch.Tensor:
         start = time.perf_counter()
-        found = ask(where)
+        found = field(where)
         _wait()
         self.points += time.perf_counter() - start
         return found

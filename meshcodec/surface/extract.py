@@ -2,11 +2,11 @@
 
 A grid of ``resolution`` cells a side has ``N = resolution + 1`` points a side. A point ``(i, j, k)`` is
 known by its key, the linear index ``(i*N + j)*N + k``; one scratch array of ``N**3`` float32 holds the
-values, zero meaning "not evaluated yet", so that coarse and fine levels share every evaluation.
+values, zero meaning "not evaluated yet", so that coarse and fine grid levels share every evaluation.
 
     coarse cells ─ near the surface? ─> halves ─ ... ─> grid points ─ follow the surface ─> edges ─> triangles
 
-The cells of a level that cannot hold the surface of a distance field are dropped, and below the first
+The cells of a grid level that cannot hold the surface of a distance field are dropped, and below the first
 levels single points, in whose place an interpolated guess decides what is looked at next. What these tests
 pass over is found by the last step: wherever a crossed edge belongs to a cell that was not evaluated, the
 cell is evaluated, until the surface closes. No guess gets into the mesh, and the mesh is closed.

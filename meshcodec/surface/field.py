@@ -61,7 +61,7 @@ def grid_indices(keys: Tensor, side: int) -> list[Tensor]:
 
 
 class OffsetField:
-    """A field whose zero level is the surface of another field at an iso offset, truncated.
+    """A field that is zero where another field is at an iso offset, truncated.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 MIN_RESOLUTION = 16  # cells a side of the smallest grid
 MAX_RESOLUTION = 512  # cells a side of the largest grid: three times a key fits an int32
 _NEAR = 0.5  # spacings: how near by interpolation the surface must be to a point of a cell that it crosses
-_PROBE_PERIOD = 4  # one in so many points at which a surface may hide from the last level is evaluated
+_PROBE_PERIOD = 4  # one in so many points at which a surface may hide from the last grid level is evaluated
 _PROBE_STRIDES = (1, 3, 1)  # by axis; all odd, so that of a period of points in a row one is evaluated
 _TINY = float(np.finfo(np.float32).tiny)  # magnitude of a stored value that is zero: 0 is "not evaluated"
 
@@ -133,8 +133,8 @@ class Grid:
         """Evaluate the points between the corners of cells of ``step`` a side that the surface may pass.
 
         Where corners differ, these are the ones near it by interpolation of the ``values`` at the corners.
-        Where they do not, they are the ones whose sign might differ from theirs; at the last level one in
-        `_PROBE_PERIOD` of those will do, since a part has to be met only once. What the others have is
+        Where they do not, they are the ones whose sign might differ from theirs; at the last grid level one
+        in `_PROBE_PERIOD` of those will do, since a part has to be met only once. What the others have is
         guessed. Returns the keys that were new.
         """
         half = step // 2
@@ -160,7 +160,7 @@ class Grid:
     def evaluate_probes(
         self, cells: list[Tensor], values: list[Tensor], lipschitz_factor: float, others: list[Tensor]
     ) -> Tensor:
-        """The last level of `evaluate_near` in cells of 2 a side, all of one sign, and of ``others``."""
+        """The last grid level of `evaluate_near` in cells of 2 a side, all of one sign, and of ``others``."""
         # A point is a probe where the sum of its indices times their strides is a multiple of the period. The
         # part of a cell's corner and that of a place in the cell are told apart, so that most points need not
         # be looked at.
