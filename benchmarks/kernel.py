@@ -32,10 +32,10 @@ MATRIX_SIDE = 8192
 
 
 def operations(head: FieldHead) -> int:
-    """Of the matrix products for one point, without what fills up widths; multiply and add are two."""
+    """Operations of the matrix products for one point, without padding; multiply and add are two."""
     first, second = head.mlp[0], head.mlp[2]
-    assert isinstance(first, torch.nn.Linear)
-    assert isinstance(second, torch.nn.Linear)
+    if not (isinstance(first, torch.nn.Linear) and isinstance(second, torch.nn.Linear)):
+        raise TypeError("the field is no MLP of two linear layers")
     return 2 * (first.weight.numel() + second.weight.numel() + second.out_features)
 
 

@@ -371,6 +371,7 @@ class Surface:
 
     @property
     def empty(self) -> bool:
+        """Whether no face has an area."""
         return not len(self.faces)
 
     @property
@@ -400,6 +401,7 @@ class Surface:
         return np.sqrt(np.asarray(squared, dtype=np.float64)), np.asarray(index, dtype=np.int64)
 
     def distance(self, points: Floats) -> Floats:
+        """(n,) distance from each point to the surface."""
         return self.closest(points)[0]
 
     def inside(self, points: Floats) -> NDArray[np.bool_]:
@@ -410,6 +412,7 @@ class Surface:
         return np.asarray(np.abs(winding) > 0.5)
 
     def components(self) -> int:
+        """Number of connected parts once identical vertices are merged."""
         _, faces = merge_identical(self.vertices, self.faces)
         if not len(faces):
             return 0

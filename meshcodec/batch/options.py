@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from meshcodec.config import DEFAULT_SIZE, MAX_BYTES, MAX_FACES
+from meshcodec.config import DEFAULT_EFFORT, DEFAULT_RESOLUTION, DEFAULT_SIZE, MAX_BYTES, MAX_FACES, TAUS
 from meshcodec.format.payload import DEFAULT_PACKING
 
 
@@ -17,20 +17,20 @@ class CompressOptions:
     Attributes
     ----------
     size : bytes, or None where a quality is asked for
-    min_fscore, tau, max_error : of `meshcodec.target.Target`
+    min_fscore, tau, max_error : quality to reach, see `meshcodec.target.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
-    packing : of the tokens, one of `meshcodec.format.payload.PACKING_WORDS`
+    packing : how tokens become bytes, one of `meshcodec.format.payload.PACKING_WORDS`
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
 
     size: int | None = DEFAULT_SIZE
     min_fscore: float | None = None
-    tau: float = 0.02
+    tau: float = TAUS[0]
     max_error: float | None = None
     best_effort: bool = False
-    effort: int = 4
+    effort: int = DEFAULT_EFFORT
     seed: int = 0
     measure: bool = True
     packing: str = DEFAULT_PACKING
@@ -46,11 +46,13 @@ class DecompressOptions:
     """How each file is decoded: extension of the meshes, cells a side, bytes of memory of each process."""
 
     format: str = "obj"
-    resolution: int = 256
+    resolution: int = DEFAULT_RESOLUTION
     device: str = "auto"
     weights: Path | None = None
     max_memory: int | None = None
 
 
 Options = CompressOptions | DecompressOptions
+"""What a folder is converted with, either way."""
 Engine = Literal["processes", "ray"]
+"""Where files are converted: by processes of this machine, or on a Ray cluster."""

@@ -35,12 +35,12 @@ from meshcodec.metrics import Reference
 
 BITS = (6, 7, 8, 9, 10)
 """Bits per coordinate that are tried."""
-_TAUS = TAUS[:2]
-_SAMPLES = 20_000
+_TAUS = TAUS[:2]  # distances whose F-scores are added up to compare candidates
+_SAMPLES = 20_000  # points on each surface
 _FIRST_LOOK = 4_000  # samples that pick which candidates are scored with all
 _FINALISTS = 4  # of 15 candidates a size
 _GRID_STEP = 1.015  # ratio of neighbouring face counts: so counts are shared between bit depths and sizes
-_MIN_FACES = 4
+_MIN_FACES = 4  # of a tetrahedron
 _FACES_PER_BYTE = 4  # more faces than Draco ever fits into a byte at these sizes, save on flat grids
 _STAGE = 8  # decimate from a stage with at least this many times the faces wanted
 
@@ -95,7 +95,8 @@ def decimate_draco_many(
     decimators : sequence of str
         Which of `DECIMATORS` to try.
     reference : Reference, optional
-        Of the same mesh, if one is at hand; its samples pick the winners. By default 20 000 samples.
+        The reference of the same mesh, if one is at hand; its samples pick the winners. By default one
+        with 20 000 samples.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.triangles import face_areas, points_in
 
 Matrix = NDArray[np.float64]
+"""Distances between the shapes of two sets, (rows, columns)."""
 
 
 @dataclass(frozen=True)

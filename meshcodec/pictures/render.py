@@ -16,9 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from meshcodec.geometry.triangles import area_normals, used_vertices
 
 Array = NDArray[Any]
+"""Arrays of any type, inside this module."""
 Image = NDArray[np.uint8]
+"""Pictures: (H, W, 3), red, green, blue."""
 Color = tuple[int, int, int]
+"""Red, green and blue, 0 to 255 each."""
 WHITE: Color = (255, 255, 255)
+"""The background of pictures and sheets."""
 _SUPER = 2  # rays per pixel and axis
 _MARGIN = 1.04  # half the picture's side over the radius
 _KEY = np.array([-0.45, 0.65, 0.61])  # lights, in the camera's frame: x right, y up, z towards the eye
@@ -62,6 +66,8 @@ def frame_of(vertices: ArrayLike, faces: ArrayLike | None = None) -> tuple[NDArr
 
 def _camera(azimuth: float, elevation: float, up: str) -> NDArray[np.float64]:
     """(3, 3) rotation whose columns are the camera's right, up and backward directions. Angles in degrees."""
+    if up not in ("y", "z"):
+        raise ValueError(f'up must be "y" or "z", not {up!r}')
     a, e = np.radians([azimuth, elevation])
     back = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
     right = np.array([np.cos(a), 0.0, -np.sin(a)])
@@ -144,21 +150,15 @@ def render_mesh(
     v, f = _checked_arrays(vertices, faces)
     if size < 1:
         raise ValueError(f"size must be at least 1, not {size}")
-    if up not in ("y", "z"):
-        raise ValueError(f'up must be "y" or "z", not {up!r}')
-    own_center, own_radius = frame_of(v, f)
-    middle = own_center if center is None else np.asarray(center, dtype=np.float64).reshape(3)
-    reach = own_radius if radius is None else float(radius)
-    if not (np.isfinite(reach) and reach > 0):
-        raise ValueError(f"radius must be positive, not {radius}")
-
+    middle, reach = _checked_frame(v, f, center, radius)
+    view = _camera(azimuth, elevation, up)
     image = np.broadcast_to(np.array(background, dtype=np.float64), (size * _SUPER, size * _SUPER, 3)).copy()
     finite = np.isfinite(v[f]).all(axis=(1, 2))
     paint, per_vertex = _checked_paint(face_or_vertex_colors, len(v), finite)
     f = f[finite].astype(np.int64)
     if len(f):
         # The tracer computes in float32, so it gets the shape around the origin.
-        eye = np.where(np.isfinite(v), (v - middle) / reach, 0.0) @ _camera(azimuth, elevation, up)
+        eye = np.where(np.isfinite(v), (v - middle) / reach, 0.0) @ view
         _shade(image, eye, f, paint, per_vertex, color, lines)
     folded = image.reshape(size, _SUPER, size, _SUPER, 3).mean(axis=(1, 3))
     pixels: Image = np.rint(np.clip(folded, 0, 255)).astype(np.uint8)
@@ -174,6 +174,17 @@ def _checked_arrays(vertices: ArrayLike, faces: ArrayLike) -> tuple[NDArray[np.f
     if len(f) and not (np.issubdtype(f.dtype, np.integer) and f.min() >= 0 and f.max() < len(v)):
         raise ValueError(f"faces must be whole numbers from 0 to {len(v) - 1}")
     return v, f
+
+
+def _checked_frame(
+    v: NDArray[np.float64], f: Array, center: ArrayLike | None, radius: float | None
+) -> tuple[NDArray[np.float64], float]:
+    """Centre (3,) and radius as asked for, else of the mesh. Raises ValueError for no positive radius."""
+    own_center, own_radius = frame_of(v, f)
+    reach = own_radius if radius is None else float(radius)
+    if not (np.isfinite(reach) and reach > 0):
+        raise ValueError(f"radius must be positive, not {radius}")
+    return own_center if center is None else np.asarray(center, dtype=np.float64).reshape(3), reach
 
 
 def _checked_paint(

@@ -79,7 +79,7 @@ def contact_sheet(
 
 
 def _filled(texts: Sequence[str] | None, count: int) -> list[str]:
-    """So many texts: those that are given, in as far as there is room, and empty ones."""
+    """``count`` texts: those that are given, then empty ones."""
     return [*(texts or ()), *[""] * count][:count]
 
 

@@ -128,7 +128,7 @@ def find_files(folder: Path, suffixes: Iterable[str], without: Path | None = Non
     Parameters
     ----------
     folder : as `open_folder` gives it
-    suffixes : of their names, in lower case and without the dot; ``.OBJ`` counts as ``obj``
+    suffixes : extensions in lower case and without the dot; ``.OBJ`` counts as ``obj``
     without : a folder of this machine that is passed over where it lies inside
 
     Returns

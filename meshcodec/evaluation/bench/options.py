@@ -9,6 +9,7 @@ from typing import Protocol
 
 import trimesh
 
+from meshcodec.config import DEFAULT_EFFORT, DEFAULT_RESOLUTION
 from meshcodec.errors import UsageError
 from meshcodec.evaluation.baselines import require
 from meshcodec.evaluation.bench.rows import BASELINES, OURS
@@ -68,11 +69,11 @@ class BenchOptions:
     """
 
     sizes: tuple[int, ...]
-    effort: int
+    effort: int = DEFAULT_EFFORT
     baselines: tuple[str, ...] = ()
     ours: bool = True
     packing: str = DEFAULT_PACKING
-    resolution: int = 256
+    resolution: int = DEFAULT_RESOLUTION
     device: str = "cpu"
     weights: Path | None = None
     samples: int = 100_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ BASELINES = ("draco", "hull", "target")
 """``draco``: the best of decimation and Draco at the size. ``hull``: the convex hull. ``target``: the surface
 that our codec is asked for, which is as good as its decodes can become. The last two have no size."""
 SIZELESS = {"hull": convex_hull, "target": target_surface}
+"""Baselines without a size, and what makes their mesh of a mesh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,11 @@ class BenchRow(MeasuredFile):
 
 
 def sizes_of(codec: str, sizes: Sequence[int]) -> list[int | None]:
+    """The sizes, or None alone for a codec without a size."""
     return [None] if codec in SIZELESS else list(sizes)
 
 
-def mean(values: Any) -> float:
+def mean(values: Iterable[float]) -> float:
+    """The mean of numbers; 0 of none."""
     listed = list(values)
     return float(sum(listed) / len(listed)) if listed else 0.0

@@ -14,9 +14,9 @@ from meshcodec.config import TAUS
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, mean, sizes_of
 from meshcodec.metrics import PerTau
 
-_TIE = 0.001
-_HEADLINE_SIZE = 1024
-_WORST = 10
+_TIE = 0.001  # difference of two F-scores that counts as none
+_HEADLINE_SIZE = 1024  # bytes at which the lowest scores are listed
+_WORST = 10  # lowest scores in the list
 _AT_TAUS = [f"F@{tau:g}" for tau in TAUS]
 
 
@@ -61,7 +61,7 @@ class BenchReport:
     sizes : list of int
         Bytes, ascending.
     model_id : str
-        Of our codec; empty if it did not take part.
+        Id of our model, 8 hex digits; empty if our codec did not take part.
     effort, packing, resolution : int, str, int
         What our codec ran at.
     computed : int
@@ -120,8 +120,8 @@ class BenchReport:
 
     def multi_part_or_open(self) -> set[str]:
         """Files whose mesh has several parts or a border, as far as any codec's row could tell."""
-        told = [row for row in self.rows if not row.error]
-        return {r.file for r in told if r.scores.components_reference > 1 or r.scores.volume_iou is None}
+        measured = [row for row in self.rows if not row.error]
+        return {r.file for r in measured if r.scores.components_reference > 1 or r.scores.volume_iou is None}
 
     def worst(self, count: int = _WORST) -> list[BenchRow]:
         """Our rows with the lowest F@0.02 + F@0.01 at 1 KB, or at the size nearest to it."""

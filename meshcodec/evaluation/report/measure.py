@@ -17,6 +17,7 @@ from pathlib import Path
 import trimesh
 from tqdm import tqdm
 
+from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.errors import CorruptFileError, UsageError, one_line
 from meshcodec.evaluation.report.pairs import VAT, Pair, find_pairs, suffix_of
 from meshcodec.evaluation.report.pictures import Detail, take_pictures
@@ -30,7 +31,7 @@ from meshcodec.runtime.workers import DIED, run_jobs
 from meshcodec.session import codec_of_process
 
 _PICTURES_TOTAL = 15_000_000  # what the pictures of all meshes are meant to take; the rest is slack
-_PICTURE_RESOLUTION = 128  # of decodes that are only looked at, with a quarter of the faces
+_PICTURE_RESOLUTION = 128  # cells a side of decodes that are only looked at: a quarter of the faces
 
 
 # ---- measuring
@@ -42,7 +43,7 @@ def run_report(
     *,
     jobs: int = 1,
     samples: int = 100_000,
-    resolution: int = 256,
+    resolution: int = DEFAULT_RESOLUTION,
     device: str = "auto",
     weights: Path | None = None,
     pictures: bool = True,
@@ -60,7 +61,7 @@ def run_report(
     jobs : worker processes, each with one thread; 1 works in this process
     samples : points on each surface
     resolution : cells a side, where ``.vat`` files are decoded
-    device, weights : of the codec that decodes them
+    device, weights : arguments of the `meshcodec.api.Codec` that decodes ``.vat`` files
     pictures : whether to take pictures for a page
     quiet : no progress bar, which otherwise is drawn on stderr where that is a terminal
 

@@ -64,7 +64,7 @@ def to_html(report: Report, limit: int = PAGE_LIMIT) -> bytes:
     style, script, page = (
         template.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html")
     )
-    room = limit - len(style) - len(script) - len(page) - len(_page_data(report, {}, {})) - 2000
+    left = limit - len(style) - len(script) - len(page) - len(_page_data(report, {}, {})) - 2000
     views: dict[int, str] = {}
     thumbnails: dict[int, str] = {}
     worst = sorted(range(len(report.rows)), key=lambda k: (report.rows[k].scores.at(0.01), k))
@@ -72,9 +72,9 @@ def to_html(report: Report, limit: int = PAGE_LIMIT) -> bytes:
         for k in worst:
             block = _block(report.rows[k].pictures, k, kind)
             # The flags of a row take a few bytes in the data, too.
-            if not block or len(block) + 16 > room:
+            if not block or len(block) + 16 > left:
                 continue
-            room -= len(block) + 16
+            left -= len(block) + 16
             made[k] = block
     parts = {
         "style": style,

@@ -13,6 +13,7 @@ from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.runtime.files import find_files
 
 VAT = "vat"
+"""Extension of our own files."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Pair:
 
     @property
     def is_vat(self) -> bool:
+        """Whether the decoded file is a ``.vat`` file, which has to be decoded first."""
         return self.target is not None and suffix_of(self.target) == VAT
 
 
@@ -85,4 +87,5 @@ def _stem(name: str) -> str:
 
 
 def suffix_of(path: Path) -> str:
+    """The extension of a file, in lower case and without the dot."""
     return path.suffix.lower().removeprefix(".")

@@ -28,8 +28,8 @@ from meshcodec.pictures.sheets import pillow
 
 _BACKGROUND: Color = (240, 242, 245)  # between the light page and the dark one
 _DECODED: Color = (204, 184, 156)
-_QUALITY = 72  # of WebP
-_MOST_FACES = 400_000  # that this may make
+_QUALITY = 72  # WebP's own scale, 0 to 100
+_MOST_FACES = 400_000  # faces that `bisected` stops at
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Detail:
 
     Attributes
     ----------
-    side : of a thumbnail, in pixels
+    side : pixels along a side of a thumbnail
     size : bytes that its pictures should take in the page, thumbnails and 3D view together, as base64
     """
 

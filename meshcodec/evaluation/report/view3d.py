@@ -22,12 +22,13 @@ LIMIT = 2.5
 """Half side of the cube, in the same units, that the 3D view shows; what is outside is moved to its side."""
 AZIMUTH, ELEVATION = 35.0, 25.0
 """Where the thumbnails and the 3D view look from at first, in degrees; see `render_mesh`."""
-_BITS = 14
-EDGE = FAR  # a face longer than this gets more corners, so that its middle has its own colour
+_BITS = 14  # bits of a coordinate in the page
+EDGE = FAR
+"""Length of an edge from which on a face gets more corners, so that its middle has a colour of its own."""
 _MOST_VERTICES = 65_535  # what 16 bits can count
 _BYTES_PER_FACE = 5.0  # a first guess
-_FEWEST_FACES = 60
-_ROUNDS = 5
+_FEWEST_FACES = 60  # faces that a mesh keeps, whatever they take
+_ROUNDS = 5  # tries to meet the size
 
 
 @dataclass(frozen=True)
