@@ -95,7 +95,9 @@ def test_a_job_that_raises_gives_the_threads_back() -> None:
     assert torch.get_num_threads() == 3
 
 
-def test_workers_have_one_thread() -> None:
+def test_workers_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
     assert list(run_jobs(threads_of_torch, [0, 1], 2, threads_of_torch)) == [1, 1]
 
 
