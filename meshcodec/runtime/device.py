@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -34,6 +36,32 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
         remedy = "use --device cpu or auto, or install a CUDA build of torch"
         raise UsageError(f"--device cuda: {why}", remedy)
     return torch.device("cpu"), why
+
+
+@dataclass(frozen=True)
+class TorchrunProcess:
+    """One of the processes that ``torchrun`` starts, by its environment variables.
+
+    Attributes
+    ----------
+    rank : number of this process, from 0 (RANK)
+    processes : number of all processes (WORLD_SIZE)
+    gpu : number of its GPU on this machine (LOCAL_RANK); None without ``torchrun``
+    """
+
+    rank: int
+    processes: int
+    gpu: int | None
+
+
+def torchrun_process() -> TorchrunProcess:
+    """What ``torchrun`` says to this process; without it, this is the only one."""
+    gpu = os.environ.get("LOCAL_RANK")
+    return TorchrunProcess(
+        rank=int(os.environ.get("RANK", "0")),
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
+        gpu=int(gpu) if gpu is not None else None,
+    )
 
 
 def in_parts(function: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor) -> torch.Tensor:

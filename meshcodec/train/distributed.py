@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from meshcodec.runtime.device import torchrun_process
+
 
 def start_distributed(device: torch.device) -> tuple[int, int]:
     """Rank and number of processes as ``torchrun`` sets them, with their group started; (0, 1) without it."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes > 1 and not dist.is_initialized():
+    process = torchrun_process()
+    if process.processes > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return int(os.environ.get("RANK", "0")), processes
+    return process.rank, process.processes
 
 
 def choose_own_gpu(device: torch.device) -> None:
     """Have CUDA take the GPU of this process: ``torchrun`` starts one process for each."""
-    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    gpu = torchrun_process().gpu
+    if device.type == "cuda" and gpu is not None:
+        torch.cuda.set_device(gpu)
 
 
 def average_gradients(parameters: list[nn.Parameter], processes: int) -> None:
