@@ -1,23 +1,25 @@
 # All set-up happens in here: a machine with Python 3.11 (or later), pip, gcc and make is enough.
 #
 #   make demo            encode and decode the meshes of examples/, print a table, draw demo-out/comparison.png
-#   make test            the test suite
-#   make lint            ruff and mypy --strict
+#   make check           ruff, mypy --strict and the quick tests, in a minute: before every commit
+#   make test            all tests, JOBS at a time (2), in ten minutes
+#   make lint            ruff and mypy --strict alone
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
 #   make speed           how long every stage takes, beside dense evaluation and decimation + Draco
 #   make fuzz            both fuzz targets, SECONDS each (300)
 #   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
 #
-# PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment.
+# PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment, PYTEST=... adds options of pytest.
 
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 300
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv test lint demo bench speed fuzz blender clean
+.PHONY: help venv check test lint style types quick demo bench speed fuzz blender clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,12 +32,24 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray,gpu]"
 	@touch $@
 
-test: venv
-	$(BIN)/python -m pytest
+# A core each for the types and the tests; what each prints stays together.
+check: style
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick
 
-lint: venv
+# Each job has one thread: more would wait for each other's cores.
+test: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs $(PYTEST)
+
+quick: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser and not train and not gpu" $(PYTEST)
+
+lint: style types
+
+style: venv
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+types: venv
 	$(BIN)/python -m mypy --strict
 
 demo: venv

@@ -26,7 +26,7 @@ _SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}  # types of objects tha
 
 
 @functools.cache
-def _codec() -> Any:
+def shared_codec() -> Any:
     """The codec, whose weights stay loaded between two uses."""
     from meshcodec.api import Codec
 
@@ -50,7 +50,7 @@ class ImportVat(bpy.types.Operator, ImportHelper):  # type: ignore[misc]
 
         path = Path(self.filepath)
         try:
-            decoded = _codec().decode(path.read_bytes(), self.resolution)
+            decoded = shared_codec().decode(path.read_bytes(), self.resolution)
         except (MeshcodecError, OSError) as error:
             self.report({"ERROR"}, f"{path.name}: {error}")
             return {"CANCELLED"}
@@ -89,7 +89,7 @@ class ExportVat(bpy.types.Operator, ExportHelper):  # type: ignore[misc]
             if not parts:
                 raise ValueError("there is no mesh; select one")
             mesh = trimesh.util.concatenate(parts)
-            path.write_bytes(_codec().encode(mesh, self.size, self.effort))
+            path.write_bytes(shared_codec().encode(mesh, self.size, self.effort))
         except (MeshcodecError, OSError, ValueError) as error:
             self.report({"ERROR"}, f"{path.name}: {error}")
             return {"CANCELLED"}

@@ -1,16 +1,48 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and the option --skips-fail."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from support.prior import train_two_shapes
 from support.refinement import HURRIED
+from support.skips import unexplained
 from support.tiny import ball_model
 
+from meshcodec.api import Codec
 from meshcodec.weights import save_model
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--skips-fail",
+        action="store_true",
+        help="fail if a test is skipped for a reason that `support.skips` does not allow",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, None, None]:
+    yield
+    hidden = unexplained(terminalreporter.stats.get("skipped", []))
+    if hidden and config.getoption("--skips-fail"):
+        terminalreporter.section("these may not be skipped here", red=True)
+        for line in hidden:
+            terminalreporter.line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--skips-fail"):
+        return  # a worker of pytest-xdist: its skips are counted by the process that started it
+    if session.exitstatus == pytest.ExitCode.OK and unexplained(reporter.stats.get("skipped", [])):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +51,12 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     save_model(ball_model(), folder, "ball")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Codec:
+    """A codec of the shipped weights on the CPU. Whoever changes it does so with `monkeypatch`."""
+    return Codec("cpu")
 
 
 @pytest.fixture

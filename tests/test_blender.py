@@ -29,7 +29,8 @@ def addon(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)  # Blender evaluates its annotations
     spec.loader.exec_module(module)
-    module._codec.kept = Codec("cpu", tiny_weights)
+    codec = Codec("cpu", tiny_weights)
+    monkeypatch.setattr(module, "shared_codec", lambda: codec)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     module.register()
     yield module
@@ -47,7 +48,7 @@ def test_a_scene_there_and_back(addon: ModuleType, tmp_path: Path) -> None:
     vertices = np.array([thing.matrix_world @ vertex.co for vertex in thing.data.vertices])
     faces = np.array([polygon.vertices for polygon in thing.data.polygons])
     faces = np.concatenate([faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]])
-    codec = addon._codec()
+    codec = addon.shared_codec()
     expected = codec.decode(codec.encode(trimesh.Trimesh(vertices, faces, process=False), 512, 0), 32)
 
     bpy.ops.wm.read_factory_settings(use_empty=True)

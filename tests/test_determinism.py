@@ -30,6 +30,7 @@ for path in sys.argv[3:]:
 """
 
 
+@pytest.mark.slow
 def test_the_tokens_are_the_same_for_one_and_two_threads(tmp_path: Path) -> None:
     files = []
     for threads in (1, 2):
@@ -44,36 +45,35 @@ def test_the_tokens_are_the_same_for_one_and_two_threads(tmp_path: Path) -> None
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("effort", [0, 1])
+@pytest.mark.parametrize("effort", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_repeated_run_gives_the_same_bytes(effort: int) -> None:
     mesh = load_mesh(EXAMPLES[0])
     digests = {hashlib.sha256(Codec("cpu").encode(mesh, 512, effort)).hexdigest() for _ in range(2)}
     assert len(digests) == 1
 
 
-def test_another_seed_gives_other_samples_and_the_same_size() -> None:
-    codec, mesh = Codec("cpu"), trimesh.creation.torus(1.0, 0.3)
-    one, other = (codec.encode(mesh, 512, 0, seed) for seed in (0, 1))
+def test_another_seed_gives_other_samples_and_the_same_size(shipped: Codec) -> None:
+    mesh = trimesh.creation.torus(1.0, 0.3)
+    one, other = (shipped.encode(mesh, 512, 0, seed) for seed in (0, 1))
     assert one != other
     assert len(one) == len(other)
 
 
-def test_a_repeated_decode_gives_the_same_mesh() -> None:
-    codec = Codec("cpu")
-    data = codec.encode(load_mesh(EXAMPLES[0]), 512, 0)
+def test_a_repeated_decode_gives_the_same_mesh(shipped: Codec) -> None:
+    data = shipped.encode(load_mesh(EXAMPLES[0]), 512, 0)
     one, other = (Codec("cpu").decode(data, 64) for _ in range(2))
     np.testing.assert_array_equal(one.vertices, other.vertices)
     np.testing.assert_array_equal(one.faces, other.faces)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_a_gpu_gives_nearly_the_same_tokens_and_the_same_mesh(path: Path) -> None:
+def test_a_gpu_gives_nearly_the_same_tokens_and_the_same_mesh(path: Path, shipped: Codec) -> None:
     """README states the share of tokens that may differ at effort 0."""
-    cpu, gpu = Codec("cpu"), Codec("cuda")
-    mesh = load_mesh(path)
-    one, other = (codec.encode(mesh, 4096, 0) for codec in (cpu, gpu))
-    assert (cpu.tokens(one) != cpu.tokens(other)).mean() <= 0.02
-    here, there = (codec.decode(one, 64) for codec in (cpu, gpu))
+    gpu, mesh = Codec("cuda"), load_mesh(path)
+    one, other = (codec.encode(mesh, 4096, 0) for codec in (shipped, gpu))
+    assert (shipped.tokens(one) != shipped.tokens(other)).mean() <= 0.02
+    here, there = (codec.decode(one, 64) for codec in (shipped, gpu))
     distances, _ = cKDTree(here.vertices).query(there.vertices)
     assert np.quantile(distances, 0.999) <= 1e-3 * mesh.extents.max()

@@ -14,29 +14,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 import trimesh
-from click.testing import CliRunner, Result
+from support.commands import call
 from support.paths import ROOT
 
 from meshcodec import batch
 from meshcodec.api import Codec
-from meshcodec.cli.group import cli
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh
-from meshcodec.model.decoder import FieldHead
 from meshcodec.registry import weights_folder
-from meshcodec.runtime.device import FEWEST_POINTS, in_parts
-from meshcodec.weights import load_model
 
-REPOSITORY = ROOT
 LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
 NOBODY = 65534
 
@@ -61,16 +54,12 @@ def write_vat(path: Path, weights: Path) -> Path:
     return path
 
 
-def call(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
-
-
 def run(code: str, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, after a few lines of Python that prepare its end."""
     prepared = f"import sys\n{code}\nsys.argv[0] = 'meshcodec'\nfrom meshcodec.cli import main\nmain()"
     command = [sys.executable, "-c", prepared, *map(str, words)]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=600, **options
+        command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=600, **options
     )
 
 
@@ -117,7 +106,7 @@ def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 MOMENTS = {
-    "while it is refined": "import meshcodec.modes.tokens.refine\nmeshcodec.refine.refine = die",
+    "while it is refined": "import torch\ntorch.optim.Adam.step = die",
     "half written": """
 import io, pathlib
 class Half(io.FileIO):
@@ -132,14 +121,16 @@ pathlib.Path.open = lambda path, mode="r", *rest, **more: (
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_loses_nothing(moment: str, obj: Path, tmp_path: Path, tiny_weights: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     old = write_vat(out / "ball.vat", tiny_weights)
     before = old.read_bytes()
+    effort = int(moment == "while it is refined")
     killed = run(
-        DIE + MOMENTS[moment], "encode", obj, "-o", old, "-f", "--weights", tiny_weights, "--effort", 1
+        DIE + MOMENTS[moment], "encode", obj, "-o", old, "-f", "--weights", tiny_weights, "--effort", effort
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert old.read_bytes() == before
@@ -399,9 +390,7 @@ def test_stdout_on_a_full_disk(verb: str, vat: Path, tiny_weights: Path) -> None
     options = ["-o", "-", "--resolution", "32"] if verb == "decode" else []
     command = [sys.executable, "-m", "meshcodec", verb, str(vat), *options, "--weights", str(tiny_weights)]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, check=False
-        )
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2
     assert_one_line(done.stderr, "<stdout>: cannot be written (No space left on device)")
 
@@ -415,101 +404,10 @@ def test_a_reader_that_has_left(vat: Path, tiny_weights: Path) -> None:
             [*command, "--weights", str(tiny_weights)],
             stdout=writer,
             stderr=subprocess.PIPE,
-            cwd=REPOSITORY,
+            cwd=ROOT,
             check=False,
         )
     finally:
         os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 1
-
-
-# ---- a GPU without enough memory
-
-
-@pytest.mark.parametrize("most", [FEWEST_POINTS, 5000, 10**9])
-def test_work_is_done_in_parts_that_fit(most: int) -> None:
-    done: list[int] = []
-
-    def doubled(points: torch.Tensor) -> torch.Tensor:
-        if len(points) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        done.append(len(points))
-        return 2 * points
-
-    points = torch.arange(2 * 70_001).view(-1, 2)
-    assert torch.equal(in_parts(doubled, points), 2 * points)
-    assert sum(done) == len(points)
-    assert max(done) <= most
-
-
-def test_work_that_never_fits_is_an_error() -> None:
-    asked: list[int] = []
-
-    def too_much(points: torch.Tensor) -> torch.Tensor:
-        asked.append(len(points))
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(torch.OutOfMemoryError):
-        in_parts(too_much, torch.zeros(70_000, 3))
-    assert FEWEST_POINTS / 2 < asked[-1] <= FEWEST_POINTS
-
-
-def test_a_field_that_fits_in_parts_gives_the_same_mesh(
-    vat: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MESHCODEC_KERNEL", "reference")
-    codec = Codec("cpu", tiny_weights)
-    whole = codec.decode(vat.read_bytes(), 32)
-    forward = FieldHead.forward
-
-    def small(head: FieldHead, planes: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        if queries.shape[1] > 2000:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(head, planes, queries)
-
-    monkeypatch.setattr(FieldHead, "forward", small)
-    parts = codec.decode(vat.read_bytes(), 32)
-    assert np.array_equal(parts.faces, whole.faces)
-    np.testing.assert_allclose(parts.vertices, whole.vertices, atol=1e-5)
-
-
-@pytest.mark.parametrize("verb", ["encode", "decode"])
-def test_a_full_gpu_hands_over_to_the_cpu(
-    verb: str, obj: Path, vat: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its memory is full from the first model on. There need be no GPU for that here."""
-    source, out = (obj, "out.vat") if verb == "encode" else (vat, "out.ply")
-    options = ["--effort", 1, "--size", 128] if verb == "encode" else ["--resolution", 32]
-    paths = [tmp_path / name / out for name in ("cpu", "full")]
-    results = []
-    for path, device in zip(paths, ("cpu", "cuda"), strict=True):
-        path.parent.mkdir()
-        if device == "cuda":
-            monkeypatch.setattr("meshcodec.api.choose_device", lambda _: (torch.device("cuda"), "found"))
-            monkeypatch.setattr("meshcodec.api.load_model", full_gpu(load_model))
-        words = [verb, source, "-o", path, "--weights", tiny_weights, *options, "--json"]
-        results.append(call(*words))
-        assert results[-1].exit_code == 0, results[-1].stderr
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert "warning" not in results[0].stderr
-    assert results[1].stderr.splitlines()[0] == (
-        "meshcodec: warning: the GPU ran out of memory: going on with the CPU"
-    )
-    assert json.loads(results[1].stdout)["device"] == "cpu"
-
-
-def full_gpu(load: Callable[..., torch.nn.Module]) -> Callable[..., torch.nn.Module]:
-    def loaded(entry: object) -> torch.nn.Module:
-        model = load(entry)
-        move = model.to
-
-        def to(device: torch.device) -> torch.nn.Module:
-            if device.type == "cuda":
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return move(device)
-
-        model.to = to  # type: ignore[method-assign, assignment]
-        return model
-
-    return loaded

@@ -23,7 +23,8 @@ from meshcodec.tokens import TokenDataset
 @pytest.fixture
 def codec(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Codec:
     codec = Codec("cpu", tiny_weights)
-    monkeypatch.setattr(api, "_default_codec", lambda device: codec)
+    monkeypatch.setattr(api, "encode", codec.encode)
+    monkeypatch.setattr(api, "decode", codec.decode)
     return codec
 
 
