@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from support.prior import train_two_shapes
+import trimesh
 from support.refinement import HURRIED
 from support.skips import unexplained
-from support.tiny import ball_model
+from support.tiny import ball_model, write_vat
 
 from meshcodec.api import Codec
+from meshcodec.geometry.io import export_mesh
 from meshcodec.weights import save_model
 
 
@@ -57,6 +59,20 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shipped() -> Codec:
     """A codec of the shipped weights on the CPU. Whoever changes it does so with `monkeypatch`."""
     return Codec("cpu")
+
+
+@pytest.fixture
+def obj(tmp_path: Path) -> Path:
+    """A ball of 320 faces."""
+    path = tmp_path / "ball.obj"
+    path.write_bytes(export_mesh(trimesh.creation.icosphere(subdivisions=2), "obj"))
+    return path
+
+
+@pytest.fixture
+def vat(tmp_path: Path, tiny_weights: Path) -> Path:
+    """A file of 21 tokens of the tiny model."""
+    return write_vat(tmp_path / "ball.vat", tiny_weights)
 
 
 @pytest.fixture

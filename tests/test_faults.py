@@ -20,38 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trimesh
 from support.commands import call
 from support.paths import ROOT
+from support.tiny import write_vat
 
 from meshcodec import batch
 from meshcodec.api import Codec
 from meshcodec.format.container import VatFile
-from meshcodec.geometry.io import export_mesh
 from meshcodec.registry import weights_folder
 
 LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
 NOBODY = 65534
-
-
-@pytest.fixture
-def obj(tmp_path: Path) -> Path:
-    path = tmp_path / "ball.obj"
-    path.write_bytes(export_mesh(trimesh.creation.icosphere(subdivisions=2), "obj"))
-    return path
-
-
-@pytest.fixture
-def vat(tmp_path: Path, tiny_weights: Path) -> Path:
-    return write_vat(tmp_path / "ball.vat", tiny_weights)
-
-
-def write_vat(path: Path, weights: Path) -> Path:
-    model_id = bytes.fromhex(json.loads((weights / "registry.json").read_text())["default"])
-    path.write_bytes(
-        VatFile.of_tokens(bytes(range(21)), model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()
-    )
-    return path
 
 
 def run(code: str, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:

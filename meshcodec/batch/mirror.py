@@ -77,11 +77,13 @@ class Summary:
         """A few lines for people."""
         done = [record for record in self.records if record["error"] is None]
         before, after = (sum(record[key] for record in done) for key in ("bytes_in", "bytes_out"))
-        ratio = f"{before / after:.0f} : 1" if before >= after else f"1 : {after / max(before, 1):.0f}"
+        ratio = ""
+        if after:
+            ratio = f", {before / after:.0f} : 1" if before >= after else f", 1 : {after / before:.0f}"
         lines = [
             f"{len(done)} files done ({self.kept} by a run before), {len(self.failed)} failed, "
             f"{self.skipped} others skipped",
-            f"{before} bytes in, {after} bytes out" + (f", {ratio}" if after else ""),
+            f"{before} bytes in, {after} bytes out{ratio}",
         ]
         measured = [record for record in done if record.get("fscore")]
         for tau in measured[0]["fscore"] if measured else ():

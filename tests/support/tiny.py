@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from meshcodec.config import EXTENT, TRUNCATION, ModelConfig
+from meshcodec.format.container import VatFile
 from meshcodec.model.decoder import to_distance
 from meshcodec.model.vat import VariationalTokenizer
 
@@ -25,6 +29,15 @@ TINY = ModelConfig(
     field_width=32,
     input_points=512,
 )
+
+
+def write_vat(path: Path, weights: Path) -> Path:
+    """A file of the default model of a weights folder, at ``path``, which is returned."""
+    model_id = bytes.fromhex(json.loads((weights / "registry.json").read_text())["default"])
+    path.write_bytes(
+        VatFile.of_tokens(bytes(range(21)), model_id, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()
+    )
+    return path
 
 
 def ball_model() -> VariationalTokenizer:
