@@ -77,8 +77,8 @@ def test_a_full_gpu_hands_over_to_the_cpu(
     for path, device in zip(paths, ("cpu", "cuda"), strict=True):
         path.parent.mkdir()
         if device == "cuda":
-            monkeypatch.setattr("meshcodec.api.choose_device", lambda _: (torch.device("cuda"), "found"))
-            monkeypatch.setattr("meshcodec.api.load_model", full_gpu(load_model))
+            monkeypatch.setattr("meshcodec.engine.choose_device", lambda _: (torch.device("cuda"), "found"))
+            monkeypatch.setattr("meshcodec.engine.load_model", full_gpu(load_model))
         words = [verb, source, "-o", path, "--weights", tiny_weights, *options, "--json"]
         results.append(call(*words))
         assert results[-1].exit_code == 0, results[-1].stderr

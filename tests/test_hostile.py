@@ -18,11 +18,7 @@ from meshcodec.api import Codec
 from meshcodec.cli.group import cli
 from meshcodec.config import DEFAULT_RESOLUTION, MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError
-<<<<<<< HEAD
-from meshcodec.geometry.io import export_mesh, load_mesh
-=======
-from meshcodec.geometry.io import MAX_BYTES, MAX_FACES, load_mesh
->>>>>>> f6425c4 (Targets check and test, one shipped codec for all tests, hostile meshes and golden files in fewer decodes)
+from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import fscore
 
 RESOLUTION = 64

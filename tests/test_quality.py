@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from support.paths import EXAMPLES, ROOT
 
-from meshcodec.api import DEFAULT_EFFORT, Codec
-from meshcodec.config import TAUS
+from meshcodec.api import Codec
+from meshcodec.config import DEFAULT_EFFORT, TAUS
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import fscore
 
