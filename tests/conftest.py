@@ -7,8 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from support.prior import train_two_shapes
 import trimesh
+from support.prior import train_two_shapes
 from support.refinement import HURRIED
 from support.skips import unexplained
 from support.tiny import ball_model, write_vat
