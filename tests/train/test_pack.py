@@ -98,6 +98,7 @@ def grid_of(vertices: NDArray[np.floating]) -> NDArray[np.uint16]:
     return np.rint((vertices.astype(float) + 1) * 4095.5).astype(np.uint16)
 
 
+@pytest.mark.slow
 def test_long_meshes_are_simplified_until_all_fit(tmp_path: Path) -> None:
     items = [*corpus(), *(item(f"bust-{k}", bumpy(k)) for k in range(3))]
     whole = pack(items, tmp_path / "whole")

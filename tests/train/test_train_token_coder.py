@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -52,7 +53,12 @@ def test_a_coder_is_fitted_and_goes_on_where_it_stopped(
     assert again.decode(again.encode(tokens), len(tokens)) == tokens
 
 
-def test_a_model_gets_one_coder(cache: Path, tiny_weights: Path, tmp_path: Path) -> None:
+def test_a_model_gets_one_coder(
+    cache: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the networks have learned does not matter here.
+    quick = functools.partial(CoderConfig, fit_steps=5)
+    monkeypatch.setattr("meshcodec.train.token_coder.CoderConfig", quick)
     folder = tmp_path / "weights"
     shutil.copytree(tiny_weights, folder)
     words = ["train", "coder", str(folder), "--cache", str(cache), "-o", str(tmp_path / "run")]
