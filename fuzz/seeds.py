@@ -40,6 +40,7 @@ endsolid a
 
 
 def main(folder: Path) -> None:
+    """Write the seeds below a folder."""
     load, decode = folder / "load", folder / "decode"
     load.mkdir(parents=True, exist_ok=True)
     decode.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ class ImportVat(bpy.types.Operator, ImportHelper):  # type: ignore[misc]
     )
 
     def execute(self, context: Any) -> set[str]:
+        """Called by Blender with the chosen file in `filepath`."""
         from meshcodec.errors import MeshcodecError
 
         path = Path(self.filepath)
@@ -78,6 +79,7 @@ class ExportVat(bpy.types.Operator, ExportHelper):  # type: ignore[misc]
     )
 
     def execute(self, context: Any) -> set[str]:
+        """Called by Blender with the chosen file in `filepath`."""
         import trimesh
 
         from meshcodec.errors import MeshcodecError

@@ -357,7 +357,7 @@ class Codec(Decoder):
         scale: float | tuple[float, float, float] = 1.0,
         level: int = 0,
         mirrored: Axes = NO_AXES,
-        packing: str = "bytes",
+        packing: str = Packing.BYTES.word,
     ) -> bytes:
         """A ``.vat`` file of tokens, such as a sequence model makes: the reverse of `tokens`.
 

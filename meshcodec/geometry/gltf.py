@@ -112,6 +112,7 @@ class BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ign
         self.max_bytes = self.left = max_bytes
 
     def get(self, key: str) -> bytes:
+        """The bytes of a file by its URI. ValueError: it cannot be reached, lies outside or is missing."""
         if self.folder is None:
             raise ValueError(f"its buffer {key!r} is another file, which a stream cannot reach")
         path = (self.folder / PurePosixPath(unquote(key))).resolve()
@@ -124,12 +125,15 @@ class BufferFolder(trimesh.resolvers.Resolver):  # type: ignore[misc, unused-ign
         return path.read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
+        """Part of trimesh's interface; a file that is read writes nothing."""
         raise NotImplementedError
 
     def namespaced(self, namespace: str) -> BufferFolder:
+        """Part of trimesh's interface; glTF has no name spaces."""
         raise NotImplementedError
 
     def keys(self) -> list[str]:
+        """Part of trimesh's interface; no file is listed."""
         return []
 
 

@@ -241,6 +241,7 @@ class _Binary:
         self._data, self._at = data, start
 
     def columns(self, element: _Element) -> _Columns:
+        """The columns of the next element by name. BadMeshError: the body is cut short."""
         least = sum((p.count or p.kind).itemsize for p in element.properties)
         if element.rows * least > len(self._data) - self._at:
             raise _cut_short(element)
@@ -330,6 +331,7 @@ class _Text:
         self._numbers, self._at = np.concatenate(pieces), 0
 
     def columns(self, element: _Element) -> _Columns:
+        """The columns of the next element by name. BadMeshError: the body is cut short."""
         if element.rows * len(element.properties) > len(self._numbers) - self._at:
             raise _cut_short(element)
         widths = []

@@ -106,5 +106,6 @@ class _TableField(_PointField):
         return found
 
     def on_grid(self, ticks: Tensor) -> tuple[Field, Field]:
+        """See `meshcodec.surface.field.GridField`; makes the tables of the grid."""
         tables = GridTables(self._head, self._planes, ticks, self._dtype)
         return tables, tables.exact

@@ -40,6 +40,7 @@ class Block(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, width) -> (B, T, width)."""
         x = x + self.project(self.attend(self.qkv(self.norm1(x))))
         residual: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
         return x + residual
@@ -89,6 +90,7 @@ class ResidualConv(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
         residual: Tensor = self.second(F.gelu(self.first(F.gelu(x))))
         return x + residual
 

@@ -77,6 +77,7 @@ class OffsetField:
         return self._truncated(self._field(points))
 
     def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
+        """The two functions of `GridField.on_grid`, of the other field, at the offset."""
         field_at, refine_at = by_keys(self._field, ticks)
         return (lambda keys: self._truncated(field_at(keys))), (lambda keys: self._truncated(refine_at(keys)))
 

@@ -1,3 +1,5 @@
+"""Boxes of meshes, and the way to the cube and back."""
+
 from __future__ import annotations
 
 import numpy as np
