@@ -20,9 +20,15 @@ def codec_of_process(
 ) -> Codec:
     """The codec that this process has for these arguments of `meshcodec.api.Codec`, made at the first call.
 
-    It is kept until the process ends. Raises what making a `Codec` raises, each time anew.
+    It is kept until the process ends, or `forget_codecs` is called. Raises what making a `Codec` raises, each
+    time anew.
     """
     return _made(device, weights, max_faces, max_bytes)
+
+
+def forget_codecs() -> None:
+    """Let go of all codecs of this process: what they hold is freed, and the next call makes new ones."""
+    _made.cache_clear()
 
 
 @functools.cache

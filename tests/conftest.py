@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from support.tiny import ball_model, write_vat
 
 from meshcodec.api import Codec
 from meshcodec.geometry.io import export_mesh
+from meshcodec.session import forget_codecs
 from meshcodec.weights import save_model
 
 
@@ -76,9 +77,12 @@ def vat(tmp_path: Path, tiny_weights: Path) -> Path:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings of every codec that is not given others, such as those that the command line makes."""
     monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", HURRIED)
+    forget_codecs()
+    yield
+    forget_codecs()
 
 
 @pytest.fixture(scope="session")
