@@ -284,6 +284,62 @@ def test_format_page_finds_planes_distances_and_places(decoder: ModuleType, code
     vertices = mesh.vertices[mesh.vertices[:, 0] > low[0]]
     points = -decoder.EXTENT + (vertices - low) / (high - low) * unit
     distances = decoder.distances_at(weights, entry["config"], planes, points.astype(np.float32))
-    off = np.abs(distances - file.iso_offset * decoder.LEVEL_UNIT)
+    off = np.abs(distances - file.iso_offset * decoder.ISO_OFFSET_UNIT)
     assert np.median(off) < 5e-4
     assert np.median(np.abs(distances)) > 2e-3
+
+
+# ---- architecture and glossary
+
+
+def test_architecture_names_every_module_once() -> None:
+    named = re.findall(r"^\| `([\w/]+\.py)` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    package = ROOT / "meshcodec"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    modules = {name for name in modules if not name.endswith(("__init__.py", "__main__.py"))}
+    assert sorted(named) == sorted(modules)
+
+
+def glossary_rows() -> list[list[str]]:
+    """The cells of each row of the glossary's tables: term, meaning, shape, where in the code."""
+    lines = re.findall(r"^\| (.*) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+    return [row for row in rows if row[0] not in ("term", "---")]
+
+
+def test_glossary_has_a_line_for_each_term() -> None:
+    rows = glossary_rows()
+    assert {len(row) for row in rows} == {4}
+    terms = [row[0] for row in rows]
+    assert sorted(set(terms)) == sorted(terms)
+    assert [term for term, meaning, *_ in rows if not meaning] == []
+
+
+def top_level_names(path: Path) -> set[str]:
+    """The names that a Python file defines or brings in outside of functions and classes."""
+    names = set[str]()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            targets = [t.elts if isinstance(t, ast.Tuple) else [t] for t in node.targets]
+            names |= {one.id for some in targets for one in some if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+def test_glossary_says_where_the_code_defines_a_term() -> None:
+    faults = []
+    for term, _, _, place in glossary_rows():
+        defined: set[str] | None = None
+        for name in re.findall(r"`([^`]+)`", place):
+            if name.endswith(".py"):
+                path = ROOT / "meshcodec" / name
+                defined = top_level_names(path) if path.exists() else None
+                faults += [] if path.exists() else [f"{term}: {name}"]
+            elif "/" in name:
+                faults += [] if (ROOT / name).exists() else [f"{term}: {name}"]
+            elif defined is not None and name not in defined:
+                faults.append(f"{term}: {name}")
+    assert faults == []
