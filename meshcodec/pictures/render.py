@@ -124,8 +124,7 @@ def render_mesh(
     ----------
     vertices, faces : (V, 3) float, (F, 3) int
         F may be 0. Faces with a vertex that is not finite are left out.
-    size : int
-        Side of the picture in pixels.
+    size : side of the picture in pixels
     azimuth, elevation : float
         Where the eye is, in degrees: 0, 0 looks along -z (along +y if z is up), 90 azimuth is on the +x side.
     up : {"y", "z"}
@@ -135,8 +134,7 @@ def render_mesh(
     color, background : three bytes
     face_or_vertex_colors : (F, 3) or (V, 3)
         Bytes, or floats in 0 to 1, instead of ``color``; taken as the vertices' where F = V.
-    lines : bool
-        Darken outlines, steps in depth and creases.
+    lines : whether outlines, steps in depth and creases are darkened
 
     Returns
     -------

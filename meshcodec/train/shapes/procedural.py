@@ -858,7 +858,7 @@ def _posed(rng: Generator, mesh: Mesh) -> Mesh:
     return moved(mesh, random_rotation(rng)) if rng.random() < 0.15 else mesh
 
 
-def _cleaned(mesh: Mesh) -> Mesh:
+def cleaned(mesh: Mesh) -> Mesh:
     """Drop faces without area (poles of lathes, caps) and vertices that no face uses."""
     V, F = mesh
     area = np.linalg.norm(area_normals(V[F]), axis=1)
@@ -872,6 +872,6 @@ def generate(seed: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     rng = np.random.default_rng(seed)
     while True:
         maker = FAMILIES[int(rng.choice(len(FAMILIES), p=_WEIGHTS))][1]
-        V, F = _cleaned(_posed(rng, maker(rng)))
+        V, F = cleaned(_posed(rng, maker(rng)))
         if len(F) >= 4 and np.isfinite(V).all() and (np.ptp(V, axis=0) > 1e-3).sum() >= 2:
             return V.astype(np.float32), F

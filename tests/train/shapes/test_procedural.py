@@ -78,7 +78,7 @@ def test_polygonize_of_nothing_is_empty_and_of_too_much_is_closed() -> None:
 @pytest.mark.parametrize("solid", list(dict.fromkeys(procedural.SOLIDS)))
 def test_solids_are_closed_and_face_outwards(solid: procedural.Maker) -> None:
     for seed in range(8):
-        mesh = procedural._cleaned(solid(np.random.default_rng(seed)))
+        mesh = procedural.cleaned(solid(np.random.default_rng(seed)))
         assert signed_volume(mesh) > 0
         assert trimesh.Trimesh(*mesh, merge_norm=True, merge_tex=True).is_watertight
 
@@ -98,7 +98,7 @@ def test_triangulate_fills_a_polygon() -> None:
 
 def test_grilles_leave_no_gap() -> None:
     for seed in range(20):
-        V, F = procedural._cleaned(procedural.grille(np.random.default_rng(seed)))
+        V, F = procedural.cleaned(procedural.grille(np.random.default_rng(seed)))
         _, place = np.unique(np.round(V, 6), axis=0, return_inverse=True)
         edges = place.reshape(-1)[F[:, [0, 1, 1, 2, 2, 0]]].reshape(-1, 2)
         # In a closed surface every edge is run through as often one way as the other.
