@@ -12,20 +12,25 @@ from support.scripts import load_benchmark
 from meshcodec.api import Codec
 from meshcodec.kernels.tables import GridTables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def speed() -> ModuleType:
     return load_benchmark("speed")
 
 
-def test_kernels_that_are_right_pass(speed: ModuleType) -> None:
-    codec = Codec("cpu")
-    speed.check(codec, [speed.GOLDEN / f"spot-{codec.model_id}-512.vat"])
+def test_kernels_that_are_right_pass(speed: ModuleType, shipped: Codec) -> None:
+    speed.check(shipped, [speed.GOLDEN / f"spot-{shipped.model_id}-512.vat"])
 
 
 @pytest.mark.parametrize("off", [0.002, float("nan")])
 def test_a_kernel_that_is_wrong_is_not_timed(
-    speed: ModuleType, off: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    speed: ModuleType,
+    off: float,
+    shipped: Codec,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("DracoPy", reason="needs the extra baselines")
     right = GridTables.__call__
@@ -39,14 +44,15 @@ def test_a_kernel_that_is_wrong_is_not_timed(
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()
-    first = f"burger-{Codec('cpu').model_id}-1k-coded"
+    first = f"burger-{shipped.model_id}-1k-coded"
     assert line.startswith(f"speed: wrong, not timed: {first}: tables in torch.float32 are ")
 
 
-def test_a_search_that_misses_a_part_is_not_timed(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    codec = Codec("cpu")
-    path = speed.GOLDEN / f"spot-{codec.model_id}-512.vat"
-    decode = codec.decode
+def test_a_search_that_misses_a_part_is_not_timed(
+    speed: ModuleType, shipped: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = speed.GOLDEN / f"spot-{shipped.model_id}-512.vat"
+    decode = shipped.decode
 
     def half(data: bytes, resolution: int) -> object:
         mesh = decode(data, resolution)
@@ -54,6 +60,6 @@ def test_a_search_that_misses_a_part_is_not_timed(speed: ModuleType, monkeypatch
         mesh.remove_unreferenced_vertices()
         return mesh
 
-    monkeypatch.setattr(codec, "decode", half)
+    monkeypatch.setattr(shipped, "decode", half)
     with pytest.raises(speed.WrongError, match="of its box from that of the whole grid"):
-        speed.check(codec, [path])
+        speed.check(shipped, [path])

@@ -14,6 +14,7 @@ from meshcodec.evaluation.bench import options as bench_options
 from meshcodec.evaluation.bench.options import BenchOptions
 
 
+@pytest.mark.slow
 def test_bench_prints_its_table_and_lists_what_failed(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ JSON_FIELDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["/dev/null", "pipe"])
 def test_what_went_into_a_device_or_a_pipe_is_verified(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obj: Path, tiny_weights: Path, device: str
@@ -195,6 +196,7 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
     assert call("decode", written, *back).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_quality_that_no_size_reaches(tmp_path: Path, obj: Path, tiny_weights: Path) -> None:
     command = ["encode", obj, "--weights", tiny_weights, "--effort", 0, "--min-fscore", "1@0.005", "--json"]
     refused = call(*command)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 from scipy.spatial import cKDTree
+from support.refinement import COARSE
 
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT
@@ -73,9 +74,10 @@ def test_halves_for_training() -> None:
     np.testing.assert_allclose(found[0], [-1 - 2 * EXTENT, -1, -0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [0, 4])
 def test_a_symmetric_mesh_is_decoded_whole_and_symmetric(tiny_weights: Path, effort: int) -> None:
-    codec = Codec("cpu", tiny_weights)
+    codec = Codec("cpu", tiny_weights, settings=COARSE)
     mesh = letter_l()
     mesh.apply_translation((5, 5, 5))
     data = codec.encode(mesh, size=256, effort=effort)

@@ -18,6 +18,7 @@ from meshcodec.geometry.io import load_mesh
 from meshcodec.kernels import VARIABLE, reference
 
 pytest.importorskip("triton", reason="needs the extra gpu")
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 MODELS = {"tiny": TINY, "default": ModelConfig()}
 COUNTS = (0, 1, 63, 64, 65, 333)

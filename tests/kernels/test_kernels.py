@@ -160,6 +160,7 @@ def test_the_files_have_all_that_a_file_can_have() -> None:
     assert (car.packing, ship.packing, spot.packing) == (Packing.BYTES, Packing.BYTES, Packing.CODED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
     codec: Codec, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -184,6 +185,7 @@ def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
             assert np.abs(field(here.vertices[off]) - field(nearest)).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong by as much as they may be, the quick distances give the same signs, hence the same faces."""
     monkeypatch.setattr("meshcodec.kernels.bfloat16_is_fast", lambda device: True)

@@ -75,6 +75,7 @@ def test_processes_share_the_memory() -> None:
     assert memory_share(1 << 40) == LEAST_MEMORY
 
 
+@pytest.mark.slow
 def test_the_command_obeys_it(ball: tuple[Path, Path], tmp_path: Path) -> None:
     """In a process of its own, whose memory holds nothing else."""
     _, vat = ball

@@ -12,6 +12,7 @@ from support.interpreter import run
 from meshcodec.train import torch_targets
 
 pytest.importorskip("triton", reason="needs the extra gpu")
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 SIZES = ((0, 3), (1, 0), (1, 1), (16, 64), (37, 130))
 """Triangles and points."""
