@@ -23,6 +23,7 @@ import pytest
 import safetensors.numpy
 import torch
 from click.testing import CliRunner
+from test_architecture import LAYERS
 
 from meshcodec import Codec
 from meshcodec.cli import cli
@@ -152,6 +153,7 @@ def test_a_command_that_does_not_exist_is_found() -> None:
     assert sum(1 for _ in commands(README)) > 10
 
 
+@pytest.mark.slow
 def test_quick_start_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = README.read_text().split("## Quick start")[1].split("\n## ")[0]
     code = FENCE.findall(section)[0][1]
@@ -298,6 +300,14 @@ def test_architecture_names_every_module_once() -> None:
     modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
     modules = {name for name in modules if not name.endswith(("__init__.py", "__main__.py"))}
     assert sorted(named) == sorted(modules)
+
+
+def test_architecture_has_the_layers_that_are_checked() -> None:
+    section = (DOCS / "architecture.md").read_text().split("## Layers")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*`) \|", section, re.MULTILINE)
+    assert [set(re.findall(r"`([\w.]+)/?`", cell)) for cell in cells] == [
+        set(layer) - {"__main__"} for layer in LAYERS
+    ]
 
 
 def glossary_rows() -> list[list[str]]:
