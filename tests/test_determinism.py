@@ -70,7 +70,7 @@ def test_a_repeated_decode_gives_the_same_mesh(shipped: Codec) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_a_gpu_gives_nearly_the_same_tokens_and_the_same_mesh(path: Path, shipped: Codec) -> None:
-    """README states the share of tokens that may differ at effort 0."""
+    """docs/architecture.md states the share of tokens that may differ at effort 0."""
     gpu, mesh = Codec("cuda"), load_mesh(path)
     one, other = (codec.encode(mesh, 4096, 0) for codec in (shipped, gpu))
     assert (shipped.tokens(one) != shipped.tokens(other)).mean() <= 0.02

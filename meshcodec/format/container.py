@@ -1,4 +1,4 @@
-"""The ``.vat`` file, version 1. This docstring is its specification.
+"""The ``.vat`` file, version 1. Its specification, with what the tokens mean, is docs/format.md.
 
 Version 1 is frozen since meshcodec 0.2.0: every later version reads these files.
 
