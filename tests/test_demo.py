@@ -27,14 +27,14 @@ def call(*words: object) -> Result:
 
 
 @pytest.mark.slow
-def test_meshes_at_any_depth_go_there_and_back(tmp_path: Path, tiny_weights: Path) -> None:
+def test_meshes_at_any_depth_go_there_and_back(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     for name in ("deep/ball.ply", ".hidden.obj"):
         ball(tmp_path / "in" / name)
     bad = tmp_path / "in" / "bad.obj"
     bad.write_text("nothing")
     out = tmp_path / "out"
-    options = ("--sizes", "64,1K", "--effort", 0, "--device", "cpu", "--weights", tiny_weights)
+    options = ("--sizes", "64,1K", "--effort", 0, "--device", "cpu")
     result = call(tmp_path / "in", "-o", out, *options)
     assert result.exit_code == 3, result.output
     fault, summary = result.stderr.splitlines()

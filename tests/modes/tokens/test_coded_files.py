@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.coder import tiny_coder
-from support.refinement import COARSE
+from support.refinement import HURRIED
 from support.tiny import TINY
 
 from meshcodec.api import Codec
@@ -45,7 +45,7 @@ def ball() -> trimesh.Trimesh:
 @settings(deadline=None, max_examples=15)
 @given(size=st.integers(64, 160), effort=st.sampled_from([0, 0, 1]))
 def test_coded_files_hold_at_most_their_size(coded_weights: Path, size: int, effort: int) -> None:
-    codec = Codec("cpu", coded_weights, settings=COARSE)
+    codec = Codec("cpu", coded_weights, settings=HURRIED)
     data = codec.encode(ball(), size, effort)
     file = VatFile.from_bytes(data)
     assert len(data) <= size
