@@ -46,6 +46,7 @@ def test_the_tokens_are_the_same_for_one_and_two_threads(tmp_path: Path) -> None
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_repeated_run_gives_the_same_bytes(effort: int) -> None:
     mesh = load_mesh(EXAMPLES[0])
@@ -62,6 +63,7 @@ def test_another_seed_gives_other_samples_and_the_same_size(shipped: Codec) -> N
     assert len(one) == len(other)
 
 
+@pytest.mark.slow
 def test_a_repeated_decode_gives_the_same_mesh(shipped: Codec) -> None:
     data = shipped.encode(load_mesh(EXAMPLES[0]), 512, 0)
     one, other = (Codec("cpu").decode(data, 64) for _ in range(2))

@@ -232,6 +232,7 @@ def golden(pattern: str) -> Path:
     return next((GOLDEN / "v1").glob(pattern))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -282,6 +282,7 @@ if os.getuid() == 0:
 """
 
 
+@pytest.mark.slow
 def test_files_that_may_not_be_read(open_folder: Path, obj: Path, tiny_weights: Path) -> None:
     weights = open_folder / "weights"
     shutil.copytree(tiny_weights, weights)
@@ -299,6 +300,7 @@ def test_files_that_may_not_be_read(open_folder: Path, obj: Path, tiny_weights: 
     assert encoded.stdout == decoded.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_not_be_written(open_folder: Path, obj: Path, tiny_weights: Path) -> None:
     shutil.copy(obj, open_folder / "a.obj")
     open_folder.chmod(0o555)
@@ -363,6 +365,7 @@ def test_compress_stops_where_its_manifest_does_not_fit(
 # ---- pipes
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("verb", ["decode", "info"])
 def test_stdout_on_a_full_disk(verb: str, vat: Path, tiny_weights: Path) -> None:
@@ -374,6 +377,7 @@ def test_stdout_on_a_full_disk(verb: str, vat: Path, tiny_weights: Path) -> None
     assert_one_line(done.stderr, "<stdout>: cannot be written (No space left on device)")
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_left(vat: Path, tiny_weights: Path) -> None:
     command = [sys.executable, "-m", "meshcodec", "decode", str(vat), "-o", "-", "--resolution", "32"]
     reader, writer = os.pipe()

@@ -64,6 +64,7 @@ def test_a_field_that_fits_in_parts_gives_the_same_mesh(
     np.testing.assert_allclose(parts.vertices, whole.vertices, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("verb", ["encode", "decode"])
 def test_a_full_gpu_hands_over_to_the_cpu(

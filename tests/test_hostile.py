@@ -25,6 +25,7 @@ RESOLUTION = 64
 """Cells along an axis, of all rows but sheets."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")  # a warning of a library would be a second line
 @pytest.mark.parametrize(
     "row",
@@ -148,6 +149,7 @@ def test_decompress_lists_what_is_no_regular_file(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data"),
     [

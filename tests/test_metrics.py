@@ -106,6 +106,7 @@ def test_precision_is_of_the_decoded_and_recall_of_the_reference() -> None:
     assert extra.recall[1] == 1.0
 
 
+@pytest.mark.slow
 def test_symmetry() -> None:
     a = trimesh.creation.box(extents=(2, 2, 2))
     b = sphere(1.0)  # the same box, so the same frame

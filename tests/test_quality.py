@@ -74,6 +74,7 @@ def test_every_example_has_a_floor() -> None:
     assert len(REFINED) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_the_encoder_alone_is_as_good_as_recorded(name: str, shipped: Codec) -> None:
     assert_not_below(at_once(shipped, name), AT_ONCE[name])

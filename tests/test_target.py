@@ -41,6 +41,7 @@ def stub(radii: dict[int, float], target: Target, **options: object) -> tuple[Me
     return smallest_sufficient(target, BALL, encode, decode, **options), tried  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("radii", "size"),
     [((1.0, 1.0, 1.0, 1.0), 512), ((1.3, 1.0, 1.0, 1.0), 1024), ((1.3, 1.3, 1.3, 1.0), 4096)],

@@ -76,6 +76,7 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(cli, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
     out = tmp_path / "out"
     summary = compress(tree, out, options, quiet=True)
@@ -100,6 +101,7 @@ def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptio
         assert record["fscore"] is None
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_same_files(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
     compress(tree, tmp_path / "one", options, quiet=True)
     summary = compress(tree, tmp_path / "two", options, jobs=2, quiet=True)
@@ -143,6 +145,7 @@ def refined(options: CompressOptions, hurried: None) -> CompressOptions:
     return replace(options, size=128, effort=1)
 
 
+@pytest.mark.slow
 def test_meshes_are_refined_together_on_a_gpu(
     tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,7 @@ def test_meshes_are_refined_together_on_a_gpu(
         assert same > 0.9 * len(theirs)  # sums in another order
 
 
+@pytest.mark.slow
 def test_the_batch_is_one_batch(
     tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +183,7 @@ def test_the_batch_is_one_batch(
     assert sizes == [4]
 
 
+@pytest.mark.slow
 def test_what_fails_together_is_done_alone(
     tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +200,7 @@ def test_what_fails_together_is_done_alone(
     assert (len(summary.records), summary.failed) == (4, [])
 
 
+@pytest.mark.slow
 def test_a_batch_that_lost_its_worker_is_done_one_by_one(
     tree: Path, tmp_path: Path, refined: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +240,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_scores_are_measured_and_summed_up(tree: Path, tmp_path: Path) -> None:
     command = ("compress", tree / "deep", "-o", tmp_path / "out", "--effort", 0, "-j", 1, "--json")
     result = call(*command, "--device", "cpu")
@@ -299,6 +306,7 @@ def test_what_other_code_made_is_made_again(
     assert compress(tree, out, options, resume=True, quiet=True).kept == 4
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(
     tree: Path, tmp_path: Path, options: CompressOptions, tiny_weights: Path
 ) -> None:
@@ -323,6 +331,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert outputs(out) == outputs(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(available_cores() == 1, reason="on one core everything has one thread")
 def test_one_job_is_one_thread(tmp_path: Path) -> None:
     """As each of several has: the same bytes, and the machine is not taken unasked."""
@@ -349,6 +358,7 @@ def test_folders_that_hold_nothing_are_refused(verb: str, tmp_path: Path, tiny_w
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_compress_can_end_with_a_page(tmp_path: Path) -> None:
     """The page may lie in the folder that the same command makes; a mesh that failed is a row of it."""
     meshes, out = tmp_path / "meshes", tmp_path / "out"

@@ -85,6 +85,7 @@ def test_what_went_into_a_device_or_a_pipe_is_verified(
     assert received == [plain if device == "pipe" else b""]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_refinement_runs_without_a_bar_where_there_is_no_terminal(obj: Path, tiny_weights: Path) -> None:
     result = call("encode", obj, "--effort", 1, "--weights", tiny_weights, "--json")

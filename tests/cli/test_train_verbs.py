@@ -22,6 +22,7 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("handlers")
 def test_prepare_run_and_export(tmp_path: Path, ball: bytes, tiny_weights: Path) -> None:
     for folder in ("held", "rest"):

@@ -135,6 +135,7 @@ def test_only_what_changed_is_computed_again(
     assert run(folder, out).computed == 3
 
 
+@pytest.mark.slow
 def test_other_code_measures_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source of the codec is changed, in a copy; the hull, which has none of it, is not computed again."""
     copy = tmp_path / PACKAGE.name
@@ -204,6 +205,7 @@ def test_a_file_above_its_size_is_a_failure(
     assert report.curve(OURS, 0.02) == [(512, 0.0)]
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_rows_and_survive_a_death(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +260,7 @@ def test_table(folder: Path, tmp_path: Path) -> None:
     assert ["hull", "512", "0 / 2 / 0", "0 / 2 / 0", "0 / 0 / 2"] in cells
 
 
+@pytest.mark.slow
 def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -> None:
     """Two balls that overlap and a sheet: nothing is hidden from the target, and the sheet is thickened."""
     folder = tmp_path / "meshes"

@@ -40,6 +40,7 @@ def test_mirrored_folders_are_scored_as_the_metric_does(folders: tuple[Path, Pat
     assert report.rows[2].scores.at(0.02) < 0.2
 
 
+@pytest.mark.slow
 def test_workers_measure_the_same(folders: tuple[Path, Path]) -> None:
     assert measured(*folders, jobs=2).rows == measured(*folders).rows
 
@@ -140,6 +141,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshcodec.evaluation.report.measure.run_report", quick)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_samples")
 def test_the_command_writes_everything(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     page, table = tmp_path / "r.html", tmp_path / "r.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +51,7 @@ def test_rounds_follow_the_cosine() -> None:
     assert round_ends(3, 8) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_and_what_is_known_is_kept(tiny_weights: Path) -> None:
     prior, quantizer = small_prior(), load_model(Registry(tiny_weights).default()).quantizer
 

@@ -66,6 +66,7 @@ def workers() -> set[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, options: CompressOptions) -> None:
     expected = compress(folder, tmp_path / "here", options, quiet=True)
@@ -91,6 +92,7 @@ def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, options: Co
     assert again.kept == MESHES
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_job_that_kills_its_worker_is_given_up_and_the_others_are_done(tmp_path: Path) -> None:
     log = tmp_path / "log"
@@ -108,6 +110,7 @@ def test_a_job_that_kills_its_worker_is_given_up_and_the_others_are_done(tmp_pat
     assert {job: started.count(job) for job in started} == {str(job): 1 for job in range(6)} | {"3": ATTEMPTS}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_the_way_back_and_the_command(folder: Path, tmp_path: Path, options: CompressOptions) -> None:
     (folder / "bad.obj").unlink()

@@ -48,6 +48,7 @@ def set_by(code: str, **environment: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS_IN)
 def test_every_way_in_sets_the_same_variables(way: str) -> None:
     assert set_by(WAYS_IN[way]) == threads.SHORT_WAITS
@@ -62,6 +63,7 @@ def test_the_variables_are_set_before_torch_is_loaded() -> None:
     assert python(loaded).stdout == "False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("said", "found"), [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
 def test_threads_do_not_wait_long_for_each_other(said: dict[str, str], found: str) -> None:
     """libgomp says what it has understood when it is loaded; other libraries have no such variable."""
@@ -95,6 +97,7 @@ def test_a_job_that_raises_gives_the_threads_back() -> None:
     assert torch.get_num_threads() == 3
 
 
+@pytest.mark.slow
 def test_workers_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("MKL_NUM_THREADS", "3")

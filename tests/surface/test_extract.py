@@ -187,6 +187,7 @@ def test_a_plate_of_one_and_a_half_cells_is_whole(shift: float) -> None:
     assert mesh.volume == pytest.approx(1.4 * 1.4 * 1.5 * cell, rel=0.05)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(16, 20), st.sampled_from([1, 3, 1000]))
 def test_noise_is_closed(seed: int, resolution: int, levels: int) -> None:

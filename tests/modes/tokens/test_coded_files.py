@@ -42,6 +42,7 @@ def ball() -> trimesh.Trimesh:
     return mesh
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(size=st.integers(64, 160), effort=st.sampled_from([0, 0, 1]))
 def test_coded_files_hold_at_most_their_size(coded_weights: Path, size: int, effort: int) -> None:

@@ -70,6 +70,7 @@ def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> N
     assert judge.rounds == 2
 
 
+@pytest.mark.slow
 def test_the_file_has_the_iso_offset_that_was_measured(tiny_weights: Path) -> None:
     class Peaked(Scripted):
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
@@ -82,6 +83,7 @@ def test_the_file_has_the_iso_offset_that_was_measured(tiny_weights: Path) -> No
     assert len(data) <= 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("enough", "steps"), [((0.0, 1.1), [5, 7]), ((1.1, 0.0), [5, 7, 3]), ((1.1, 1.1), [5, 7, 3, 4])]
 )
@@ -136,6 +138,7 @@ def test_a_stop_in_the_first_round_still_has_its_result_measured(tiny_weights: P
     assert encoded.refined
 
 
+@pytest.mark.slow
 def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
     codec = Codec("cpu", tiny_weights, settings=HURRIED)
     meshes = codec.prepare_many([ball(), trimesh.creation.box((1, 2, 3)), trimesh.creation.icosphere(2)])

@@ -95,6 +95,7 @@ def test_a_candidate_that_is_lower_in_one_fscore_may_be_better_at_an_iso_offset_
     assert better is None or better.tokens == new.tokens
 
 
+@pytest.mark.slow
 def test_the_full_fscores_are_those_of_the_decoded_file(codec: Codec) -> None:
     prepared = codec.prepare(ball())
     data = codec.encode_subject(prepared, 256, 0).data

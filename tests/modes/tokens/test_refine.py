@@ -39,6 +39,7 @@ def test_no_steps_leave_the_latents_alone(model: VariationalTokenizer, tokens: i
         assert torch.equal(before, after)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     latents = first_guess()
@@ -143,6 +144,7 @@ def together_and_alone(
         yield found.latents, alone.latents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coded", [False, True])
 def test_meshes_of_a_batch_are_refined_as_each_alone(tiny_weights: Path, coded: bool) -> None:
     """Of other lengths, with other room, and one that begins fewer scales, which goes by itself."""
@@ -171,6 +173,7 @@ def test_meshes_of_a_batch_are_refined_as_each_alone(tiny_weights: Path, coded: 
     assert any(not torch.equal(a, b) for a, b in zip(moved, rounds[0].latents, strict=False))
 
 
+@pytest.mark.slow
 def test_rate_control_keeps_tokens_within_their_bits(tiny_weights: Path) -> None:
     """Refined for the same distances: fewer bits where they count, and the fewer the less room there is."""
     model = load_model(Registry(tiny_weights).default())
