@@ -106,6 +106,7 @@ def test_every_module_has_a_layer() -> None:
     assert len(known) == sum(len(layer) for layer in LAYERS) + 2  # none stands twice
 
 
+@pytest.mark.slow
 def test_imports_point_down() -> None:
     faults = [
         f"{source.place}:{one.line} imports {one.module}"
@@ -160,6 +161,7 @@ def test_the_command_line_starts_light() -> None:
         assert heavy == {}, f"{module} loads these by way of these modules"
 
 
+@pytest.mark.slow
 def test_nothing_in_python_needs_the_browser_decoder() -> None:
     faults = [
         f"{source.place}:{one.line}"
@@ -234,6 +236,7 @@ def foreign_private_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
         yield from ((line, name) for _, name in foreign_private_names(script))
 
 
+@pytest.mark.slow
 def test_private_names_are_used_where_they_are_defined() -> None:
     faults = [
         f"{source.place}:{line} {name}"
@@ -278,6 +281,7 @@ def test_no_file_is_too_long() -> None:
     assert long == LONG_FILES.keys()
 
 
+@pytest.mark.slow
 def test_no_class_is_too_long() -> None:
     faults = [
         f"{source.place}::{node.name} has {length(node)} lines"
@@ -288,6 +292,7 @@ def test_no_class_is_too_long() -> None:
     assert faults == []
 
 
+@pytest.mark.slow
 def test_no_function_is_too_long() -> None:
     long = {
         f"{source.place}::{node.name}"

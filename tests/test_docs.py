@@ -340,6 +340,7 @@ def top_level_names(path: Path) -> set[str]:
     return names
 
 
+@pytest.mark.slow
 def test_glossary_says_where_the_code_defines_a_term() -> None:
     faults = []
     for term, _, _, place in glossary_rows():

@@ -144,6 +144,7 @@ def test_an_output_folder_that_vanishes(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_compress_notices_that_its_manifest_is_gone(
     obj: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +340,7 @@ def test_a_full_disk_keeps_the_old_file(obj: Path, vat: Path, tmp_path: Path, ti
         assert sorted(path.name for path in disk.iterdir()) == ["a.obj", "filler"]
 
 
+@pytest.mark.slow
 def test_compress_stops_where_its_manifest_does_not_fit(
     obj: Path, tmp_path: Path, tiny_weights: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_all_golden_files_are_recorded_and_some_are_of_the_default_weights(shipp
     assert names <= set(EXPECTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_golden_file_holds_the_recorded_tokens(shipped: Codec, name: str) -> None:
     data = (GOLDEN / name).read_bytes()
@@ -197,6 +198,7 @@ def test_a_number_of_tokens_that_the_model_does_not_have(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_placement_that_throws_the_mesh_out_of_float32(shipped: Codec, tmp_path: Path) -> None:
     """Each number of the placement is finite, the cube's corners are not: a PLY would hold infinities."""
     path = tmp_path / "far.vat"

@@ -79,6 +79,7 @@ def test_the_limits_of_the_command_line_are_those_of_the_loader(shipped: Codec) 
     assert (shipped.max_faces, shipped.max_bytes) == (MAX_FACES, MAX_BYTES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -46,6 +46,7 @@ def test_trimesh_reads_and_writes(codec: Codec, tmp_path: Path) -> None:
     assert mesh.bounds.mean(axis=0) == pytest.approx([10, 0, 0], abs=0.3)
 
 
+@pytest.mark.slow
 def test_many_meshes_at_once(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of two and a rest of one; all but a few tokens are those of each mesh alone."""
     monkeypatch.setattr(api, "ENCODER_BATCH", 2)

@@ -29,6 +29,7 @@ def bowl_of(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, np.asarray(mesh.faces)[below], process=False)
 
 
+@pytest.mark.slow
 def test_a_mesh_against_itself_is_perfect() -> None:
     got = metrics.score(sphere(), sphere(), samples=N)
     assert got.f == got.f_exterior == (1.0, 1.0, 1.0)
@@ -38,6 +39,7 @@ def test_a_mesh_against_itself_is_perfect() -> None:
     assert got.components == got.components_reference == 1
 
 
+@pytest.mark.slow
 def test_few_samples_still_measure_to_the_surface() -> None:
     # 500 nearest samples on a unit sphere are about 0.08 apart: point to point would be near 0.
     got = metrics.score(sphere(), sphere(), samples=500)
@@ -46,6 +48,7 @@ def test_few_samples_still_measure_to_the_surface() -> None:
     assert got.f_points[2] < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grown", [0.007, -0.007])
 def test_a_concentric_sphere_is_everywhere_the_same_distance_away(grown: float) -> None:
     got = metrics.score(sphere(), sphere(1 + grown), samples=N)
@@ -57,6 +60,7 @@ def test_a_concentric_sphere_is_everywhere_the_same_distance_away(grown: float) 
     assert got.volume_iou == pytest.approx((small / large) ** 3, abs=0.005)
 
 
+@pytest.mark.slow
 def test_a_shifted_sphere_has_the_known_share_near_the_other() -> None:
     # At angle t to the shift s a point is |s cos t| from the other sphere (first order); cos t is uniform.
     shift = 0.04
@@ -68,6 +72,7 @@ def test_a_shifted_sphere_has_the_known_share_near_the_other() -> None:
     assert got.p95 == pytest.approx(0.95 * shift, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_frame_is_the_references() -> None:
     # At scale 10 a distance of 0.07 is 0.007 of the half-extent; in the decoded mesh's own frame it were 0.
     place = (300.0, -20.0, 5.0)
@@ -93,6 +98,7 @@ def test_unused_vertices_move_nothing() -> None:
     assert metrics.fscore((vertices, mesh.faces), sphere(1.007), samples=N) == (1.0, 1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_precision_is_of_the_decoded_and_recall_of_the_reference() -> None:
     both = joined([sphere(0.5, (-0.5, 0, 0)), sphere(0.5, (0.6, 0, 0))])
     half = sphere(0.5, (-0.5, 0, 0))
@@ -127,6 +133,7 @@ def test_monotone_in_tau() -> None:
     assert got[0] < got[-1]
 
 
+@pytest.mark.slow
 def test_fscore_is_the_f_of_score() -> None:
     got = metrics.score(
         sphere(), sphere(at=(0.03, 0, 0)), samples=2_000, seed=3, exterior=False, points=False
@@ -170,6 +177,7 @@ def test_a_reference_without_a_surface_is_refused(reference: MeshLike) -> None:
         metrics.score(reference, sphere(), samples=100)
 
 
+@pytest.mark.slow
 def test_hidden_parts_count_in_the_headline_and_not_in_the_exterior() -> None:
     shell, core = sphere(1.0), sphere(0.5)
     nested = joined([shell, core])
@@ -191,6 +199,7 @@ def test_both_sides_of_an_open_sheet_are_exterior() -> None:
     assert metrics.Reference(inside_out, samples=2_000).exterior.all()
 
 
+@pytest.mark.slow
 def test_volume_needs_a_closed_reference_and_ignores_orientation() -> None:
     open_ball = bowl_of(sphere())
     assert metrics.score(open_ball, sphere(), samples=500).volume_iou is None
@@ -232,6 +241,7 @@ def test_sampling_is_even_by_area_and_within_triangles() -> None:
     np.testing.assert_array_equal(normals, np.tile([0.0, 0.0, 1.0], (len(points), 1)))
 
 
+@pytest.mark.slow
 def test_the_flat_names_of_scores_and_back() -> None:
     got = metrics.score(sphere(), sphere(1.007), samples=500)
     flat = got.to_dict()

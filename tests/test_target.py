@@ -55,6 +55,7 @@ def test_the_smallest_size_that_meets_the_target(radii: tuple[float, ...], size:
         assert tried == [s for s in SIZES_UP if s <= size]
 
 
+@pytest.mark.slow
 def test_the_best_where_none_is_enough() -> None:
     by_size = dict(zip(SIZES_UP, (1.3, 1.005, 1.2, 1.015), strict=True))
     measured, tried = stub(by_size, Target(1.01, TAUS[1]))  # more than there is
@@ -64,12 +65,14 @@ def test_the_best_where_none_is_enough() -> None:
     assert "the best, of 1024 bytes, has an error of 0.00" in Target(max_error=1e-6).missed_by(measured)
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_search_with_what_there_is() -> None:
     by_size = dict.fromkeys(SIZES_UP, 1.3)
     measured, tried = stub(by_size, Target(0.9), stop=lambda: True)
     assert (measured.met, tried) == (False, [512])
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_metric() -> None:
     measured, _ = stub(dict.fromkeys(SIZES_UP, 1.001), Target(0.9))
     again = Reference(BALL).score(
@@ -103,6 +106,7 @@ def test_a_distance_that_is_not_measured() -> None:
         Codec("cpu").encode_to_target(BALL, Target(0.5, 0.03), effort=0)
 
 
+@pytest.mark.slow
 def test_nothing_asked_for_is_met_by_anything() -> None:
     measured, tried = stub(dict.fromkeys(SIZES_UP, 2.0), Target())
     assert measured.met

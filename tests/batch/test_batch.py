@@ -109,6 +109,7 @@ def test_two_workers_make_the_same_files(tree: Path, tmp_path: Path, options: Co
     assert outputs(tmp_path / "two") == outputs(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_there_and_back(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
     compress(tree, tmp_path / "vats", options, quiet=True)
     back = DecompressOptions("ply", 48, "cpu", options.weights)
@@ -121,6 +122,7 @@ def test_there_and_back(tree: Path, tmp_path: Path, options: CompressOptions) ->
     assert len(mesh.faces) == next(r["faces"] for r in summary.records if r["input"] == "деталь 1.vat")
 
 
+@pytest.mark.slow
 def test_bad_files_do_not_stop_the_others(tree: Path, tmp_path: Path, tiny_weights: Path) -> None:
     (tree / "corrupt.glb").write_bytes(b"glTF but not really")
     (tree / "empty.obj").touch()
@@ -259,6 +261,7 @@ def test_two_inputs_with_one_output_are_refused(tree: Path, tmp_path: Path, opti
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_outputs_are_not_overwritten_unasked(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
     out = tmp_path / "out"
     (out / "deep" / "er").mkdir(parents=True)
@@ -271,6 +274,7 @@ def test_outputs_are_not_overwritten_unasked(tree: Path, tmp_path: Path, options
         compress(tree, out, options, quiet=True)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_done_again(
     tree: Path, tmp_path: Path, options: CompressOptions, tiny_weights: Path
 ) -> None:
@@ -293,6 +297,7 @@ def test_only_what_changed_is_done_again(
     assert compress(tree, out, other, resume=True, quiet=True).kept == 0
 
 
+@pytest.mark.slow
 def test_what_other_code_made_is_made_again(
     tree: Path, tmp_path: Path, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

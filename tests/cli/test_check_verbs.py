@@ -47,6 +47,7 @@ def test_info_of_an_unknown_model_is_no_error(vat: Path, tiny_weights: Path) -> 
         assert_refused(call("info", vat, "--weights", folder), 5, f"{folder / 'registry.json'}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["info", "verify"])
 def test_of_several_files_the_good_ones_are_printed(vat: Path, tiny_weights: Path, verb: str) -> None:
     bad, last = vat.with_name("bad.vat"), vat.with_name("last.vat")
@@ -64,6 +65,7 @@ def test_of_several_files_the_good_ones_are_printed(vat: Path, tiny_weights: Pat
     assert call(verb, vat, last, "--weights", tiny_weights).exit_code == 0
 
 
+@pytest.mark.slow
 def test_verify_against_the_original(
     monkeypatch: pytest.MonkeyPatch, vat: Path, obj: Path, tiny_weights: Path
 ) -> None:

@@ -18,6 +18,7 @@ from meshcodec.modes.tokens.efforts import EFFORTS
 HEAVY = ("torch", "numpy", "trimesh", "scipy", "igl", "safetensors", "tqdm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["--help"], ["encode", "--help"], ["info", "VAT"], ["info", "VAT", "--json"]]
 )

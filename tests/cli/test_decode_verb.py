@@ -32,6 +32,7 @@ def test_decode_writes_a_closed_mesh_in_place(
     assert line.startswith(said) or kind == "stl"  # trimesh merges the vertices of an STL
 
 
+@pytest.mark.slow
 def test_decode_says_how_much_of_the_grid_it_looked_at(vat: Path, tiny_weights: Path) -> None:
     options = ("--weights", tiny_weights, "--resolution", 64)
     result = call("decode", vat, *options, "-v", "--json")

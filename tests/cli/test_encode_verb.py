@@ -37,6 +37,7 @@ def test_encode_writes_beside_the_input_and_says_so_in_one_line(obj: Path, tiny_
     assert line.startswith(f"{obj} -> {obj.with_suffix('.vat')}: 64 bytes, 33 tokens, 3 scales, effort 0, ")
 
 
+@pytest.mark.slow
 def test_encode_verify_prints_the_scores_of_what_was_written(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_the_bar_is_for_terminals(
         assert (words in stderr.getvalue()) == drawn
 
 
+@pytest.mark.slow
 def test_a_mesh_goes_through_pipes(ball: bytes, tiny_weights: Path) -> None:
     options = ("--weights", tiny_weights)
     encoded = call("encode", "-", "--file-type", "obj", "--effort", 0, *options, data=ball)
@@ -159,6 +161,7 @@ def test_a_missing_mesh_is_bad_input_wherever_it_is_missing(tmp_path: Path) -> N
         assert_refused(call("encode", path), 4, f"{path}: there is no such file")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_an_interruption_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obj: Path, tiny_weights: Path
@@ -173,6 +176,7 @@ def test_an_interruption_leaves_nothing_behind(
     assert names(tmp_path) == [obj.name]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_an_interrupted_refinement_writes_the_best_found_so_far(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
@@ -211,6 +215,7 @@ def test_a_quality_that_no_size_reaches(tmp_path: Path, obj: Path, tiny_weights:
     assert record["bytes"] == obj.with_suffix(".vat").stat().st_size
 
 
+@pytest.mark.slow
 def test_an_error_that_is_reached(obj: Path, tiny_weights: Path) -> None:
     result = call("encode", obj, "--weights", tiny_weights, "--effort", 0, "--max-error", 2, "--json")
     record = json.loads(result.stdout)

@@ -32,6 +32,7 @@ def results(ball: trimesh.Trimesh) -> dict[int, baselines.BaselineResult]:
     return dict(zip(sizes, baselines.decimate_draco_many(ball, sizes), strict=True))
 
 
+@pytest.mark.slow
 def test_files_fit_and_nearly_fill_the_size(results: dict[int, baselines.BaselineResult]) -> None:
     for size in (256, 1024):
         assert 0.9 * size < len(results[size].data) <= size
@@ -75,6 +76,7 @@ def test_settings_make_the_file_again(
     assert again[0].data == results[256].data
 
 
+@pytest.mark.slow
 def test_the_best_is_at_least_every_single_decimator(ball: trimesh.Trimesh) -> None:
     # Many small parts, so that the three differ.
     parts = [trimesh.creation.icosphere(1, 0.1).apply_translation(p) for p in np.ndindex(5, 5, 4)]
@@ -101,6 +103,7 @@ def test_identical_vertices_are_merged_first(ball: trimesh.Trimesh) -> None:
     assert metrics.fscore(ball, result.mesh, samples=2_000)[0] > 0.95
 
 
+@pytest.mark.slow
 def test_a_mesh_that_fits_whole_is_kept_whole() -> None:
     box = trimesh.creation.box()
     result = baselines.decimate_draco(box, 1024)

@@ -86,6 +86,7 @@ def _count_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCodec, "calls", 0)
 
 
+@pytest.mark.slow
 def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> None:
     report = run(folder, tmp_path / "out")
     seen = [(r.file, r.codec, r.size, r.bytes) for r in report.rows]
@@ -106,6 +107,7 @@ def test_every_mesh_size_and_codec_has_its_row(folder: Path, tmp_path: Path) -> 
     assert {row.model_id for row in report.rows if row.codec == OURS} == {"0badcafe"}
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(folder, tmp_path / "out")
     assert FakeCodec.calls == 4
@@ -117,6 +119,7 @@ def test_a_second_run_computes_nothing(folder: Path, tmp_path: Path, monkeypatch
     assert second.table() == first.table()
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_computed_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_every_codec_knows_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -
     assert code_of("hull")["numpy"] == ""
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_computed_again(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = run(folder, out)
@@ -176,6 +180,7 @@ def test_a_damaged_cache_is_computed_again(folder: Path, tmp_path: Path) -> None
     assert [r.scores for r in again.rows] == [r.scores for r in first.rows]
 
 
+@pytest.mark.slow
 def test_failures_are_rows_with_their_error_and_zeros(folder: Path, tmp_path: Path) -> None:
     trimesh.creation.box().export(folder / "box.ply")
     trimesh.creation.icosphere(0).export(folder / "bug.ply")
@@ -196,6 +201,7 @@ def test_failures_are_rows_with_their_error_and_zeros(folder: Path, tmp_path: Pa
     assert "boxes do not decode" in report.table()
 
 
+@pytest.mark.slow
 def test_a_file_above_its_size_is_a_failure(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +229,7 @@ def test_workers_give_the_same_rows_and_survive_a_death(
     assert [r.scores for r in healthy] == [r.scores for r in alone.rows]
 
 
+@pytest.mark.slow
 def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("PIL")
@@ -243,6 +250,7 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
     assert (out / "table.md").read_text() == report.table()
 
 
+@pytest.mark.slow
 def test_table(folder: Path, tmp_path: Path) -> None:
     lines = run(folder, tmp_path / "out").table().splitlines()
     assert "2 meshes, model 0badcafe, effort 0, coded, resolution 256" in lines[0]
@@ -281,6 +289,7 @@ def test_what_the_codec_is_asked_for_is_a_codec_without_a_size(tmp_path: Path) -
     assert sheet_scores.at(0.005) < 0.5
 
 
+@pytest.mark.slow
 def test_meshes_with_several_parts_or_a_border_have_means_of_their_own(folder: Path, tmp_path: Path) -> None:
     ball = trimesh.creation.icosphere(3)
     pair = trimesh.util.concatenate([ball, ball.copy().apply_translation([3, 0, 0])])
@@ -296,6 +305,7 @@ def test_meshes_with_several_parts_or_a_border_have_means_of_their_own(folder: P
     assert f"| meshcodec | 512 | {mean:.3f} |" in report.table()
 
 
+@pytest.mark.slow
 def test_draco_and_the_bytes_it_needs(folder: Path, tmp_path: Path) -> None:
     for module in ("DracoPy", "fast_simplification", "meshoptimizer"):
         pytest.importorskip(module)

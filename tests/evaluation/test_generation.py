@@ -38,6 +38,7 @@ def test_scores_of_sets_that_are_the_same_and_that_are_far_apart() -> None:
     assert collapsed.mmd == pytest.approx(np.square(line - 2).mean())
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 1000))
 def test_scores_lie_in_their_ranges(made: int, real: int, seed: int) -> None:

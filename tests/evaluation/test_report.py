@@ -84,6 +84,7 @@ def test_one_decode_does_not_serve_two_references(tmp_path: Path) -> None:
     assert report.unmatched == ()
 
 
+@pytest.mark.slow
 def test_vat_files_beside_their_meshes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_the_command_names_what_is_missing_and_does_the_rest(folders: tuple[Path
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_samples")
 def test_outputs_go_through_pipes(folders: tuple[Path, Path]) -> None:
     assert call("report", *folders, "--csv", "-", "-j", 1).stdout.startswith("file,decoded,bytes_reference,")

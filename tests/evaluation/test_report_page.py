@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from support.report import HOSTILE, data_of, hostile, measured, synthetic
 
 from meshcodec.evaluation.report.page import PAGE_LIMIT, to_csv, to_html, to_json
@@ -25,6 +26,7 @@ def test_names_cannot_break_the_page() -> None:
     assert data_of(page)["unmatched"] == [HOSTILE]
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     page = to_html(measured(*folders, pictures=True)).decode()
     assert "http:" not in page
@@ -40,6 +42,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path, folders: tuple[Path, Path])
         assert f"{kind}-src 'sha256-{digest}'" in policy[1]
 
 
+@pytest.mark.slow
 def test_a_page_of_500_full_shares_is_small() -> None:
     share = Detail.of(500, 15_000_000).size
     thumbnail = 2400
@@ -49,6 +52,7 @@ def test_a_page_of_500_full_shares_is_small() -> None:
     assert data_of(page)["left_out"] == {"thumbnails": 0, "views": 0}
 
 
+@pytest.mark.slow
 def test_no_page_with_pictures_is_larger_than_the_limit() -> None:
     report = synthetic(400, 3000, 9000)
     limit = 3_000_000

@@ -18,6 +18,7 @@ from meshcodec.evaluation.report.pictures import Detail, bisected, in_base64, ta
 from meshcodec.evaluation.report.view3d import LIMIT, divided
 
 
+@pytest.mark.slow
 def test_pictures_of_a_pair_stay_in_their_share() -> None:
     for size in (12_000, 40_000):
         shots = take_pictures(ball(5), ball(4), Detail(64, size))
@@ -30,6 +31,7 @@ def test_a_share_is_smaller_the_more_meshes_there_are() -> None:
     assert sorted((share.side for share in shares), reverse=True) == [share.side for share in shares]
 
 
+@pytest.mark.slow
 def test_a_view_holds_both_meshes() -> None:
     """Unpacked as the page does it."""
     view = take_pictures(box(), ball(3), Detail(64, 300_000)).view

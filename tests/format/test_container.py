@@ -203,6 +203,7 @@ placements = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=300),
     st.binary(min_size=4, max_size=4),

@@ -64,6 +64,7 @@ def test_a_message_is_as_long_as_its_information() -> None:
     assert [bool(decoder.decode([0, split, 65536])) for _ in symbols] == symbols
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 3), max_size=300), st.integers(0, 2**32 - 1))
 def test_range_coder_round_trip(symbols: list[int], seed: int) -> None:
     """With any frequencies, the least and the greatest ones among them."""
@@ -107,6 +108,7 @@ def test_frequencies_follow_the_logits() -> None:
     assert counts[:3].tolist() == pytest.approx(expected, abs=3)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=4, max_size=4))
 def test_frequencies_are_whole_and_positive(logits: list[int]) -> None:
     counts = FLAT.frequencies(np.array([logits]))[0]
@@ -158,6 +160,7 @@ def test_cell_features_end_with_the_neighbours() -> None:
 # ---- tokens
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(token_rows, st.integers(0, 5))
 def test_tokens_come_back(tokens: bytes, seed: int) -> None:
@@ -193,6 +196,7 @@ def test_likely_tokens_take_fewer_bytes() -> None:
     assert len(unlikely) == pytest.approx(4 * count * (3 / math.log(2) - math.log2(share)) / 8, rel=0.01)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=40), st.integers(0, SHAPE.max_tokens))
 def test_any_other_message_is_refused(message: bytes, count: int) -> None:

@@ -40,6 +40,7 @@ def clouds(draw: st.DrawFn) -> NDArray[np.float64]:
     return np.asarray((rng.uniform(-1, 1, (20, 3)) * sides + offset) * magnitude)
 
 
+@pytest.mark.slow
 @given(clouds())
 def test_points_fill_the_cube_and_come_back(points: NDArray[np.float64]) -> None:
     placement = fit_cube(points)
@@ -53,6 +54,7 @@ def test_points_fill_the_cube_and_come_back(points: NDArray[np.float64]) -> None
     np.testing.assert_allclose(back, points, rtol=0, atol=np.abs(points).max() * 2**-24)
 
 
+@pytest.mark.slow
 @given(clouds())
 def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArray[np.float64]) -> None:
     placement = fit_box(points)
@@ -66,6 +68,7 @@ def test_a_snug_box_is_filled_on_every_axis_that_is_not_too_narrow(points: NDArr
     np.testing.assert_allclose(placement.to_world(unit), points, rtol=0, atol=np.abs(points).max() * 2**-24)
 
 
+@pytest.mark.slow
 @given(clouds())
 def test_the_numbers_are_float32_values(points: NDArray[np.float64]) -> None:
     placement = fit_cube(points)

@@ -113,6 +113,7 @@ def test_ply_polygons_count_as_their_triangles() -> None:
         read_ply(data, 2)
 
 
+@pytest.mark.slow
 def test_a_long_text_is_read_in_pieces() -> None:
     """Above a million bytes the text is cut, and never inside a number."""
     count = 100_000

@@ -102,6 +102,7 @@ def test_any_run_of_the_points_is_a_fair_sample(cube: FaceClasses) -> None:
     assert np.abs(points[:1000].mean(axis=0)).max() < 0.12
 
 
+@pytest.mark.slow
 def test_split_vertices_make_no_edges() -> None:
     """STL repeats the corners of every face; the edges of a smooth ball stay smooth."""
     mesh = trimesh.creation.icosphere(subdivisions=4)

@@ -219,6 +219,7 @@ def test_repeated_faces_count_once() -> None:
     assert outward(surfaces).all()
 
 
+@pytest.mark.slow
 def test_coincident_shells_of_other_triangles_stay_a_shell() -> None:
     """Turned against each other their windings cancel: nothing is inside, and all faces are sheets."""
     mesh = fine_box((-1, -1, -1), (1, 1, 1))
@@ -240,6 +241,7 @@ def test_faces_without_area_are_dropped_unless_there_are_no_others() -> None:
 # ---- distances
 
 
+@pytest.mark.slow
 def test_the_distance_of_a_ball_is_the_analytic_one() -> None:
     mesh = ball(4)
     sagitta = 1 - np.linalg.norm(mesh.triangles_center, axis=1).min()  # how far faces lie within the sphere
@@ -273,6 +275,7 @@ def test_solids_are_not_inflated_by_sheets() -> None:
     np.testing.assert_allclose(TargetField(surfaces)(points), expected, atol=0.004)
 
 
+@pytest.mark.slow
 def test_a_single_point() -> None:
     field = TargetField(classified(ball(4)))
     points = np.array([[0.0, 0.0, -0.5], [0.3, 0.1, 0.2]])

@@ -11,6 +11,7 @@ from meshcodec.geometry.simplify import closest, simplify
 from meshcodec.metrics import score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quadric", [True, False])
 def test_simplified_meshes_keep_their_shape(monkeypatch: pytest.MonkeyPatch, quadric: bool) -> None:
     if quadric:
@@ -24,6 +25,7 @@ def test_simplified_meshes_keep_their_shape(monkeypatch: pytest.MonkeyPatch, qua
     assert score(mesh, (v, f), samples=SAMPLES).p95 < (0.03 if quadric else 0.08)
 
 
+@pytest.mark.slow
 def test_many_small_parts_are_simplified_too() -> None:
     parts = [trimesh.creation.box((0.05,) * 3) for _ in range(400)]
     for k, part in enumerate(parts):
@@ -34,6 +36,7 @@ def test_many_small_parts_are_simplified_too() -> None:
     assert 50 < len(f) <= 300
 
 
+@pytest.mark.slow
 def test_open_walls_are_not_eaten_away() -> None:
     wall = trimesh.creation.box((2, 2, 0)).subdivide_to_size(0.1)
     walls = [wall.copy() for _ in range(6)]

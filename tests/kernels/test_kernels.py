@@ -66,6 +66,7 @@ def ticks_of(resolution: int) -> torch.Tensor:
     return torch.from_numpy(grid_to_world(index, resolution, lo, EXTENT).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_the_reference_is_the_definition() -> None:
     head, planes = head_and_planes()
     points = some_points(9)
@@ -203,6 +204,7 @@ def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
     assert not np.array_equal(one.vertices, other.vertices)
 
 
+@pytest.mark.slow
 def test_the_kernel_goes_by_the_device_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)

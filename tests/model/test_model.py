@@ -234,6 +234,7 @@ def test_distances_are_truncated_and_true_near_the_surface() -> None:
     assert units == pytest.approx([-1, -0.01, 0, 0.01, 1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_model_takes_every_prefix_and_is_deterministic() -> None:
     torch.manual_seed(0)
     model = VariationalTokenizer(TINY).eval().requires_grad_(False)

@@ -88,6 +88,7 @@ def test_rounding_has_the_gradient_of_the_identity() -> None:
 # ---- tokens
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.binary(min_size=1, max_size=TINY.max_tokens))
 def test_tokens_survive_the_way_to_digits_and_back(data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ def test_boxes_of_symbols_are_those_symbols_again(lengths: tuple[int, int, int],
     assert max(box_of_tokens([mirrors, *lengths])[0]) == 1
 
 
+@pytest.mark.slow
 @given(st.tuples(*[st.floats(0.13, 1)] * 3))
 def test_boxes_are_rounded_by_less_than_a_tenth_of_an_octave(box: tuple[float, float, float]) -> None:
     rounded, mirrored = box_of_tokens(box_tokens(box, (False, True, False)))

@@ -57,6 +57,7 @@ def contents(folder: Path, ending: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_store_gets_what_a_folder_gets(
     local: Path, url: str, tmp_path: Path, options: CompressOptions
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_store_gets_what_a_folder_gets(
     assert contents(open_folder(f"{url}/back"), ".ply") == contents(tmp_path / "back", ".ply")
 
 
+@pytest.mark.slow
 def test_a_run_in_a_store_goes_on(
     url: str, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(cli, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_the_command_takes_urls(url: str, options: CompressOptions) -> None:
     words = [
         "--size",

@@ -124,6 +124,7 @@ def test_the_way_back_and_the_command(folder: Path, tmp_path: Path, options: Com
     assert len(list((tmp_path / "back").rglob("*.ply"))) == MESHES
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_one_line(
     folder: Path, tmp_path: Path, options: CompressOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

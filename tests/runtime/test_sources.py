@@ -23,11 +23,13 @@ def again(copy: Path, *modules: str) -> str:
     return code_hash.__wrapped__(*modules, package=copy)
 
 
+@pytest.mark.slow
 def test_the_same_sources_have_the_same_hash_wherever_they_lie(copy: Path) -> None:
     assert again(copy, "meshcodec.api") == code_hash("meshcodec.api")
     assert len(code_hash("meshcodec.api")) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "codec", "metric"),
     [

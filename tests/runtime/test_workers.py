@@ -29,6 +29,7 @@ PATIENCE = 60
 """Seconds after which a thing that should happen at once has not happened."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sleep", [600, 0])
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, sleep: int) -> None:
     """Both busy, and one idle while the last job sleeps."""

@@ -108,6 +108,7 @@ def test_the_grid_ends_at_both_ends_of_the_range() -> None:
     np.testing.assert_allclose(grid_to_world(np.array(0.5), 4, -1.0, 3.0), -0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", [192, 256])
 def test_a_sphere_has_its_radius_and_centre(resolution: int) -> None:
     radius, at = 0.8, (0.013, -0.021, 0.034)
@@ -124,6 +125,7 @@ def test_a_sphere_has_its_radius_and_centre(resolution: int) -> None:
     assert np.abs(np.linalg.norm(v - at, axis=1) - radius).max() < cell**2 / (8 * radius) + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirrored", list(itertools.product((False, True), repeat=3)))
 def test_a_part_of_a_sphere_and_its_images_are_the_sphere(mirrored: Axes) -> None:
     """A sphere about the corner where the mirrors meet; across the other axes it lies in the middle."""
@@ -149,6 +151,7 @@ def test_away_from_its_mirror_a_shape_becomes_two() -> None:
     np.testing.assert_allclose(one.bounds[:, 0], 2 * LO - two.bounds[::-1, 0])
 
 
+@pytest.mark.slow
 def test_noise_at_a_mirror_is_closed() -> None:
     values = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 20, 20))).float()
 
@@ -162,6 +165,7 @@ def test_noise_at_a_mirror_is_closed() -> None:
     assert got.evaluated == 20**3
 
 
+@pytest.mark.slow
 def test_a_torus_has_one_hole() -> None:
     got = run(torus(0.6, 0.25), 96)
     assert_closed(got)
@@ -176,6 +180,7 @@ def test_two_boxes_are_two_parts() -> None:
     assert sorted(p.volume for p in parts) == pytest.approx([8 * 0.009, 8 * 0.024], rel=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 0.75])
 def test_a_plate_of_one_and_a_half_cells_is_whole(shift: float) -> None:
     cell = (HI - LO) / 128
@@ -217,6 +222,7 @@ def test_the_triangles_are_those_of_pymcubes() -> None:
     assert not flips.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", [16, 61, 96, 100])
 @pytest.mark.parametrize(
     "field",
@@ -227,6 +233,7 @@ def test_coarse_to_fine_equals_dense(field: Field, resolution: int) -> None:
     assert_same(run(field, resolution), dense(field, resolution))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [0.4, 2.0, 6.0])
 def test_a_field_that_is_not_a_distance_is_followed_around(gain: float) -> None:
     """Six times too steep, the coarse lattice alone does not see where the surface goes."""
@@ -245,6 +252,7 @@ def test_a_short_truncation_makes_the_lattice_finer() -> None:
     assert_closed(short)
 
 
+@pytest.mark.slow
 def test_a_shape_that_touches_the_border_is_closed() -> None:
     got = run(boxes(((0.9, 0.0, 0.0), (0.5, 0.5, 2.0))), 64)
     assert_closed(got)
@@ -268,6 +276,7 @@ def test_small_components_are_left_out_unless_there_is_nothing_else() -> None:
     assert without_small_components(nothing, 0.1) is nothing
 
 
+@pytest.mark.slow
 def test_a_part_that_is_thin_both_ways_is_a_small_component() -> None:
     """A row of grid points in the field's interior, longer than what counts as small."""
     needle, large = boxes(((-0.5, -0.5, -0.5), (0.2, 0.02, 0.02))), sphere(0.4, (0.3, 0.3, 0.3))
@@ -281,6 +290,7 @@ def test_a_part_that_is_thin_both_ways_is_a_small_component() -> None:
     assert without_small_components(with_plate, 0.2) is with_plate
 
 
+@pytest.mark.slow
 def test_a_part_that_encloses_next_to_nothing_is_a_small_component() -> None:
     """Sheets of one grid point, a part and a cavity, as wide as what counts as one."""
     sheet, hollow = (boxes(((at, at, at), (0.12, 0.09, 0.008))) for at in (-0.5, 0.3))
@@ -299,6 +309,7 @@ def test_a_part_that_encloses_next_to_nothing_is_a_small_component() -> None:
     assert without_small_components(with_long, 0.29) is with_long
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("gain", [1.0, 1.4])
 @pytest.mark.parametrize("shift", range(8))
@@ -320,6 +331,7 @@ def test_sheets_of_one_grid_point_are_met(axis: int, gain: float, shift: int) ->
     assert_same(got, extract_dense(field, 96, lo=LO, hi=HI, truncation=0.2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("place", list(itertools.product(range(4), repeat=2)))
 def test_rods_of_one_grid_point_are_met(axis: int, place: tuple[int, int]) -> None:
@@ -334,6 +346,7 @@ def test_rods_of_one_grid_point_are_met(axis: int, place: tuple[int, int]) -> No
     assert_same(got, extract_dense(field, 96, lo=LO, hi=HI, truncation=0.2))
 
 
+@pytest.mark.slow
 def test_no_surface_gives_no_faces() -> None:
     got = run(lambda p: torch.full((len(p),), TRUNCATION), 256)
     assert got.vertices.shape == (0, 3)
@@ -342,6 +355,7 @@ def test_no_surface_gives_no_faces() -> None:
     assert 0 < got.evaluated < got.total / 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "most"), [(sphere(0.8), 0.028), (assembly(), 0.0138)], ids=["sphere", "assembly"]
 )

@@ -101,6 +101,7 @@ def test_the_cube_has_48_symmetries() -> None:
     assert sorted(np.rint(np.linalg.det(matrices))) == [-1] * 24 + [1] * 24
 
 
+@pytest.mark.slow
 def test_rotating_a_batch_is_rotating_each_mesh(small_cache: Path) -> None:
     config = recipe("tiny", batch=6, points=300, queries=240)
     stored = DeviceBatches(small_cache, config, CPU).stored

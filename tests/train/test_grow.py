@@ -15,6 +15,7 @@ from meshcodec.train.autoencoder import Trainer
 from meshcodec.train.grow import grow
 
 
+@pytest.mark.slow
 def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
     small = recipe("tiny").model
     a, b, c = small.plane_channels

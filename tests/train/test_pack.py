@@ -53,6 +53,7 @@ def triangles(vertices: NDArray[Any], faces: NDArray[Any]) -> NDArray[Any]:
     return np.array(sorted(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 13, 16])
 def test_every_triangle_comes_back_exactly(tmp_path: Path, bits: int) -> None:
     items = corpus()
@@ -80,6 +81,7 @@ def test_every_triangle_comes_back_exactly(tmp_path: Path, bits: int) -> None:
         np.testing.assert_allclose(np.ptp(placed, axis=0), np.ptp(vertices, axis=0), atol=1.01 / half)
 
 
+@pytest.mark.slow
 def test_streams_decode_to_the_arrays_that_were_encoded() -> None:
     shapes = [(grid_of(mesh[0]), mesh[1]) for mesh in (item.load() for item in corpus())]
     meshes = [order_mesh(mesh, importlib.import_module("meshoptimizer")) for mesh in shapes]
@@ -121,12 +123,14 @@ def bumpy(seed: int) -> trimesh.Trimesh:
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="do not fit"):
         pack(corpus(), tmp_path / "packed", max_bytes=100)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_missing_simplifier_is_named_only_when_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +147,7 @@ def test_a_missing_simplifier_is_named_only_when_it_is_needed(
         pack(corpus(), tmp_path / "packed", max_bytes=whole.size // 2)
 
 
+@pytest.mark.slow
 def test_meshes_without_a_surface_are_left_out(tmp_path: Path) -> None:
     # At this resolution two of its corners are one.
     sliver = trimesh.Trimesh(
@@ -155,6 +160,7 @@ def test_meshes_without_a_surface_are_left_out(tmp_path: Path) -> None:
         pack([item("sliver", sliver)], tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_told(tmp_path: Path) -> None:
     pack(corpus(), path := tmp_path / "packed")
     data = path.read_bytes()
@@ -168,6 +174,7 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
         unpack(tmp_path / "missing")
 
 
+@pytest.mark.slow
 def test_the_command_packs_a_folder(tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / "box.ply")
     (tmp_path / "recipe.json").write_text('{"procedural_meshes": 1}')

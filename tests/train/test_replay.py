@@ -89,6 +89,7 @@ def test_the_rate_of_the_latents_falls_to_its_share() -> None:
     assert rates == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_visit_moves_the_latents_of_that_batch_only() -> None:
     torch.manual_seed(0)
     objective, replay = Objective(CONFIG), ReplayBuffer(3, 2, 0.05, seed=0)

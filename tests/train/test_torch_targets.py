@@ -56,6 +56,7 @@ def flipped() -> Mesh:
 SHAPES = pytest.mark.parametrize("shape", [sphere, cup, boxes, flipped])
 
 
+@pytest.mark.slow
 @SHAPES
 def test_kinds_and_distances_are_those_of_the_definition(shape: Callable[[], Mesh]) -> None:
     vertices, faces = shape()
@@ -108,6 +109,7 @@ def test_the_size_of_the_chunks_changes_nothing(pairs: int) -> None:
     assert winding_number(points[:0], corners, pairs).shape == (0,)
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_the_cache() -> None:
     vertices, faces = to_unit(*(trimesh_arrays(trimesh.creation.box(extents=[1, 2, 3]))))
     wanted, found = make_sample(vertices, faces, 7), Geometry(CPU).make_sample(vertices, faces, 7)

@@ -42,6 +42,7 @@ def test_every_block_of_a_cache_is_whole(cache: Path) -> None:
     assert len(SampleCache(cache, "train")) + len(SampleCache(cache, "validation")) == 16
 
 
+@pytest.mark.slow
 def test_preparing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     loads, folder = tmp_path / "loads", tmp_path / "cache"
     items = [ball(f"ball-{i}", "kept-out" if i < 2 else "kept", loads) for i in range(6)]
@@ -66,6 +67,7 @@ def test_preparing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_validation_set_is_chosen_by_source(tmp_path: Path) -> None:
     items = [ball(f"ball-{i}", f"source-{i % 3}") for i in range(6)]
     prepare_cache(items, tmp_path, ("source-1",))

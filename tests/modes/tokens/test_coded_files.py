@@ -55,6 +55,7 @@ def test_coded_files_hold_at_most_their_size(coded_weights: Path, size: int, eff
     assert file.packing == (1 if len(file.payload) < file.count else 0)
 
 
+@pytest.mark.slow
 def test_the_tokens_of_a_coded_file_are_those_of_bytes(coded_weights: Path, tiny_weights: Path) -> None:
     coded, plain = Codec("cpu", coded_weights), Codec("cpu", tiny_weights)
     expected = plain.tokens(plain.encode(ball(), 1024, 0))
@@ -64,6 +65,7 @@ def test_the_tokens_of_a_coded_file_are_those_of_bytes(coded_weights: Path, tiny
     assert coded.encode(ball(), 1024, 0, packing="bytes") == plain.encode(ball(), 1024, 0)
 
 
+@pytest.mark.slow
 def test_packing_bytes_has_as_many_tokens_in_every_file(coded_weights: Path) -> None:
     codec = Codec("cpu", coded_weights)
     for mesh in (ball(), trimesh.creation.box()):
@@ -74,6 +76,7 @@ def test_packing_bytes_has_as_many_tokens_in_every_file(coded_weights: Path) -> 
         codec.encode(ball(), 80, 0, packing="zip")
 
 
+@pytest.mark.slow
 def test_a_coded_file_without_its_coder(coded_weights: Path, tiny_weights: Path, tmp_path: Path) -> None:
     data = Codec("cpu", coded_weights).encode(ball(), 512, 0)
     with pytest.raises(CorruptFileError, match="has no coder here"):
@@ -85,6 +88,7 @@ def test_a_coded_file_without_its_coder(coded_weights: Path, tiny_weights: Path,
     assert json.loads(shown.output)[0]["packing"] == 1  # which needs no coder
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(payload=st.binary(max_size=100), count=st.integers(1, TINY.max_tokens))
 def test_any_payload_decodes_safely(coded_weights: Path, payload: bytes, count: int) -> None:
@@ -108,6 +112,7 @@ def test_more_coded_tokens_than_the_model_has(coded_weights: Path) -> None:
             read(file.to_bytes())
 
 
+@pytest.mark.slow
 def test_every_flip_and_truncation_of_a_coded_file_is_refused(coded_weights: Path) -> None:
     codec = Codec("cpu", coded_weights)
     data = codec.encode(ball(), 90, 0)
@@ -121,6 +126,7 @@ def test_every_flip_and_truncation_of_a_coded_file_is_refused(coded_weights: Pat
             VatFile.from_bytes(data[:length])
 
 
+@pytest.mark.slow
 def test_a_data_set_of_coded_and_plain_files(coded_weights: Path, tmp_path: Path) -> None:
     codec = Codec("cpu", coded_weights)
     (tmp_path / "a.vat").write_bytes(codec.encode(ball(), 512, 0))

@@ -18,6 +18,7 @@ def ball() -> trimesh.Trimesh:
     return mesh
 
 
+@pytest.mark.slow
 def test_a_level_thickens(tiny_weights: Path) -> None:
     codec = Codec("cpu", tiny_weights)
     file = VatFile.from_bytes(codec.encode(ball(), size=128, effort=0))

@@ -58,6 +58,7 @@ def run(codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRe
     return refinement.encoded()
 
 
+@pytest.mark.slow
 def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> None:
     class Rising(Scripted):
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
@@ -100,6 +101,7 @@ def test_meshes_below_the_early_stop_get_more_rounds(
     assert seen == list(zip(range(1, sum(steps) + 1), totals, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("taken", "rounds"), [(1, 2), (2, 3), (9, 3)])
 def test_what_failed_the_pareto_check_gets_one_more_round(
     tiny_weights: Path, taken: int, rounds: int
@@ -122,6 +124,7 @@ def test_what_failed_the_pareto_check_gets_one_more_round(
     assert judge.rounds == rounds
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_first_round_still_has_its_result_measured(tiny_weights: Path) -> None:
     class Rising(Scripted):
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
@@ -151,6 +154,7 @@ def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
         assert sum(a == b for a, b in zip(*tokens, strict=True)) > 0.9 * len(tokens[0])
 
 
+@pytest.mark.slow
 def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
     # The encoder's, then the second round's and the third's at three iso offsets each.
     scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))

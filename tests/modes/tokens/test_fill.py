@@ -52,6 +52,7 @@ def test_shorter_prefixes_are_refined_for_the_sizes_below() -> None:
     assert found == {300: [], 512: [], 513: [5], 1024: [5], 4096: [5, 6, 7]}
 
 
+@pytest.mark.slow
 def test_a_file_is_filled_with_the_longest_prefix() -> None:
     tokens = np.random.default_rng(0).integers(0, 256, SHAPE.max_tokens).astype(np.uint8).tobytes()
     for coder in (CODER, random_model(4, loudness=5)):  # one that makes things worse, and one that does not

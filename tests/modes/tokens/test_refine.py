@@ -62,6 +62,7 @@ def test_the_loss_falls_and_the_model_stays(model: VariationalTokenizer) -> None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_what_has_no_unit_does_not_count(model: VariationalTokenizer) -> None:
     right = pool(0.9)
     right.units[::2] = 0
@@ -76,6 +77,7 @@ def test_what_has_no_unit_does_not_count(model: VariationalTokenizer) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_the_seed_decides(model: VariationalTokenizer) -> None:
     def run(seed: int) -> list[Tensor]:
         return refined(model, first_guess(), pool(0.9), 30, 6, shorter=(1, 2), seed=seed)
@@ -85,6 +87,7 @@ def test_the_seed_decides(model: VariationalTokenizer) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_latents_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> None:
     latents, tokens = first_guess(), 20
     found = refined(model, latents, pool(0.9), tokens, 3)
@@ -93,6 +96,7 @@ def test_latents_of_absent_tokens_do_not_move(model: VariationalTokenizer) -> No
         assert torch.equal(change, mask.bool())
 
 
+@pytest.mark.slow
 def test_codes_stay_near_their_levels(model: VariationalTokenizer) -> None:
     """However far out the encoder put them, a few steps take them back."""
     levels = model.quantizer.levels

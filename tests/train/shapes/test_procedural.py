@@ -107,6 +107,7 @@ def test_grilles_leave_no_gap() -> None:
         assert signed_volume((V, F)) > 0
 
 
+@pytest.mark.slow
 def test_generate_is_deterministic() -> None:
     for seed in range(6):
         (V, F), (V2, F2) = procedural.generate(seed), procedural.generate(seed)
