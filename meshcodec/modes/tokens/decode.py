@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 import trimesh
@@ -51,31 +53,17 @@ def extract_surface(
     mirrored : axes whose lower side of the cube is a mirror
     dense : evaluate every point of the grid
     """
-    distance = OffsetField(field, iso_offset)
-    batch, device = BATCHES[engine.kernel], engine.device
-    if dense:
-        found = extract_dense(
-            distance,
-            resolution,
-            lo=-EXTENT,
-            hi=EXTENT,
-            truncation=TRUNCATION,
-            batch=batch,
-            device=device,
-            mirrored=mirrored,
-        )
-    else:
-        found = extract(
-            distance,
-            resolution,
-            lo=-EXTENT,
-            hi=EXTENT,
-            truncation=TRUNCATION,
-            lipschitz_factor=LIPSCHITZ_FACTOR,
-            batch=batch,
-            device=device,
-            mirrored=mirrored,
-        )
+    find = extract_dense if dense else partial(extract, lipschitz_factor=LIPSCHITZ_FACTOR)
+    found = find(
+        OffsetField(field, iso_offset),
+        resolution,
+        lo=-EXTENT,
+        hi=EXTENT,
+        truncation=TRUNCATION,
+        batch=BATCHES[engine.kernel],
+        device=engine.device,
+        mirrored=mirrored,
+    )
     return without_small_components(found, SMALL_COMPONENT)
 
 
