@@ -39,6 +39,7 @@ from meshcodec.geometry.triangles import (
     used_vertices,
 )
 
+SAMPLES = 100_000  # points on each surface, unless a caller says otherwise
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
 
@@ -171,7 +172,7 @@ class Reference:
         The reference has no face with an area, or not a finite extent.
     """
 
-    def __init__(self, mesh: MeshLike, *, samples: int = 100_000, seed: int = 0) -> None:
+    def __init__(self, mesh: MeshLike, *, samples: int = SAMPLES, seed: int = 0) -> None:
         vertices, faces = mesh_arrays(mesh)
         if not len(faces):
             raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
@@ -297,7 +298,7 @@ def score(
     reference: MeshLike,
     decoded: MeshLike | None,
     *,
-    samples: int = 100_000,
+    samples: int = SAMPLES,
     seed: int = 0,
     exterior: bool = True,
     points: bool = True,
@@ -330,7 +331,7 @@ def fscore(
     reference: MeshLike,
     decoded: MeshLike | None,
     taus: Sequence[float] = TAUS,
-    samples: int = 100_000,
+    samples: int = SAMPLES,
     seed: int = 0,
 ) -> tuple[float, ...]:
     """Only the F-scores at ``taus``; the same values as `score` gives for the same samples and seed."""

@@ -39,6 +39,13 @@ def ball(radius: float) -> trimesh.Trimesh:
     return mesh
 
 
+def rod(thickness: float) -> trimesh.Trimesh:
+    """A mesh that is decoded, measured and drawn in a fraction of what a ball takes."""
+    mesh = trimesh.creation.box((1.0, thickness, thickness))
+    assert isinstance(mesh, trimesh.Trimesh)
+    return mesh
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Four meshes, a name in another script among them, and three files of other kinds."""
@@ -243,8 +250,12 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
 
 
 @pytest.mark.slow
-def test_scores_are_measured_and_summed_up(tree: Path, tmp_path: Path) -> None:
-    command = ("compress", tree / "deep", "-o", tmp_path / "out", "--effort", 0, "-j", 1, "--json")
+def test_scores_are_measured_and_summed_up(tmp_path: Path) -> None:
+    meshes = tmp_path / "meshes"
+    meshes.mkdir()
+    rod(0.02).export(meshes / "thin.obj")
+    rod(0.04).export(meshes / "thick.obj")
+    command = ("compress", meshes, "-o", tmp_path / "out", "--effort", 0, "-j", 1, "--json")
     result = call(*command, "--device", "cpu")
     assert result.exit_code == 0
     records = json.loads(result.stdout)
@@ -368,8 +379,7 @@ def test_compress_can_end_with_a_page(tmp_path: Path) -> None:
     """The page may lie in the folder that the same command makes; a mesh that failed is a row of it."""
     meshes, out = tmp_path / "meshes", tmp_path / "out"
     meshes.mkdir()
-    # A rod: measured and drawn in a fraction of what the surface of a ball takes.
-    trimesh.creation.box((1.0, 0.02, 0.02)).export(meshes / "шар.obj")
+    rod(0.02).export(meshes / "шар.obj")
     (meshes / "bad.obj").write_text("nothing")
     page = out / "page.html"
     words = ["compress", meshes, "-o", out, "--size", 512, "--effort", 0, "--no-verify", "-j", 1]

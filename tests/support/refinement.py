@@ -23,7 +23,12 @@ seconds."""
 HURRIED = TokenSettings(
     efforts=(Effort((), 0), Effort((2, 3), 2000, extended_rounds=(2,))),
     judge=JudgeSettings(
-        proxy_samples=1000, proxy_resolution=32, full_resolution=32, offset_steps=(4,), margin=0.0
+        proxy_samples=1000,
+        proxy_resolution=32,
+        full_samples=1000,
+        full_resolution=32,
+        offset_steps=(4,),
+        margin=0.0,
     ),
 )
 """Effort 1 is two or three short rounds, measured coarsely."""

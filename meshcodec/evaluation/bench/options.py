@@ -14,6 +14,7 @@ from meshcodec.errors import UsageError
 from meshcodec.evaluation.baselines import require
 from meshcodec.evaluation.bench.rows import BASELINES, OURS
 from meshcodec.format.payload import DEFAULT_PACKING
+from meshcodec.metrics import SAMPLES
 from meshcodec.session import codec_of_process
 
 
@@ -76,7 +77,7 @@ class BenchOptions:
     resolution: int = DEFAULT_RESOLUTION
     device: str = "cpu"
     weights: Path | None = None
-    samples: int = 100_000
+    samples: int = SAMPLES
     make_codec: Callable[[str, Path | None], CodecLike] = codec_of_process
     jobs: int = 1
     pictures: bool = True

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TAUS
 from meshcodec.engine import Engine
-from meshcodec.metrics import Reference
+from meshcodec.metrics import SAMPLES, Reference
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.tokens.decode import extract_surface, token_field
 from meshcodec.surface.field import CachedField, Field
@@ -32,7 +32,8 @@ class JudgeSettings:
     taus : distances of the F-scores that rank candidates (by hand)
     proxy_samples : points on each surface in the proxy evaluation (by hand)
     proxy_resolution : cells a side of its grid ("Finer proxy and decision margin")
-    full_resolution : cells a side of the grid of the full evaluation: the default of a decode
+    full_samples, full_resolution : points on each surface and cells a side of the grid of the full
+        evaluation: what a user gets who decodes and measures
     margin : F-scores that differ by this much by proxy differ in full too ("Finer proxy and decision margin")
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
@@ -42,6 +43,7 @@ class JudgeSettings:
     taus: tuple[float, ...] = TAUS[:2]
     proxy_samples: int = 30_000
     proxy_resolution: int = 160
+    full_samples: int = SAMPLES
     full_resolution: int = DEFAULT_RESOLUTION
     margin: float = 0.02
     offset_steps: tuple[int, ...] = (2, 1)
@@ -94,7 +96,7 @@ class Judge:
 
     @cached_property
     def _full_reference(self) -> Reference:
-        return Reference(self._prepared.mesh)
+        return Reference(self._prepared.mesh, samples=self.settings.full_samples)
 
     def field(self, tokens: bytes) -> Field:
         """The field of tokens, which the methods below take along: evaluating it is what costs."""

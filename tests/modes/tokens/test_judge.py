@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from support.tiny import BALL_RADIUS
 from meshcodec.api import Codec
 from meshcodec.config import TAUS
 from meshcodec.format.container import VatFile
-from meshcodec.metrics import fscore
+from meshcodec.metrics import fscore, score
 from meshcodec.modes.tokens.judge import Candidate, Judge, JudgeSettings
 from meshcodec.surface.field import Field
 
@@ -108,3 +109,4 @@ def test_settings_are_those_of_a_decode_by_default() -> None:
     """What the judge calls full is what a user gets who measures the decoded file."""
     fields = {field.name: field.default for field in dataclasses.fields(JudgeSettings)}
     assert fields["full_resolution"] == Codec.decode.__defaults__[0]  # type: ignore[index]
+    assert fields["full_samples"] == inspect.signature(score).parameters["samples"].default
