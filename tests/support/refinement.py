@@ -24,9 +24,9 @@ HURRIED = TokenSettings(
     efforts=(Effort((), 0), Effort((2, 3), 2000, extended_rounds=(2,))),
     judge=JudgeSettings(
         proxy_samples=1000,
-        proxy_resolution=32,
+        proxy_resolution=16,
         full_samples=1000,
-        full_resolution=32,
+        full_resolution=16,
         offset_steps=(4,),
         margin=0.0,
     ),
