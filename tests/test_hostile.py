@@ -181,7 +181,14 @@ def test_reading_takes_a_bounded_multiple_of_the_file(kind: str, data: bytes, tm
 
 def test_a_buffer_beside_a_gltf_counts_each_time_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(bytes(1 << 20))
-    path = scene(buffers=[{"uri": "a.bin", "byteLength": 1 << 20}] * 9)(tmp_path)
+    path = scene(
+        buffers=[{"uri": "a.bin", "byteLength": 1 << 20}] * 9,
+        bufferViews=[{"buffer": number, "byteLength": 36} for number in range(9)],
+        accessors=[
+            {"bufferView": number, "componentType": 5126, "count": 3, "type": "VEC3"} for number in range(9)
+        ],
+        meshes=[{"primitives": [{"attributes": {"POSITION": number}} for number in range(9)]}],
+    )(tmp_path)
     with pytest.raises(BadMeshError, match="larger than 8388608 bytes"):
         load_mesh(path, max_bytes=8 << 20)
 

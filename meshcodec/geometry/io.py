@@ -1,8 +1,8 @@
 """Mesh files in, mesh files out.
 
-OBJ, OFF and PLY are read by `meshcodec.geometry.readers`, STL and glTF by trimesh. Only geometry is read: no
-material, texture or image file is ever opened. A file may be anyone's: what it announces is checked against
-what it holds, and against limits, before memory is taken for it.
+OBJ, OFF and PLY are read by `meshcodec.geometry.readers`, glTF by `meshcodec.geometry.gltf`, STL by trimesh.
+Only geometry is read: no material, texture or image file is ever opened. A file may be anyone's: what it
+announces is checked against what it holds, and against limits, before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_faces, check_size, checked_mesh
 from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
-from meshcodec.geometry.gltf import BufferFolder, checked_gltf, flatten
+from meshcodec.geometry.gltf.scene import read_gltf
 from meshcodec.geometry.readers import read_obj, read_off, read_ply
 from meshcodec.runtime.files import foreign_message
 
@@ -171,18 +171,11 @@ def _parse(
     try:
         if kind in _READERS:
             return _READERS[kind](data, max_faces)
-        data = (
-            _checked_stl(data, max_faces) if kind == "stl" else checked_gltf(data, kind, max_faces, max_bytes)
-        )
         with np.errstate(all="ignore"):  # of transforms: what is not finite is refused later, in one line
-            scene = trimesh.load_scene(
-                io.BytesIO(data),
-                file_type=kind,
-                resolver=BufferFolder(folder, max_bytes),
-                process=False,
-                skip_materials=True,
-            )
-            return flatten(scene, max_faces)
+            if kind in ("glb", "gltf"):
+                return read_gltf(data, folder, max_faces, max_bytes)
+            mesh = trimesh.load_mesh(io.BytesIO(_checked_stl(data, max_faces)), file_type=kind, process=False)
+        return np.asarray(mesh.vertices), np.asarray(mesh.faces)
     except BadMeshError:
         raise
     except ImportError as error:
