@@ -11,8 +11,12 @@ from meshcodec.geometry.gltf.document import Document, extension_of, whole
 
 Matrix = NDArray[np.float64]  # (4, 4), for column vectors; or (n, 4, 4)
 IDENTITY: Matrix = np.eye(4)
-_DEFAULTS = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
-"""What a node has that does not say otherwise; rotations are quaternions x, y, z, w."""
+TRANSFORM_DEFAULTS = {
+    "translation": (0.0, 0.0, 0.0),
+    "rotation": (0.0, 0.0, 0.0, 1.0),
+    "scale": (1.0, 1.0, 1.0),
+}
+"""What a node or an instance has that does not say otherwise; rotations are quaternions x, y, z, w."""
 
 
 class Nodes:
@@ -91,7 +95,9 @@ def composed(
     """
     lengths = np.linalg.norm(rotations, axis=1, keepdims=True)
     still = lengths[:, 0] == 0
-    x, y, z, w = np.where(still[:, None], _DEFAULTS["rotation"], rotations / np.where(lengths, lengths, 1)).T
+    x, y, z, w = np.where(
+        still[:, None], TRANSFORM_DEFAULTS["rotation"], rotations / np.where(lengths, lengths, 1)
+    ).T
     turns = np.empty((len(rotations), 3, 3))
     turns[:, 0] = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], axis=1)
     turns[:, 1] = np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], axis=1)
@@ -107,13 +113,15 @@ def _local_matrices(nodes: list[Any]) -> dict[int, Matrix]:
     """The (4, 4) transforms of the nodes that have one, by their numbers; those of matrices and of parts."""
     whole_ones = [number for number, node in enumerate(nodes) if node.get("matrix") is not None]
     rest = [
-        number for number, node in enumerate(nodes) if node.get("matrix") is None and _DEFAULTS.keys() & node
+        number
+        for number, node in enumerate(nodes)
+        if node.get("matrix") is None and TRANSFORM_DEFAULTS.keys() & node
     ]
     matrices = _table([nodes[number]["matrix"] for number in whole_ones], 16)
     found = dict(zip(whole_ones, matrices.reshape(-1, 4, 4).transpose(0, 2, 1), strict=True))
     parts = [
         _table([nodes[number].get(name) or default for number in rest], len(default))
-        for name, default in _DEFAULTS.items()
+        for name, default in TRANSFORM_DEFAULTS.items()
     ]
     found.update(zip(rest, composed(*parts), strict=True))
     return found

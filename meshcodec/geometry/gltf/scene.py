@@ -16,17 +16,11 @@ from meshcodec.geometry.check import Faces, Vertices, check_faces, no_faces_erro
 from meshcodec.geometry.gltf.accessors import Accessors, check_announced
 from meshcodec.geometry.gltf.buffers import BufferFolder, Buffers
 from meshcodec.geometry.gltf.document import Document, extension_of, read_document, whole
-from meshcodec.geometry.gltf.nodes import IDENTITY, Matrix, Nodes, composed
+from meshcodec.geometry.gltf.nodes import IDENTITY, TRANSFORM_DEFAULTS, Matrix, Nodes, composed
 from meshcodec.geometry.gltf.primitives import Meshes
 
 _INSTANCING = "EXT_mesh_gpu_instancing"
 _CHUNK = 1 << 18  # vertices of instances that are placed at a time
-_INSTANCE_DEFAULTS = {
-    "TRANSLATION": (0.0, 0.0, 0.0),
-    "ROTATION": (0.0, 0.0, 0.0, 1.0),
-    "SCALE": (1.0, 1.0, 1.0),
-}
-"""What the instances of a node have where the accessor is missing."""
 
 
 def read_gltf(data: bytes, folder: Path | None, max_faces: int, max_bytes: int) -> tuple[Vertices, Faces]:
@@ -46,9 +40,20 @@ def read_gltf(data: bytes, folder: Path | None, max_faces: int, max_bytes: int) 
     ------
     BadMeshError
         It holds more than the limits allow, or needs what is not read here, or has no triangles.
+    ValueError
+        A file that is damaged, or not built as glTF has it.
     Exception
-        Whatever a damaged file makes numpy and the decoders raise; often ValueError.
+        Whatever else damaged data make numpy and the decoders raise.
     """
+    try:
+        return _read(data, folder, max_faces, max_bytes)
+    except KeyError as error:
+        raise ValueError(f"its JSON lacks {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise ValueError("its JSON is not built as glTF 2.0 has it") from error
+
+
+def _read(data: bytes, folder: Path | None, max_faces: int, max_bytes: int) -> tuple[Vertices, Faces]:
     document = read_document(data)
     check_announced(document, max_bytes)
     scene = _Scene(document, Buffers(document, BufferFolder(folder, max_bytes)))
@@ -159,10 +164,10 @@ class _Scene:
         """(n, 4, 4) transforms of some instances of a node, in the node's frame."""
         attributes = _instancing(node)
         parts = [
-            self._accessors.reals(attributes[name], len(default), rows)
-            if name in attributes
+            self._accessors.reals(attributes[name.upper()], len(default), rows)
+            if name.upper() in attributes
             else np.tile(default, (len(rows), 1))
-            for name, default in _INSTANCE_DEFAULTS.items()
+            for name, default in TRANSFORM_DEFAULTS.items()
         ]
         return composed(*parts)
 
