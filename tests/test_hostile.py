@@ -198,4 +198,4 @@ def test_a_draco_mesh_asks_for_its_decoder(tmp_path: Path, monkeypatch: pytest.M
     draco = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
     primitive = {"attributes": {"POSITION": 0}, "indices": 1, "extensions": draco}
     with pytest.raises(BadMeshError, match="compressed with Draco; install DracoPy"):
-        load_mesh(scene(meshes=[{"primitives": [primitive]}])(tmp_path))
+        load_mesh(scene(meshes=[{"primitives": [primitive]}], extensionsRequired=list(draco))(tmp_path))

@@ -310,6 +310,16 @@ def test_a_draco_mesh_of_more_faces_than_it_announces_is_counted() -> None:
     refused(file.glb(), "more than 19 faces", max_faces=19)
 
 
+def test_without_draco_what_is_stored_beside_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = draco_file()
+    file.tree["accessors"][0]["bufferView"] = file.view(BRACKET.astype("<f4").tobytes())
+    file.tree["accessors"][1]["bufferView"] = file.view(BRACKET_FACES.astype("<u2").tobytes())
+    without(monkeypatch, "DracoPy")
+    refused(file.glb(), "install DracoPy")
+    del file.tree["extensionsRequired"]
+    assert_brackets(loaded(file.glb()))
+
+
 def test_draco_data_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     file = draco_file()
     packed = file.tree["meshes"][0]["primitives"][0]["extensions"]["KHR_draco_mesh_compression"]

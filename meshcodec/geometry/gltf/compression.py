@@ -91,6 +91,11 @@ def _quaternions(packed: NDArray[np.int16]) -> NDArray[np.int16]:
     return unpacked
 
 
+def can_decode_draco() -> bool:
+    """Whether the package is installed that decodes Draco."""
+    return importlib.util.find_spec("DracoPy") is not None
+
+
 @dataclass(frozen=True)
 class DracoMesh:
     """A mesh that Draco decoded: triangles, and (n, k) values of each attribute by its unique id."""
@@ -109,7 +114,7 @@ def decode_draco(data: memoryview) -> DracoMesh:
     ValueError
         A point cloud.
     """
-    if importlib.util.find_spec("DracoPy") is None:
+    if not can_decode_draco():
         raise BadMeshError("it is compressed with Draco", "install DracoPy, or export it without compression")
     import DracoPy
 

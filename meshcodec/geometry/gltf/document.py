@@ -139,7 +139,7 @@ def read_document(data: bytes) -> Document:
     if not isinstance(tree, dict):
         raise ValueError("its JSON is no object")
     _check_version(tree)
-    for name in tree.get("extensionsRequired", []):
+    for name in tree.get("extensionsRequired") or []:
         if name not in GEOMETRY_EXTENSIONS and not str(name).startswith(HARMLESS_EXTENSIONS):
             raise BadMeshError(
                 f"it requires the glTF extension {str(name)[:60]!r}, which is not known here",

@@ -13,7 +13,7 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices, check_indices
 from meshcodec.geometry.gltf.accessors import Accessors, as_reals
 from meshcodec.geometry.gltf.buffers import Buffers
-from meshcodec.geometry.gltf.compression import DracoMesh, decode_draco
+from meshcodec.geometry.gltf.compression import DracoMesh, can_decode_draco, decode_draco
 from meshcodec.geometry.gltf.document import Document, extension_of, whole
 from meshcodec.geometry.triangles import used_vertices
 
@@ -128,12 +128,19 @@ class Meshes:
     def _decoded(self, primitive: dict[str, Any]) -> tuple[DracoMesh | None, dict[str, Any]]:
         """What Draco compressed of a primitive, and the ids of its attributes there."""
         packed = extension_of(primitive, _DRACO)
-        if packed is None:
+        if packed is None or (not can_decode_draco() and self._is_stored(primitive)):
             return None, {}
         number = whole(packed["bufferView"])
         if number not in self._draco:
             self._draco[number] = decode_draco(self._buffers.view(number))
         return self._draco[number], packed["attributes"]
+
+    def _is_stored(self, primitive: dict[str, Any]) -> bool:
+        """Whether a file holds a primitive once more, uncompressed, for programs that do not know Draco."""
+        if _DRACO in (self._document.tree.get("extensionsRequired") or ()):
+            return False
+        position = self._document.item("accessors", primitive["attributes"]["POSITION"])
+        return position.get("bufferView") is not None
 
     def _faces(self, primitive: dict[str, Any], count: int) -> Faces:
         indices = primitive.get("indices")
