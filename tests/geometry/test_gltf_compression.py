@@ -320,6 +320,31 @@ def test_without_draco_what_is_stored_beside_it_is_read(monkeypatch: pytest.Monk
     assert_brackets(loaded(file.glb()))
 
 
+DRACO_SHORTS = bytes.fromhex(
+    "445241434f02020101000000040200020000011fff011101ff00000100030300000101010100"
+    "113f01400100fdff00000000fefffeff00000000fdfffeff0100fdfffeff0180ffffff7f0000"
+)
+"""Two triangles of 16-bit positions, of 32767 and -32767, as Draco compresses them."""
+DRACO_NORMALIZED = 31  # byte of the stream that says whether its integers are normalized
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_small_integers_of_draco(flag: int) -> None:
+    """glTF-Transform quantizes positions, and then has Draco compress the integers."""
+    pytest.importorskip("DracoPy")
+    data = DRACO_SHORTS[:DRACO_NORMALIZED] + bytes([flag]) + DRACO_SHORTS[DRACO_NORMALIZED + 1 :]
+    for normalized, scale in ((True, 1.0), (False, 1 / 32767)):
+        file = GltfFile()
+        layout = {"componentType": 5122, "count": 4, "type": "VEC3", "normalized": normalized}
+        made = file.primitive(file.add("accessors", **layout))
+        made["indices"] = file.add("accessors", componentType=5123, count=6, type="SCALAR")
+        packed = {"bufferView": file.view(data), "attributes": {"POSITION": 0}}
+        mesh = file.mesh(made | {"extensions": {"KHR_draco_mesh_compression": packed}})
+        file.node(mesh=mesh, scale=[scale] * 3)
+        found = sorted(tuple(map(float, np.round(row, 6))) for row in np.asarray(loaded(file.glb()).vertices))
+        assert found == [(-1, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+
+
 def test_draco_data_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     file = draco_file()
     packed = file.tree["meshes"][0]["primitives"][0]["extensions"]["KHR_draco_mesh_compression"]

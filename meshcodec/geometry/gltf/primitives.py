@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices, check_indices
-from meshcodec.geometry.gltf.accessors import Accessors, as_reals
+from meshcodec.geometry.gltf.accessors import Accessors, Layout, as_reals
 from meshcodec.geometry.gltf.buffers import Buffers
 from meshcodec.geometry.gltf.compression import DracoMesh, can_decode_draco, decode_draco
 from meshcodec.geometry.gltf.document import Document, extension_of, whole
@@ -178,7 +178,8 @@ class _Attributes:
         decoded = self._decoded(name)
         if decoded is None:
             return self._accessors.reals(self._named[name], width, rows)
-        return as_reals(decoded[rows], self._accessors.layout(self._named[name]))
+        layout = self._accessors.layout(self._named[name])
+        return as_reals(_as_announced(decoded, layout)[rows], layout)
 
     def integers(self, name: str, width: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n, width) whole numbers of an attribute at some vertices."""
@@ -212,6 +213,19 @@ def triangulated(corners: NDArray[np.int64], mode: int, restart: int = -1) -> Fa
         turned = (places[:-2] - start) % 2 == 1
         faces[turned] = faces[turned][:, [0, 2, 1]]
     return np.asarray(faces[~(ends[:-2] | ends[1:-1] | ends[2:])])
+
+
+def _as_announced(decoded: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Values of an attribute that Draco decoded, as integers where its accessor has integers.
+
+    DracoPy gives signed integers as floats: as they are, or between -1 and 1 where the stream itself calls
+    them normalized.
+    """
+    if decoded.dtype.kind != "f" or layout.dtype.kind != "i":
+        return decoded
+    largest = float(np.abs(decoded).max(initial=0))
+    whole_numbers = np.rint(decoded * (np.iinfo(layout.dtype).max if largest <= 1 else 1))
+    return np.asarray(whole_numbers, dtype=layout.dtype)
 
 
 def _mode(primitive: dict[str, Any]) -> int:
