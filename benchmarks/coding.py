@@ -15,7 +15,7 @@ import torch
 from meshcodec.api import Codec
 from meshcodec.errors import UsageError
 from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
-from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.geometry.formats import MESH_ENDINGS
 from meshcodec.runtime.files import find_files
 
 
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     coder, model = codec.engine.encoding.entropy_model, codec.model
     if coder is None:
         raise UsageError("the default model has no coder", "train one with meshcodec train coder")
-    paths = find_files(folder, READ_FORMATS)
+    paths = find_files(folder, MESH_ENDINGS)
     ends = codec.config.scale_ends()[4:]
     sizes: list[list[int]] = []
     for path in paths:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from pathlib import Path
 
 import trimesh
@@ -39,6 +41,22 @@ endsolid a
 """
 
 
+MODEL = """<model xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02"><resources>
+<object id="1"><mesh><vertices>
+<vertex x="0" y="0" z="0"/><vertex x="1" y="0" z="0"/><vertex x="0" y="1" z="0"/>
+</vertices><triangles><triangle v1="0" v2="1" v3="2"/></triangles></mesh></object>
+<object id="2"><components><component objectid="1"/></components></object></resources>
+<build><item objectid="2" transform="1 0 0 0 1 0 0 0 1 0 0 0"/></build></model>"""
+
+
+def threemf() -> bytes:
+    """A 3MF file, stored rather than compressed, so that a change of its bytes is one of its XML."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("3D/3dmodel.model", MODEL)
+    return made.getvalue()
+
+
 def main(folder: Path) -> None:
     """Write the seeds below a folder."""
     load, decode = folder / "load", folder / "decode"
@@ -48,6 +66,7 @@ def main(folder: Path) -> None:
     seeds += [
         ("ply", ASCII_PLY),
         ("stl", ASCII_STL),
+        ("3mf", threemf()),
         ("obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3//1 2/2 3 # a\n"),
     ]
     glb = dict(seeds)["glb"]

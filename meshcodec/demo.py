@@ -23,7 +23,7 @@ from meshcodec.cli.streams import print_error
 from meshcodec.config import TAUS
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError, error_context
 from meshcodec.evaluation.measured import MeasuredFile
-from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import Reference
 from meshcodec.pictures.render import Image, frame_of, render_mesh
@@ -176,7 +176,7 @@ def _line(name: str, label: str, trips: Sequence[RoundTrip]) -> str:
 def _meshes(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", "pass a folder of meshes")
-    paths = find_files(folder, READ_FORMATS)
+    paths = find_files(folder, MESH_ENDINGS)
     if not paths:
         raise UsageError(f"{folder}: holds no mesh", f"known formats are {', '.join(READ_FORMATS)}")
     return paths

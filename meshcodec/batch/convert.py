@@ -21,7 +21,7 @@ from meshcodec.errors import BadMeshError, PartialFailureError, one_line
 from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.registry import Registry
-from meshcodec.runtime.files import is_local, write_whole
+from meshcodec.runtime.files import ending_of, is_local, write_whole
 from meshcodec.runtime.memory import bounded_memory
 from meshcodec.runtime.sources import code_hash
 from meshcodec.runtime.workers import DIED
@@ -88,7 +88,7 @@ def encode_file(
     from meshcodec.metrics import by_tau, fscore
     from meshcodec.target import Target
 
-    codec, kind = _codec(options), _kind(path)
+    codec, kind = _codec(options), ending_of(path)
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
         measured = codec.encode_to_target(
@@ -107,10 +107,6 @@ def encode_file(
             found = by_tau(fscore(original, codec.decode(encoded.data)))
     about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
     return encoded.data, about
-
-
-def _kind(path: Path) -> str:
-    return path.suffix.removeprefix(".").lower()
 
 
 def _source(path: Path, data: bytes) -> Path | _Content:
@@ -157,7 +153,7 @@ def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
                 with suppress(Exception):
                     data = _bytes_within(job.path, job.verb.most_bytes())
                     source = _source(job.path, data)
-                    subjects[sha256_of(data)] = codec.prepare(source, options.seed, _kind(job.path))
+                    subjects[sha256_of(data)] = codec.prepare(source, options.seed, ending_of(job.path))
             encoded = codec.encode_subjects(
                 list(subjects.values()), options.size, options.effort, packing=options.packing
             )

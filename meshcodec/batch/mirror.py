@@ -43,8 +43,8 @@ from meshcodec.batch.convert import (
 from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_manifest, still_true
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
 from meshcodec.errors import UsageError
-from meshcodec.geometry.formats import READ_FORMATS
-from meshcodec.runtime.files import files_below, is_local, is_of_kind, name_below
+from meshcodec.geometry.formats import GZIPPED, MESH_ENDINGS
+from meshcodec.runtime.files import files_below, is_local, is_of_kind, name_below, with_ending
 from meshcodec.runtime.memory import memory_share
 from meshcodec.runtime.threads import available_cores
 from meshcodec.runtime.workers import run_jobs
@@ -125,7 +125,7 @@ def compress(
     UsageError
         No meshes, two of them with one output, outputs that exist, no cluster.
     """
-    verb = Verb(encode_file, READ_FORMATS, "vat", options)
+    verb = Verb(encode_file, MESH_ENDINGS, "vat", options)
     return _mirror(_Run(verb, folder, out, jobs, resume, force, quiet, engine))
 
 
@@ -279,12 +279,12 @@ def _plan(verb: Verb, folder: Path, out: Path) -> tuple[list[Job], int]:
     for path in files_below(folder):
         name = name_below(folder, path)
         if is_of_kind(folder, path, verb.endings):
-            output = name.with_suffix(f".{verb.ending}")
+            output = with_ending(name, verb.ending)
             work.append(Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
         elif name.as_posix() != MANIFEST:
             skipped += 1
     if not work:
-        known = ", ".join(f".{ending}" for ending in verb.endings)
+        known = ", ".join(f".{ending}" for ending in verb.endings if not ending.endswith(GZIPPED))
         raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")
     first: dict[str, Job] = {}
     for job in work:

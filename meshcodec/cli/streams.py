@@ -97,7 +97,9 @@ def output_path(source: str, output: str | None, extension: str) -> str:
         return "-"
     if not Path(source).name:
         raise UsageError(f"{source or repr(source)}: not the name of a file", "name a file")
-    return str(Path(source).with_suffix(f".{extension}"))
+    from meshcodec.runtime.files import with_ending
+
+    return str(with_ending(Path(source), extension))
 
 
 def check_output(out: str, force: bool, as_json: bool, binary: bool) -> None:

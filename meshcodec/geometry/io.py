@@ -1,15 +1,16 @@
 """Mesh files in, mesh files out.
 
-OBJ, OFF and PLY are read by `meshcodec.geometry.readers`, glTF by `meshcodec.geometry.gltf`, STL by trimesh.
-Only geometry is read: no material, texture or image file is ever opened. A file may be anyone's: what it
-announces is checked against what it holds, and against limits, before memory is taken for it.
+glTF is read by `meshcodec.geometry.gltf`, every other format by `meshcodec.geometry.readers`. Only geometry
+is read: no material, texture or image file is ever opened. A file may be anyone's: what it announces is
+checked against what it holds, and against limits, before memory is taken for it.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import stat
-import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -20,11 +21,16 @@ from numpy.typing import NDArray
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError, UsageError
-from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_faces, check_size, checked_mesh
-from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
+from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_size, checked_mesh
+from meshcodec.geometry.formats import GZIPPED, READ_FORMATS, WRITE_FORMATS
 from meshcodec.geometry.gltf.scene import read_gltf
-from meshcodec.geometry.readers import read_obj, read_off, read_ply
-from meshcodec.runtime.files import foreign_message
+from meshcodec.geometry.readers.content import check_content
+from meshcodec.geometry.readers.obj import read_obj
+from meshcodec.geometry.readers.off import read_off
+from meshcodec.geometry.readers.ply import read_ply
+from meshcodec.geometry.readers.stl import read_stl
+from meshcodec.geometry.readers.threemf import read_3mf
+from meshcodec.runtime.files import ending_of, foreign_message
 
 MeshSource = str | Path | BinaryIO | trimesh.Trimesh  # path, file open in binary mode, or mesh
 """Bytes of a file and, a second time, of the buffers beside a glTF, by default at most. Reading takes at most
@@ -33,6 +39,7 @@ _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,
     "off": read_off,
     "ply": read_ply,
+    "stl": read_stl,
 }
 
 
@@ -44,16 +51,18 @@ def load_mesh(
 ) -> trimesh.Trimesh:
     """Read a mesh as one set of triangles.
 
-    Scenes are flattened with their transforms, polygons become fans, faces that name a vertex twice and
-    vertices that no face uses are dropped. Nothing else is changed: vertices are not merged, faces not
-    reordered or turned.
+    Scenes are flattened with their transforms, polygons are triangulated in their plane, faces that name a
+    vertex twice and vertices that no face uses are dropped. Nothing else is changed: vertices are not merged,
+    faces not reordered or turned.
 
     Parameters
     ----------
     source : a path, a file object open in binary mode, or a mesh (which is copied, not changed).
-    file_type : one of ``READ_FORMATS``; by default the extension of the path or of the file object's name.
+    file_type : one of ``READ_FORMATS``, with ``.gz`` behind it for a file that is compressed with gzip; by
+        default the extension of the path or of the file object's name.
     max_faces : most triangles that are not refused, counted with every instance of a scene.
-    max_bytes : size of the largest file that is not refused, and of all files beside a glTF together.
+    max_bytes : size of the largest file that is not refused, of what is unpacked from it, and of all files
+        beside a glTF together.
 
     Returns
     -------
@@ -132,14 +141,17 @@ def _read(
             raise BadMeshError("it is a folder", "name a mesh file, or use meshcodec compress for a folder")
         if not stat.S_ISREG(mode):
             raise BadMeshError("it is not a regular file", "pass a pipe as -")
-        suffix = path.suffix
+        suffix = ending_of(path)
     else:
         name = getattr(source, "name", None)
-        suffix = Path(name).suffix if isinstance(name, str) else ""
+        suffix = ending_of(Path(name)) if isinstance(name, str) else ""
 
-    kind = _normal_type(suffix if file_type is None else file_type)
+    ending = _normal_type(suffix if file_type is None else file_type)
+    kind = ending.removesuffix(GZIPPED)
     if kind not in READ_FORMATS:
-        fault = f"unknown mesh format {kind!r}" if kind else "its format is not known: it has no extension"
+        fault = (
+            f"unknown mesh format {ending!r}" if ending else "its format is not known: it has no extension"
+        )
         raise BadMeshError(fault, f"give one of {', '.join(READ_FORMATS)}")
 
     check_size(size, max_bytes)
@@ -152,6 +164,9 @@ def _read(
     if not isinstance(data, bytes):
         raise BadMeshError("it is open as text", "open it in binary mode")
     check_size(len(data), max_bytes)
+    if ending != kind:
+        data = _unpacked(data, max_bytes)
+    check_content(data, kind)
     if not data.strip():
         raise BadMeshError("it is empty", EXPORT_AGAIN)
     return data, kind, path.parent if path is not None else None
@@ -165,36 +180,31 @@ def _read_stream(stream: BinaryIO, max_bytes: int) -> bytes:
     return data
 
 
+def _unpacked(data: bytes, max_bytes: int) -> bytes:
+    """What is compressed with gzip; never more than one byte above what is allowed is unpacked."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            unpacked = stream.read(max_bytes + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadMeshError(f"cannot be unpacked with gzip: {foreign_message(error)}", EXPORT_AGAIN) from error
+    check_size(len(unpacked), max_bytes)
+    return unpacked
+
+
 def _parse(
     data: bytes, kind: str, folder: Path | None, max_faces: int, max_bytes: int
 ) -> tuple[Vertices, Faces]:
     try:
-        if kind in _READERS:
-            return _READERS[kind](data, max_faces)
         with np.errstate(all="ignore"):  # of transforms: what is not finite is refused later, in one line
             if kind in ("glb", "gltf"):
                 return read_gltf(data, folder, max_faces, max_bytes)
-            mesh = trimesh.load_mesh(io.BytesIO(_checked_stl(data, max_faces)), file_type=kind, process=False)
-        return np.asarray(mesh.vertices), np.asarray(mesh.faces)
+            if kind == "3mf":
+                return read_3mf(data, max_faces, max_bytes)
+            return _READERS[kind](data, max_faces)
     except BadMeshError:
         raise
-    except ImportError as error:
-        # trimesh asks for an optional package to guess the encoding of what is not UTF-8.
-        raise BadMeshError(f"not a readable {kind} file: damaged or cut short", EXPORT_AGAIN) from error
-    except Exception as error:  # the loaders raise whatever their parsing stumbles over
+    except Exception as error:  # readers raise whatever their parsing stumbles over
         raise BadMeshError(f"not a readable {kind} file ({foreign_message(error)})", EXPORT_AGAIN) from error
-
-
-def _checked_stl(data: bytes, max_faces: int) -> bytes:
-    """A binary STL without what may follow it, or a text one, with names in any encoding, as valid UTF-8."""
-    if b"\0" not in data:
-        return data if data.isascii() else data.decode("latin-1").encode()
-    (count,) = struct.unpack_from("<I", data, 80)
-    check_faces(count, max_faces)
-    end = 84 + 50 * count
-    if end > len(data):
-        raise BadMeshError(f"it is cut short: its header announces {count} faces", EXPORT_AGAIN)
-    return data[:end]
 
 
 def _rows(form: str, values: NDArray[np.float64] | NDArray[np.int64]) -> str:

@@ -10,9 +10,11 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
-from typing import cast
+from typing import TypeVar, cast
 
 from meshcodec.errors import UsageError
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 def write_atomic(path: Path, data: bytes, overwrite: bool) -> None:
@@ -116,7 +118,20 @@ def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
 def is_of_kind(folder: Path, path: Path, suffixes: Iterable[str]) -> bool:
     """Whether a file below a folder is one of those that `find_files` gives."""
     hidden = any(part.startswith(".") for part in name_below(folder, path).parts)
-    return not hidden and path.suffix.lower().removeprefix(".") in suffixes
+    return not hidden and ending_of(path) in suffixes
+
+
+def ending_of(path: PurePath) -> str:
+    """The extension of a file, in lower case and without its dot; of ``a.obj.gz`` it is ``obj.gz``."""
+    extensions = PurePath(path.name.lower()).suffixes
+    return "".join(extensions[-2 if extensions[-1] == ".gz" else -1 :])[1:] if extensions else ""
+
+
+def with_ending(path: AnyPath, ending: str) -> AnyPath:
+    """The path with another extension, in place of all that `ending_of` names."""
+    old = ending_of(path)
+    stem = path.name[: -len(old) - 1] if old else path.name
+    return path.with_name(f"{stem}.{ending}")
 
 
 def find_files(folder: Path, suffixes: Iterable[str], without: Path | None = None) -> list[Path]:
@@ -128,7 +143,7 @@ def find_files(folder: Path, suffixes: Iterable[str], without: Path | None = Non
     Parameters
     ----------
     folder : as `open_folder` gives it
-    suffixes : extensions in lower case and without the dot; ``.OBJ`` counts as ``obj``
+    suffixes : what `ending_of` says of their names
     without : a folder of this machine that is passed over where it lies inside
 
     Returns

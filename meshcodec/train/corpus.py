@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
 from meshcodec.geometry.normalize import fit_box
 from meshcodec.runtime.files import find_files
 
@@ -134,4 +134,4 @@ def _files(folder: Path) -> list[CorpusItem]:
         name = str(path.relative_to(folder))
         return CorpusItem(name, path.parent.name, mesh, _caption(name))
 
-    return [item(path) for path in find_files(folder, READ_FORMATS)]
+    return [item(path) for path in find_files(folder, MESH_ENDINGS)]

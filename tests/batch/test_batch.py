@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -106,6 +107,20 @@ def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptio
         assert record["bytes_out"] == len(made[record["output"]])
         assert record["tokens"] == VatFile.from_bytes(made[record["output"]]).count
         assert record["fscore"] is None
+
+
+def test_compressed_meshes_of_a_folder(tmp_path: Path, options: CompressOptions) -> None:
+    """They are meshes like others, and two files of one name would become one."""
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    (folder / "a.OBJ.gz").write_bytes(gzip.compress(export_mesh(ball(1), "obj")))
+    (folder / "notes.txt.gz").write_bytes(gzip.compress(b"no mesh"))
+    summary = compress(folder, tmp_path / "out", options, quiet=True)
+    assert [(record["input"], record["output"]) for record in summary.records] == [("a.OBJ.gz", "a.vat")]
+    assert (summary.skipped, summary.failed) == (1, [])
+    (folder / "a.stl").write_bytes(export_mesh(ball(1), "stl"))
+    with pytest.raises(UsageError, match=r"a\.OBJ\.gz and a\.stl would both become a\.vat"):
+        compress(folder, tmp_path / "other", options, quiet=True)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import io
 import json
 import os
@@ -35,6 +36,20 @@ def test_encode_writes_beside_the_input_and_says_so_in_one_line(obj: Path, tiny_
     assert result.stdout == ""
     (line,) = messages(result)
     assert line.startswith(f"{obj} -> {obj.with_suffix('.vat')}: 64 bytes, 33 tokens, 3 scales, effort 0, ")
+
+
+def test_a_compressed_mesh_is_named_like_another(obj: Path, tiny_weights: Path) -> None:
+    """``ball.obj.gz`` becomes ``ball.vat``, the file that ``ball.obj`` becomes."""
+    packed = obj.with_name("ball.OBJ.gz")
+    packed.write_bytes(gzip.compress(obj.read_bytes()))
+    options = ("--size", 64, "--effort", 0, "--weights", tiny_weights, "-f")
+    assert call("encode", obj, *options).exit_code == 0
+    expected = obj.with_suffix(".vat").read_bytes()
+    obj.with_suffix(".vat").unlink()
+    assert call("encode", packed, *options).exit_code == 0
+    assert obj.with_suffix(".vat").read_bytes() == expected
+    piped = call("encode", "-", "-o", "-", "--file-type", "obj.gz", *options, data=packed.read_bytes())
+    assert piped.stdout_bytes == expected
 
 
 @pytest.mark.slow

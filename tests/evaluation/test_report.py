@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ def test_mirrored_folders_are_scored_as_the_metric_does(folders: tuple[Path, Pat
     files = [load_mesh(folders[0] / "plate.obj"), load_mesh(folders[1] / "plate.ply")]
     assert report.rows[2].scores == score(*files, samples=SAMPLES)
     assert report.rows[2].scores.at(0.02) < 0.2
+
+
+def test_a_compressed_reference_finds_its_decode(folders: tuple[Path, Path]) -> None:
+    plain = folders[0] / "box.obj"
+    plain.with_name("box.obj.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    (row,) = (row for row in measured(*folders).rows if row.file == "box.obj.gz")
+    assert row.decoded == "box.ply"
+    assert row.scores.f == (1, 1, 1)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import trimesh
 from numpy.typing import NDArray
+from support.solids import BOX, prism
+from support.threemf import archive_of
 
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
@@ -216,6 +219,32 @@ def test_a_glb_scene_of_two_meshes_is_one_mesh() -> None:
     np.testing.assert_allclose(np.asarray(mesh.bounds), np.array([[-1, -1, -1], [5.5, 1, 1]]), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", READ_FORMATS)
+def test_every_format_is_read_through_gzip(kind: str, tmp_path: Path) -> None:
+    others = {"gltf": gltf([{"mesh": 0}]), "3mf": archive_of(prism(BOX, 3))}
+    data = others[kind] if kind in others else export_mesh(trimesh.creation.box(), kind)
+    path = tmp_path / f"a.{kind.upper()}.gz"
+    path.write_bytes(gzip.compress(data[:50]) + gzip.compress(data[50:]))  # in two parts, as some tools write
+    plain = load(data, kind)
+    with path.open("rb") as file:
+        for mesh in (load_mesh(path), load_mesh(file), load(path.read_bytes(), f".{kind}.gz")):
+            np.testing.assert_array_equal(corners(mesh), corners(plain))
+
+
+def test_polygons_name_vertices_that_are_there() -> None:
+    """A polygon is cut by the places of its vertices, and is refused in the words that a triangle is."""
+    for data, kind in (
+        (SQUARE + b"f 1 2 3 5\n", "obj"),
+        (SQUARE + b"f 1 2 3 4 0\n", "obj"),
+        (PLY + b"4 0 1 2 4\n", "ply"),
+        (OFF + b"4 0 1 2 -1\n", "off"),
+    ):
+        with pytest.raises(BadMeshError, match=r"vertices that it does not have \(it has 4\)"):
+            load(data, kind)
+    with pytest.raises(BadMeshError, match="NaN or infinite"):
+        load(SQUARE.replace(b"1 1 0", b"nan 1 0") + b"v -1 0.5 0\nf 1 2 3 4 5\n", "obj")
+
+
 def test_nothing_is_merged_reordered_or_turned() -> None:
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 0]], dtype=float)
     faces = [[3, 5, 4], [0, 1, 2], [0, 1, 2]]
@@ -351,7 +380,8 @@ def test_garbage_and_cut_files_raise_nothing_else(kind: str) -> None:
             load(rng.bytes(length), kind)
         with pytest.raises(BadMeshError):
             load((b"what is this? " * length)[:length], kind)
-    whole = gltf([{"mesh": 0}]) if kind == "gltf" else export_mesh(trimesh.creation.box(), kind)
+    others = {"gltf": gltf([{"mesh": 0}]), "3mf": archive_of(prism(BOX, 3))}
+    whole = others[kind] if kind in others else export_mesh(trimesh.creation.box(), kind)
     for end in range(0, len(whole) - 1, max(1, len(whole) // 50)):
         try:
             load(whole[:end], kind)  # a cut text file may still be a mesh
@@ -410,7 +440,7 @@ def test_unknown_formats_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(SQUARE)
         with pytest.raises(BadMeshError, match=r"unknown mesh format|has no extension") as caught:
             load_mesh(tmp_path / name)
-        assert "obj, ply, stl, glb, gltf, off" in caught.value.remedy
+        assert "obj, ply, stl, glb, gltf, off, 3mf" in caught.value.remedy
     with pytest.raises(BadMeshError, match=r"^stream: its format is not known"):
         load_mesh(io.BytesIO(SQUARE))
     (tmp_path / "plain").write_bytes(SQUARE + b"f 1 2 3\n")
@@ -422,6 +452,22 @@ def test_a_file_open_as_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(SQUARE + b"f 1 2 3\n")
     with path.open() as file, pytest.raises(BadMeshError, match="open it in binary mode"):
         load_mesh(file)  # type: ignore[arg-type]
+
+
+def test_what_unpacks_to_more_than_is_allowed_is_refused() -> None:
+    data = gzip.compress(SQUARE + b"f 1 2 3\n" + b"\n" * 10_000_000)
+    assert len(data) < 20_000
+    with pytest.raises(BadMeshError, match="larger than 1000000 bytes"):
+        load(data, "obj.gz", max_bytes=1_000_000)
+    assert len(load(data, "obj.gz", max_bytes=11_000_000).faces) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"v 0 0 0\n", gzip.compress(SQUARE)[:-9], b"\x1f\x8b\x08" + bytes(99), b"\x1f"]
+)
+def test_what_is_not_compressed_in_spite_of_its_name_is_refused(data: bytes) -> None:
+    with pytest.raises(BadMeshError, match=r"^stream: cannot be unpacked with gzip: .*; "):
+        load(data, "obj.gz")
 
 
 def test_more_faces_than_allowed_are_refused() -> None:

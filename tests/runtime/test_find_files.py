@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from meshcodec.runtime.files import files_below, find_files
+from meshcodec.runtime.files import ending_of, files_below, find_files, with_ending
 
 
 @pytest.fixture
@@ -63,3 +63,30 @@ def test_every_file_is_below(folder: Path) -> None:
         "a/z.ply",
         "a/.x/d.obj",
     ]
+
+
+def test_the_ending_of_a_name() -> None:
+    endings = {
+        "a.obj": "obj",
+        "B.OBJ": "obj",
+        "a.b.ply": "ply",
+        "a.obj.gz": "obj.gz",
+        "A.v2.STL.GZ": "stl.gz",
+        "a.gz": "gz",
+        "plain": "",
+        ".hidden": "",
+    }
+    assert {name: ending_of(Path("x.y") / name) for name in endings} == endings
+
+
+def test_another_ending_takes_the_place_of_the_whole_old_one() -> None:
+    for name in ("a.obj", "a.obj.gz", "a.OBJ.GZ", "a.vat", "a"):
+        assert with_ending(Path("x.y") / name, "vat") == Path("x.y") / "a.vat"
+    assert with_ending(PurePosixPath("a.v2.obj.gz"), "vat") == PurePosixPath("a.v2.vat")
+
+
+def test_compressed_files_are_of_a_kind_of_their_own(folder: Path) -> None:
+    for name in ("c.obj.gz", "d.txt.gz", "e.gz", "f.PLY.GZ"):
+        (folder / name).touch()
+    assert names(folder, find_files(folder, ("obj.gz", "ply.gz"))) == ["c.obj.gz", "f.PLY.GZ"]
+    assert "c.obj.gz" not in names(folder, find_files(folder, ("obj", "gz")))

@@ -22,7 +22,7 @@ from meshcodec.evaluation.bench.files import write_files
 from meshcodec.evaluation.bench.options import BenchOptions
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
-from meshcodec.geometry.formats import READ_FORMATS
+from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.runtime.files import find_files
@@ -173,7 +173,7 @@ def _row_after_crash(job: _Job, want: Want) -> BenchRow:
 def _meshes(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "name a folder of meshes")
-    found = find_files(folder, READ_FORMATS)
+    found = find_files(folder, MESH_ENDINGS)
     if not found:
         raise UsageError(f"{folder} holds no mesh", f"give a folder with {', '.join(READ_FORMATS)} files")
     return found

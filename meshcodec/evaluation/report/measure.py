@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.errors import CorruptFileError, UsageError, one_line
-from meshcodec.evaluation.report.pairs import VAT, Pair, find_pairs, suffix_of
+from meshcodec.evaluation.report.pairs import VAT, Pair, find_pairs
 from meshcodec.evaluation.report.pictures import Detail, take_pictures
 from meshcodec.evaluation.report.rows import Report, Row, quoted
 from meshcodec.format.container import LARGEST_FILE
@@ -27,6 +27,7 @@ from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.pictures.sheets import pillow
 from meshcodec.registry import Registry
+from meshcodec.runtime.files import ending_of
 from meshcodec.runtime.workers import DIED, run_jobs
 from meshcodec.session import codec_of_process
 
@@ -150,7 +151,7 @@ def _measure(job: _Job) -> Row:
 
 
 def _decoded(plan: _Plan, path: Path, resolution: int) -> trimesh.Trimesh:
-    if suffix_of(path) != VAT:
+    if ending_of(path) != VAT:
         return load_mesh(path)
     codec = codec_of_process(plan.device, plan.weights)
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.evaluation.report.rows import NO_DECODE, quoted
-from meshcodec.geometry.formats import READ_FORMATS
-from meshcodec.runtime.files import find_files
+from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
+from meshcodec.runtime.files import ending_of, find_files
 
 VAT = "vat"
 """Extension of our own files."""
@@ -29,7 +29,7 @@ class Pair:
     @property
     def is_vat(self) -> bool:
         """Whether the decoded file is a ``.vat`` file, which has to be decoded first."""
-        return self.target is not None and suffix_of(self.target) == VAT
+        return self.target is not None and ending_of(self.target) == VAT
 
 
 def find_pairs(references: Path, decoded: Path) -> tuple[list[Pair], tuple[str, ...]]:
@@ -46,8 +46,8 @@ def find_pairs(references: Path, decoded: Path) -> tuple[list[Pair], tuple[str, 
         return [Pair(references.name, references, decoded.name, decoded)], ()
 
     same = references.resolve() == decoded.resolve()
-    ours = _below(references, READ_FORMATS, decoded)
-    theirs = _below(decoded, (VAT,) if same else (*READ_FORMATS, VAT), references)
+    ours = _below(references, MESH_ENDINGS, decoded)
+    theirs = _below(decoded, (VAT,) if same else (*MESH_ENDINGS, VAT), references)
     if not ours:
         raise UsageError(
             f"{quoted(str(references))}: holds no mesh", f"give a folder with {', '.join(READ_FORMATS)} files"
@@ -83,9 +83,4 @@ def _below(folder: Path, endings: Sequence[str], other: Path) -> dict[str, Path]
 
 
 def _stem(name: str) -> str:
-    return name[: len(name) - len(Path(name).suffix)]
-
-
-def suffix_of(path: Path) -> str:
-    """The extension of a file, in lower case and without the dot."""
-    return path.suffix.lower().removeprefix(".")
+    return name[: len(name) - len(ending_of(Path(name)))].removesuffix(".")

@@ -1,0 +1,221 @@
+"""Faces of any number of corners as triangles.
+
+A polygon is triangulated in its plane, so that its triangles cover what it encloses and nothing else,
+whether it is convex or not. A hole is given as in every format without holes: the outline walks along a slit
+into it, round it and back. Triangles keep the orientation of their polygon and its place in the order.
+
+What is not flat has no one right reading: a quad is cut along the diagonal that bends it less, another
+polygon in the plane of its vector area (Newell's method: Sutherland, Sproull and Schumacker, "A
+Characterization of Ten Hidden-Surface Algorithms", 1974, appendix).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.check import Faces, Vertices, check_faces, check_indices
+
+_MOST_CLIPPING = 1 << 30
+"""Squares of the numbers of corners of all polygons whose ears are clipped, at most: about 10 s. That is one
+polygon of 32768 corners, or a thousand of 1000; convex ones do not count."""
+_TOGETHER = 1 << 18  # corners of polygons that are looked at at once
+_FLATTER = 1e-6  # gain in the cosine of a bend for which the second diagonal is taken rather than the first
+_ROUNDING = 1e-9  # share of an area that is not told apart from none
+_TINY = 1e-14  # share of a polygon's area below which a triangle of it is taken for one without area
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+
+
+class Polygons:
+    """Polygons as a reader meets them, one after the other; ``len`` of them."""
+
+    def __init__(self, max_faces: int) -> None:
+        self._max_faces = max_faces
+        self._triangles = 0
+        self._lengths, self._corners = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def add(self, corners: list[int]) -> None:
+        """Add a polygon by its vertices; one of two corners or fewer has no triangles.
+
+        Raises BadMeshError: with it there are more triangles than are allowed.
+        """
+        if len(corners) > 2:
+            self._triangles += len(corners) - 2
+            if self._triangles > self._max_faces:
+                check_faces(self._triangles, self._max_faces)
+            self._corners.extend(corners)
+            self._lengths.append(len(corners))
+
+    def triangulated(self, vertices: Vertices) -> Faces:
+        """(F, 3) triangles of all of them; see `triangulate`."""
+        if not self._lengths:
+            return np.zeros((0, 3), dtype=np.int64)
+        lengths, corners = (np.frombuffer(a, np.int64) for a in (self._lengths, self._corners))
+        return triangulate(vertices, lengths, corners, self._max_faces)
+
+
+def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: int) -> Faces:
+    """Triangles of polygons, (F, 3), n - 2 of a polygon of n corners.
+
+    Parameters
+    ----------
+    vertices : (V, 3) positions; polygons with one that is not finite become fans, for the caller to refuse
+    lengths : (P,) corners of each polygon, 0 or more
+    corners : (sum of lengths,) vertices of all polygons on end
+    max_faces : most triangles that are not refused
+
+    Raises
+    ------
+    BadMeshError
+        Too many triangles, a polygon of more than three corners that names a vertex that is not there, or so
+        many corners of concave polygons that cutting them would take for ever.
+    """
+    check_faces(int(np.maximum(lengths - 2, 0).sum()), max_faces)
+    if (lengths == 3).all():
+        return corners.reshape(-1, 3)
+    check_indices(corners, len(vertices))
+    lengths, corners = _without_repeats(lengths, corners)
+    parts = np.maximum(lengths - 2, 0)
+    faces = _fans(lengths, corners, parts)
+    first_corner, first_face = np.cumsum(lengths) - lengths, np.cumsum(parts) - parts
+    clipping = 0
+    for count, rows in _by_length(lengths):
+        rings = corners[first_corner[rows][:, None] + np.arange(count)]
+        places = first_face[rows][:, None] + np.arange(count - 2)
+        if count == 4:
+            faces[places] = _cut_quads(vertices, rings)
+            continue
+        points = _relative(vertices, rings).transpose(2, 1, 0)  # (3, n, k)
+        normals, concave = _concave(points)
+        clipping += len(concave) * count * count
+        if clipping > _MOST_CLIPPING:
+            fault = f"its faces have too many corners to triangulate them: one has {count}"
+            raise BadMeshError(fault, "export it as triangles")
+        for row in concave.tolist():
+            faces[places[row]] = rings[row][_clip_ears(points[:, :, row].T, normals[:, row])]
+    return faces
+
+
+def _without_repeats(lengths: _Ints, corners: _Ints) -> tuple[_Ints, _Ints]:
+    """The same without corners that name the vertex of the next corner, and without what has no area."""
+    real = lengths > 2
+    if not real.all():
+        corners, lengths = corners[np.repeat(real, lengths)], lengths[real]
+    end = np.cumsum(lengths)
+    following = np.roll(corners, -1)
+    following[end - 1] = corners[end - lengths]
+    kept = corners != following
+    if kept.all():
+        return lengths, corners
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return before[end] - before[end - lengths], corners[kept]
+
+
+def _by_length(lengths: _Ints) -> Iterator[tuple[int, _Ints]]:
+    """The polygons of four corners and more: their number of corners and which they are, some at a time."""
+    large = np.flatnonzero(lengths > 3)
+    large = large[np.argsort(lengths[large], kind="stable")]
+    counts, starts = np.unique(lengths[large], return_index=True)
+    for count, rows in zip(counts.tolist(), np.split(large, starts[1:]), strict=False):
+        step = max(_TOGETHER // count, 1)
+        for start in range(0, len(rows), step):
+            yield count, rows[start : start + step]
+
+
+def _fans(lengths: _Ints, corners: _Ints, parts: _Ints) -> Faces:
+    """All polygons as fans from their first corners; `parts` are their numbers of triangles."""
+    first = np.repeat(np.cumsum(lengths) - lengths, parts)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(parts) - parts, parts)
+    return np.column_stack([corners[first], corners[second], corners[second + 1]])
+
+
+# ---- one kind of polygon at a time
+
+
+def _cut_quads(vertices: Vertices, rings: _Ints) -> _Ints:
+    """(k, 2, 3) triangles of quads (k, 4), cut along the diagonal at which they meet more nearly flat.
+
+    In a concave quad one diagonal lies outside, and its two triangles lie on each other, folded.
+    """
+    faces = rings[:, [[0, 1, 2], [0, 2, 3]]]
+    _, b, c, d = _relative(vertices, rings).transpose(1, 2, 0)
+    to_c = _cross(b, c)
+    bend = _cosine(to_c, _cross(c, d))
+    bent = np.flatnonzero(bend < 1 - _FLATTER)
+    b, c, d = b[:, bent], c[:, bent], d[:, bent]
+    other = bent[_cosine(_cross(b, d), _cross(c - b, d - b)) > bend[bent] + _FLATTER]
+    faces[other] = rings[other][:, [[0, 1, 3], [1, 2, 3]]]
+    return faces
+
+
+def _concave(points: _Floats) -> tuple[_Floats, _Ints]:
+    """Vector areas, (3, k), of polygons (3, n, k), and which of them are not right as fans.
+
+    A fan whose triangles all face the same way covers what the polygon encloses, and nothing twice. That is
+    so of every convex polygon without corners on a straight side, and quick to find out for many at once.
+    """
+    fan = _cross(points[:, 1:-1], points[:, 2:])
+    normals = fan.sum(axis=1)
+    square = (normals * normals).sum(axis=0)
+    right = ((fan * normals[:, None]).sum(axis=0) > _TINY * square).all(axis=0)
+    return normals, np.flatnonzero(~right & (square > _TINY**2))
+
+
+def _clip_ears(points: _Floats, normal: _Floats) -> _Ints:
+    """(n - 2, 3) triangles of one polygon (n, 3), by its corners, seen against its `normal`.
+
+    Every corner is used, those on straight sides too: the neighbour has them, and without them there would be
+    a crack. Of an outline that crosses itself, the fan is taken where it covers less.
+    """
+    import manifold3d  # few files need it
+
+    # Leaving an axis out keeps what is straight straight, to the last bit; turning into the plane would not.
+    axis = int(np.abs(normal).argmax())
+    axes = [(axis + 1) % 3, (axis + 2) % 3]
+    flat = np.ascontiguousarray(points[:, axes if normal[axis] > 0 else axes[::-1]])
+    count = len(flat)
+    fan = np.column_stack([np.zeros(count - 2, int), np.arange(1, count - 1), np.arange(2, count)])
+    found = np.asarray(manifold3d.triangulate([flat]), dtype=np.int64)
+    if len(found) != count - 2 or _covered(flat, found) > _covered(flat, fan) * (1 + _ROUNDING):
+        return fan
+    return found
+
+
+def _covered(flat: _Floats, faces: _Ints) -> float:
+    """Twice the area of triangles of points (n, 2), whichever way they face."""
+    a, b, c = flat[faces].transpose(1, 2, 0)
+    (x, y), (u, v) = b - a, c - a
+    return float(np.abs(x * v - y * u).sum())
+
+
+# ---- vectors, in the first axis
+
+
+def _relative(vertices: Vertices, rings: _Ints) -> _Floats:
+    """(k, n, 3) corners seen from the first one, the farthest coordinate at 1; NaN for what has no size."""
+    with np.errstate(all="ignore"):
+        points = vertices[rings] / 4  # so that no difference overflows
+        points -= points[:, :1].copy()
+        points /= np.abs(points).max(axis=(1, 2), keepdims=True)
+    return points
+
+
+def _cross(a: _Floats, b: _Floats) -> _Floats:
+    """Cross products of vectors (3, ...); numpy's own takes several times as long."""
+    made: _Floats = np.stack([a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))])
+    return made
+
+
+def _cosine(a: _Floats, b: _Floats) -> _Floats:
+    """Cosines of the angles between vectors (3, n), 0 where one of them has no length or is not finite."""
+    with np.errstate(all="ignore"):
+        found = (a * b).sum(axis=0) / np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0))
+    return np.asarray(np.nan_to_num(found, nan=0.0))

@@ -1,0 +1,81 @@
+"""What the readers of text have in common: encodings, lines and numbers, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from array import array
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.check import Vertices
+
+PIECE = 1 << 20  # bytes of text that are turned into numbers at a time
+CUT_SHORT = "export the mesh again"  # remedy for a file that ends too early
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how a text of two bytes a letter begins
+_LONGEST_LINE = 1 << 24
+"""Bytes of a line, at most: splitting it makes an object of each word, 20 times its bytes, and no line of a
+real file is this long."""
+
+
+def plain_text(data: bytes) -> bytes:
+    """A text of one byte for each ASCII letter, without a byte order mark and without padding at its end.
+
+    Editors put the mark in front of the first word, which it would hide; some programs fill the last block
+    of a file with zeros, or end it with the Ctrl-Z of old systems. Raises ValueError: it begins like UTF-16
+    and is none.
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8) :]
+    elif data.startswith(UTF_16):
+        data = data.decode("utf-16").encode()
+    return data.rstrip(b"\0\x1a") if data.endswith((b"\0", b"\x1a")) else data
+
+
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines of a text, whatever ends them, with their numbers from 1.
+
+    Raises BadMeshError: a line that no file has.
+    """
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        check_line(number, len(line))
+        yield number, line
+
+
+def check_line(number: int, length: int) -> None:
+    """Refuse a line that no file has. Raises BadMeshError."""
+    if length > _LONGEST_LINE:
+        raise BadMeshError(f"line {number} is longer than {_LONGEST_LINE >> 20} MiB", CUT_SHORT)
+
+
+def number_pieces(data: bytes, start: int) -> Iterator[NDArray[np.float64]]:
+    """All numbers of a text from a place on, some at a time; any white space parts them.
+
+    Raises ValueError: a word that is no number.
+    """
+    while start < len(data):
+        end = start + PIECE
+        if end < len(data):
+            end = max(data.rfind(space, start, end) for space in (b" ", b"\n", b"\r", b"\t")) + 1
+            if end <= start:
+                raise ValueError("a word of a million letters")
+        yield as_numbers(data[start:end].split())
+        start = end
+
+
+def as_numbers(words: list[bytes]) -> NDArray[np.float64]:
+    """(n,) the numbers that words say. Raises ValueError: one that is no number."""
+    try:
+        return np.array(words, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError("a word that is no number") from error
+
+
+def as_vertices(coordinates: array[float]) -> Vertices:
+    """(V, 3) positions that were collected number by number."""
+    return np.frombuffer(coordinates, np.float64).reshape(-1, 3) if coordinates else np.zeros((0, 3))

@@ -1,0 +1,116 @@
+"""OFF files: headers, dialects, polygons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.solids import E, L, Outline, U, area_and_volume, prism
+
+from meshcodec.errors import BadMeshError
+from meshcodec.geometry.readers.off import read_off
+
+MANY = 1000
+SQUARE: list[list[float]] = [[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5]]
+QUAD_AND_TRIANGLE = [[0, 1, 2], [0, 2, 3], [3, 1, 0]]
+ROWS = b"0 0 0\n1 0 0\n1 1 0\n0 1 .5\n4 0 1 2 3\n3 3 1 0\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"OFF\n4 2 0\n",
+        b"OFF 4 2 0\n",
+        b"OFF4 2 0\n",
+        b"OFF 4\n2 0\n",
+        b"4 2 0\n",
+        b"OFF\n4 2\n",
+        b"# a comment\n\n  off  # another\n4 2 # the last\n",
+        b"Off\n4 2 0\n",
+        b"\xef\xbb\xbfOFF\r\n4 2 5\r\n",
+        b"COFF\n4 2 0\n",
+        b"CNOFF\n4 2 0\n",
+        b"NCOFF\n4 2 0\n",
+        b"noff\n4 2 0\n",
+        b"STOFF\n4 2 0\n",
+        b"STCNOFF\n4 2 0\n",
+        b"nOFF\n3\n4 2 0\n",
+        b"nOFF 3\n4 2 0\n",
+        b"CnOFF\n3 4 2 0\n",
+    ],
+)
+def test_headers(start: bytes) -> None:
+    data = start + b"0 0 0 255 0 0 255\n1 0 0\n\n1 1 0 # here\n0 1 .5\n4 0 1 2 3 0.5 0.5 0.5\n3 3 1 0\n"
+    vertices, faces = read_off(data, MANY)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    np.testing.assert_array_equal(faces, QUAD_AND_TRIANGLE)
+
+
+def test_colours_before_normals_as_meshlab_writes_them() -> None:
+    rows = b"".join(row + b" 158 155 223 147 -1.5708 1.5708 -1.5708 \n" for row in ROWS.splitlines()[:4])
+    vertices, faces = read_off(b"NCOFF\n4 2 0\n" + rows + b"4 0 1 2 3 248 139 22 \n3 3 1 0 \n", MANY)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    np.testing.assert_array_equal(faces, QUAD_AND_TRIANGLE)
+
+
+def test_homogeneous_positions_are_divided() -> None:
+    data = b"4OFF\n4 2 0\n0 0 0 9\n2 0 0 2\n-1 -1 0 -1\n0 4 2 4\n" + b"4 0 1 2 3\n3 3 1 0\n"
+    np.testing.assert_array_equal(read_off(data, MANY)[0], SQUARE)
+    with pytest.raises(ValueError, match="line 4"):
+        read_off(data.replace(b"2 0 0 2", b"2 0 0 0"), MANY)
+
+
+def test_text_of_two_bytes_a_letter() -> None:
+    np.testing.assert_array_equal(
+        read_off(b"OFF\n4 2 0\n".decode().encode("utf-16") + ROWS.decode().encode("utf-16-le"), MANY)[0],
+        SQUARE,
+    )
+
+
+@pytest.mark.parametrize("extra", [b"", b" 255 0 0", b" 0.5 0.5 0.5 1"])
+@pytest.mark.parametrize(("outline", "truth"), [(U, (184, 88)), (E, (284, 148)), (L, (40, 12))])
+def test_concave_polygons(outline: Outline, truth: tuple[float, float], extra: bytes) -> None:
+    made = prism(outline, 2)
+    data = b"OFF\n%d %d 0\n" % (len(made.vertices), len(made.polygons))
+    data += b"".join(b"%g %g %g\n" % tuple(row) for row in made.vertices.tolist())
+    data += b"".join(b" ".join(b"%d" % n for n in (len(p), *p)) + extra + b"\n" for p in made.polygons)
+    assert area_and_volume(*read_off(data, MANY)) == pytest.approx(truth)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "does not start with OFF"),
+        (b"OFFICE\n4 2 0\n", "does not start with OFF"),
+        (b"XOFF\n4 2 0\n", "does not start with OFF"),
+        (b"OFF\n", "the line with its counts"),
+        (b"OFF\nmany few\n", "the line with its counts"),
+        (b"OFF\n4 -2 0\n", "a count below 0"),
+        (b"OFF\n1 0 0\n0 0\n", "line 3"),
+        (b"OFF\n1 1 0\n0 0 0\n-1 0 0 0\n", "line 4"),
+        (b"4OFF\n1 0 0\n0 0 0\n", "line 3"),
+    ],
+)
+def test_what_is_no_off_file(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_off(data, MANY)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"OFF BINARY\n\0\0\0\4", "it is a binary OFF file, which is not read; export it as text"),
+        (b"COFF binary\n\0\0\0\4", "it is a binary OFF file"),
+        (b"nOFF\n4\n1 0 0\n0 0 0 0\n", "its points have 4 coordinates; give a mesh of three dimensions"),
+        (b"nOFF 2\n1 0 0\n0 0\n", "its points have 2 coordinates"),
+        (b"4nOFF\n3\n1 0 0\n0 0 0 1\n", "it is a 4nOFF file"),
+        (b"OFF\n2 0 0\n0 0 0\n", "cut short: it announces 2 vertices and holds 1"),
+        (b"OFF\n1 9999999999999999999999 0\n0 0 0\n", "more than 1000 faces"),
+        (
+            b"OFF\n9999999999999999999999 1 0\n0 0 0\n",
+            "announces 9999999999999999999999 vertices and holds 1",
+        ),
+    ],
+)
+def test_what_is_refused_by_name(data: bytes, message: str) -> None:
+    with pytest.raises(BadMeshError, match=message):
+        read_off(data, MANY)
