@@ -25,7 +25,7 @@ from meshcodec.errors import UsageError
 from meshcodec.format.box import NO_AXES, Axes, round_box
 from meshcodec.format.container import MIN_SIZE, VatFile
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
-from meshcodec.geometry.io import MeshSource
+from meshcodec.geometry.sources import MeshSource, several
 from meshcodec.model import VariationalTokenizer
 from meshcodec.modes.budget import check_request
 from meshcodec.modes.prepare import MeshLimits, PreparedMesh, prepare
@@ -35,6 +35,7 @@ from meshcodec.modes.tokens.encode import TokenRequest, TokenSettings, encode_ba
 from meshcodec.modes.tokens.fill import shortest_payload
 from meshcodec.modes.tokens.refine import Stop
 from meshcodec.registry import Registry, WeightsEntry
+from meshcodec.runtime.vat_source import VatSource, named, vat_bytes
 from meshcodec.target import Measured, Target, check_target, smallest_sufficient
 
 DEFAULT_SETTINGS = TokenSettings()
@@ -103,20 +104,20 @@ class Decoder:
         return self.entry.config
 
     def decode(
-        self, data: bytes, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
+        self, data: VatSource, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
     ) -> trimesh.Trimesh:
-        """The bytes of a ``.vat`` file to a closed mesh in the original frame."""
+        """A ``.vat`` file (its bytes, its path, or open) to a closed mesh in the original frame."""
         return self.decode_detailed(data, resolution, tokens).mesh
 
     def decode_many(
-        self, files: Iterable[bytes], resolution: int = DEFAULT_RESOLUTION
+        self, files: Iterable[VatSource], resolution: int = DEFAULT_RESOLUTION
     ) -> list[trimesh.Trimesh]:
         """`decode` of many ``.vat`` files, in order; the first one that is corrupt ends it."""
-        return [self.decode(data, resolution) for data in files]
+        return [self.decode(data, resolution) for data in several(files, "decode_many")]
 
     def decode_detailed(
         self,
-        data: bytes | VatFile,
+        data: VatSource | VatFile,
         resolution: int = DEFAULT_RESOLUTION,
         tokens: int | None = None,
         dense: bool = False,
@@ -125,7 +126,7 @@ class Decoder:
 
         Parameters
         ----------
-        data : a whole ``.vat`` file, or one that is parsed already
+        data : a whole ``.vat`` file, its bytes, its path or open in binary mode, or one that is parsed
         resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
@@ -133,16 +134,17 @@ class Decoder:
         Raises
         ------
         CorruptFileError
-            Not a whole ``.vat`` file, or tokens without any surface.
+            Not a whole ``.vat`` file, one that cannot be read, or tokens without any surface.
         WeightsError
             The model that it names is not here.
         UsageError
             `resolution` or `tokens` out of range.
         """
-        file = data if isinstance(data, VatFile) else VatFile.from_bytes(data)
-        return decode_file(self.engine, file, resolution, tokens, dense)
+        with named(data):
+            file = data if isinstance(data, VatFile) else VatFile.from_bytes(vat_bytes(data))
+            return decode_file(self.engine, file, resolution, tokens, dense)
 
-    def tokens(self, data: bytes) -> NDArray[np.uint8]:
+    def tokens(self, data: VatSource) -> NDArray[np.uint8]:
         """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.
 
         Raises
@@ -152,9 +154,10 @@ class Decoder:
         WeightsError
             They are entropy-coded, and the model that it names is not here.
         """
-        file = VatFile.from_bytes(data)
-        entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
-        return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
+        with named(data):
+            file = VatFile.from_bytes(vat_bytes(data))
+            entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
+            return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
 
 
 class Codec(Decoder):
@@ -203,9 +206,10 @@ class Codec(Decoder):
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
         packing: str = DEFAULT_PACKING,
+        file_type: str | None = None,
     ) -> bytes:
-        """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size` bytes."""
-        return self.encode_detailed(source, size, effort, seed, packing=packing).data
+        """A mesh (path, open file, bytes, mesh, scene, arrays) to a ``.vat`` file of at most `size` bytes."""
+        return self.encode_detailed(source, size, effort, seed, file_type, packing=packing).data
 
     def encode_many(
         self,
@@ -214,6 +218,7 @@ class Codec(Decoder):
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
         packing: str = DEFAULT_PACKING,
+        file_type: str | None = None,
     ) -> list[bytes]:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
 
@@ -228,8 +233,8 @@ class Codec(Decoder):
             `size`, `effort` or `packing` is out of range.
         """
         check_request(size, effort, len(self.settings.efforts), packing)
-        rest, files = iter(sources), list[bytes]()
-        while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed):
+        rest, files = several(sources, "encode_many"), list[bytes]()
+        while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed, file_type):
             # On a CPU a batch takes as long as its meshes one by one, and their memory at the same time.
             together = 1 if self.device.type == "cpu" else len(batch)
             for start in range(0, len(batch), together):
@@ -252,7 +257,7 @@ class Codec(Decoder):
 
         Parameters
         ----------
-        source : path, open binary file (with `file_type`) or Trimesh
+        source : a path, a Trimesh, a Scene or (vertices, faces); a binary file or bytes with `file_type`
         size : largest number of bytes of the file, from 64 up
         effort : 0 to 9; 0 takes the encoder's tokens as they are, more refines them for this mesh
         seed : seed of all sampling; the same one gives the same bytes on the same machine
@@ -409,11 +414,12 @@ def encode(
     effort: int = DEFAULT_EFFORT,
     seed: int = 0,
     device: str = "auto",
+    file_type: str | None = None,
 ) -> bytes:
-    """A mesh (path, open file or Trimesh) to the bytes of a ``.vat`` file of at most `size`. See `Codec`."""
-    return _default_codec(device).encode(source, size, effort, seed)
+    """A mesh to the bytes of a ``.vat`` file of at most `size`. See `Codec.encode_detailed`."""
+    return _default_codec(device).encode(source, size, effort, seed, file_type=file_type)
 
 
-def decode(data: bytes, resolution: int = DEFAULT_RESOLUTION, device: str = "auto") -> trimesh.Trimesh:
-    """The bytes of a ``.vat`` file to a closed mesh in the original frame. See `Codec`."""
+def decode(data: VatSource, resolution: int = DEFAULT_RESOLUTION, device: str = "auto") -> trimesh.Trimesh:
+    """A ``.vat`` file to a closed mesh in the original frame. See `Codec.decode_detailed`."""
     return _default_codec(device).decode(data, resolution)

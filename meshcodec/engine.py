@@ -23,6 +23,7 @@ from meshcodec.kernels import choose_kernel
 from meshcodec.model import VariationalTokenizer
 from meshcodec.registry import Registry, WeightsEntry
 from meshcodec.runtime.device import choose_device
+from meshcodec.runtime.threads import one_thread_after_forks
 from meshcodec.weights import load_coder, load_model
 
 T = TypeVar("T")
@@ -92,6 +93,7 @@ class Engine:
     """
 
     def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
+        one_thread_after_forks()
         self.device, self.device_reason = choose_device(device)
         self.kernel, self.kernel_reason = choose_kernel(self.device)
         self.registry = Registry(weights)

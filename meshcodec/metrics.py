@@ -28,14 +28,14 @@ from scipy.spatial import cKDTree
 from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.components import connected_parts
+from meshcodec.geometry.io import arrays_of
 from meshcodec.geometry.normalize import fit_cube
+from meshcodec.geometry.sources import MeshSource
 from meshcodec.geometry.triangles import (
     Floats,
     Ints,
-    MeshLike,
     area_normals,
     merge_identical,
-    mesh_arrays,
     used_vertices,
 )
 
@@ -160,7 +160,7 @@ class Reference:
 
     Parameters
     ----------
-    mesh : trimesh.Trimesh or (vertices (V, 3), faces (F, 3))
+    mesh : trimesh.Trimesh, (vertices (V, 3), faces (F, 3)), or what `meshcodec.geometry.io.load_mesh` takes
     samples : int
         Points on each surface.
     seed : int
@@ -172,8 +172,8 @@ class Reference:
         The reference has no face with an area, or not a finite extent.
     """
 
-    def __init__(self, mesh: MeshLike, *, samples: int = SAMPLES, seed: int = 0) -> None:
-        vertices, faces = mesh_arrays(mesh)
+    def __init__(self, mesh: MeshSource, *, samples: int = SAMPLES, seed: int = 0) -> None:
+        vertices, faces = arrays_of(mesh)
         if not len(faces):
             raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
         if not np.isfinite(vertices[faces]).all():
@@ -188,7 +188,7 @@ class Reference:
         self._points, self._normals = self.surface.sample(samples, np.random.default_rng([seed, 0]))
 
     def fscore(
-        self, decoded: MeshLike | None, taus: Sequence[float] = TAUS, samples: int | None = None
+        self, decoded: MeshSource | None, taus: Sequence[float] = TAUS, samples: int | None = None
     ) -> tuple[float, ...]:
         """Only the F-scores at ``taus``, each 0..1; 0 for an empty mesh.
 
@@ -205,7 +205,7 @@ class Reference:
         return tuple(_harmonic(_share(to_reference, tau), _share(to_decoded, tau)) for tau in taus)
 
     def score(
-        self, decoded: MeshLike | None, *, exterior: bool = True, points: bool = True, iou: bool = True
+        self, decoded: MeshSource | None, *, exterior: bool = True, points: bool = True, iou: bool = True
     ) -> Scores:
         """All figures; the three flags leave out the slow ones, whose fields are then None."""
         other = self._surface_of(decoded)
@@ -278,10 +278,10 @@ class Reference:
             start = stop
         return free
 
-    def _surface_of(self, decoded: MeshLike | None) -> Surface:
+    def _surface_of(self, decoded: MeshSource | None) -> Surface:
         if decoded is None:
             return Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
-        vertices, faces = mesh_arrays(decoded)
+        vertices, faces = arrays_of(decoded)
         return Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
 
     def _volume_iou(self, other: Surface) -> float:
@@ -295,8 +295,8 @@ class Reference:
 
 
 def score(
-    reference: MeshLike,
-    decoded: MeshLike | None,
+    reference: MeshSource,
+    decoded: MeshSource | None,
     *,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -308,7 +308,7 @@ def score(
 
     Parameters
     ----------
-    reference, decoded : trimesh.Trimesh or (vertices (V, 3), faces (F, 3))
+    reference, decoded : trimesh.Trimesh, (vertices (V, 3), faces (F, 3)), or what `load_mesh` takes
         In the same coordinates. A ``decoded`` that is None or has no area scores 0 with infinite distances.
     samples : int
         Points on each surface, and in the volume.
@@ -328,8 +328,8 @@ def score(
 
 
 def fscore(
-    reference: MeshLike,
-    decoded: MeshLike | None,
+    reference: MeshSource,
+    decoded: MeshSource | None,
     taus: Sequence[float] = TAUS,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -338,12 +338,12 @@ def fscore(
     return Reference(reference, samples=samples, seed=seed).fscore(decoded, taus)
 
 
-def is_closed(mesh: MeshLike) -> bool:
+def is_closed(mesh: MeshSource) -> bool:
     """Whether every edge is shared by exactly two faces once identical vertices are merged.
 
     As ``trimesh.Trimesh.is_watertight``; faces that merging makes degenerate do not count.
     """
-    vertices, faces = mesh_arrays(mesh)
+    vertices, faces = arrays_of(mesh)
     faces = merge_identical(vertices, faces)[1]
     if not len(faces):
         return False

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from meshcodec.api import Codec
-from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.errors import UsageError
 from meshcodec.format.container import VatFile
 from meshcodec.runtime.files import find_files
+from meshcodec.runtime.vat_source import named, vat_bytes
 
 
 class TokenDataset(Dataset[Tensor]):
@@ -38,7 +38,7 @@ class TokenDataset(Dataset[Tensor]):
     UsageError
         No files, files of several models, or one with fewer than `length` tokens.
     CorruptFileError
-        A file that is not whole.
+        A file that cannot be read, or is not whole.
     WeightsError
         Coded files of a model that is not here.
     """
@@ -58,7 +58,7 @@ class TokenDataset(Dataset[Tensor]):
             fault = f"{self.paths[shortest]}: {counts[shortest]} tokens, {self.length} are asked for"
             raise UsageError(fault, "ask for fewer")
         codec = Codec("cpu", weights)
-        rows = [_tokens(path, codec)[: self.length] for path in self.paths]
+        rows = [codec.tokens(path)[: self.length] for path in self.paths]
         self._tokens = torch.from_numpy(np.stack(rows))
 
     def __len__(self) -> int:
@@ -68,17 +68,6 @@ class TokenDataset(Dataset[Tensor]):
         return self._tokens[index].long()
 
 
-def _tokens(path: Path, codec: Codec) -> NDArray[np.uint8]:
-    try:
-        return codec.tokens(path.read_bytes())
-    except CorruptFileError as error:
-        raise error.about(path) from error
-
-
 def _read(path: Path) -> VatFile:
-    try:
-        return VatFile.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})", "check its permissions") from error
-    except CorruptFileError as error:
-        raise error.about(path) from error
+    with named(path):
+        return VatFile.from_bytes(vat_bytes(path))

@@ -30,9 +30,12 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
     WeightsError
         The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
     """
+    import torch
+
     from meshcodec.model.vat import VariationalTokenizer
 
-    model = VariationalTokenizer(entry.config)
+    with torch.random.fork_rng(devices=[]):  # initial values are drawn, on the CPU, before they are replaced
+        model = VariationalTokenizer(entry.config)
     load_state(model, entry.path, entry.sha256)
     return model.eval().requires_grad_(False)
 

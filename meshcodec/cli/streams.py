@@ -18,13 +18,13 @@ import click
 from meshcodec.errors import (
     STDIN,
     BadMeshError,
-    CorruptFileError,
     MeshcodecError,
     UsageError,
     error_context,
     quote_name,
 )
-from meshcodec.format.container import LARGEST_FILE, VatFile
+from meshcodec.format.container import VatFile
+from meshcodec.runtime.vat_source import vat_bytes
 
 if TYPE_CHECKING:
     from meshcodec.modes.result import Progress
@@ -43,16 +43,7 @@ def read_vat(name: str) -> tuple[bytes, VatFile]:
     Raises CorruptFileError: it cannot be read, or is no whole file.
     """
     with error_context(name):
-        try:
-            if name == "-":
-                data = sys.stdin.buffer.read(LARGEST_FILE)
-            else:
-                with Path(name).open("rb") as stream:
-                    data = stream.read(LARGEST_FILE)
-        except FileNotFoundError as error:
-            raise CorruptFileError("there is no such file", "check the path") from error
-        except OSError as error:
-            raise CorruptFileError(f"cannot be read: {error.strerror}", "check the path") from error
+        data = vat_bytes(sys.stdin.buffer if name == "-" else name)
         return data, VatFile.from_bytes(data)
 
 
@@ -100,6 +91,17 @@ def output_path(source: str, output: str | None, extension: str) -> str:
     from meshcodec.runtime.files import with_ending
 
     return str(with_ending(Path(source), extension))
+
+
+def decoded_path(source: str, output: str | None, extension: str) -> str:
+    """`output_path` of a decoded mesh, which by default is no file that is there: it may be the original.
+
+    Where ``a.obj`` is there already, the mesh goes to ``a.decoded.obj``, and so only that is overwritten.
+    """
+    out = output_path(source, output, extension)
+    if output is None and out != "-" and os.path.lexists(out):
+        return str(Path(out).with_suffix(f".decoded.{extension}"))
+    return out
 
 
 def check_output(out: str, force: bool, as_json: bool, binary: bool) -> None:

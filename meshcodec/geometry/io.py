@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -30,11 +31,18 @@ from meshcodec.geometry.readers.off import read_off
 from meshcodec.geometry.readers.ply import read_ply
 from meshcodec.geometry.readers.stl import read_stl
 from meshcodec.geometry.readers.threemf import read_3mf
+from meshcodec.geometry.sources import (
+    BinaryFile,
+    Content,
+    MeshSource,
+    arrays_of_pair,
+    arrays_of_scene,
+    check_source,
+    name_of,
+)
+from meshcodec.geometry.triangles import mesh_arrays
 from meshcodec.runtime.files import ending_of, foreign_message
 
-MeshSource = str | Path | BinaryIO | trimesh.Trimesh  # path, file open in binary mode, or mesh
-"""Bytes of a file and, a second time, of the buffers beside a glTF, by default at most. Reading takes at most
-some 30 times as much memory."""
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "obj": read_obj,
     "off": read_off,
@@ -57,12 +65,13 @@ def load_mesh(
 
     Parameters
     ----------
-    source : a path, a file object open in binary mode, or a mesh (which is copied, not changed).
+    source : a path, a file object open in binary mode, the bytes of a file, a mesh or a scene, or a pair of
+        vertices (V, 3) and faces (F, 3). Meshes and arrays are copied, not changed.
     file_type : one of ``READ_FORMATS``, with ``.gz`` behind it for a file that is compressed with gzip; by
-        default the extension of the path or of the file object's name.
+        default the extension of the path or of the file object's name. Bytes have no name and need it.
     max_faces : most triangles that are not refused, counted with every instance of a scene.
     max_bytes : size of the largest file that is not refused, of what is unpacked from it, and of all files
-        beside a glTF together.
+        beside a glTF together. Reading takes at most some 30 times as much memory.
 
     Returns
     -------
@@ -71,16 +80,35 @@ def load_mesh(
     Raises
     ------
     BadMeshError : a file that cannot be read or holds no surface to encode; the message starts with its name.
+    TypeError : `source` is none of these.
     """
+    check_source(source, "load_mesh")
     try:
         if isinstance(source, trimesh.Trimesh):
             vertices, faces = np.asarray(source.vertices), np.asarray(source.faces)
+        elif isinstance(source, trimesh.Scene):
+            vertices, faces = arrays_of_scene(source, max_faces)
+        elif isinstance(source, tuple):
+            vertices, faces = arrays_of_pair(source)
         else:
             data, kind, folder = _read(source, file_type, max_bytes)
             vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
         return checked_mesh(vertices, faces, max_faces)
     except BadMeshError as error:
-        raise error.about(_name_of(source)) from error.__cause__
+        raise error.about(name_of(source)) from error.__cause__
+
+
+def arrays_of(source: MeshSource) -> tuple[Vertices, Faces]:
+    """Vertices (V, 3) and faces (F, 3) of whatever `load_mesh` takes, to be measured.
+
+    A mesh and a pair of arrays are taken as they are: what is measured may be without any face.
+    """
+    mesh: Any = source
+    if not hasattr(mesh, "faces"):
+        check_source(source, "measuring")
+        if not isinstance(source, tuple):
+            mesh = load_mesh(source)
+    return mesh_arrays(mesh)
 
 
 def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
@@ -110,24 +138,20 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
 # ---- reading
 
 
-def _name_of(source: MeshSource) -> str:
-    if isinstance(source, trimesh.Trimesh):
-        return "mesh"
-    if isinstance(source, (str, Path)):
-        return repr(str(source))[1:-1]  # a name with a line break must not break the one-line message
-    name = getattr(source, "name", None)
-    return repr(name)[1:-1] if isinstance(name, str) else "stream"
-
-
 def _normal_type(file_type: str) -> str:
     return file_type.strip().lower().removeprefix(".")
 
 
 def _read(
-    source: str | Path | BinaryIO, file_type: str | None, max_bytes: int
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile,
+    file_type: str | None,
+    max_bytes: int,
 ) -> tuple[bytes, str, Path | None]:
     """Bytes, format, and the folder where a glTF's buffers may lie (None for a stream)."""
-    path = Path(source) if isinstance(source, (str, Path)) else None
+    if isinstance(source, Content):
+        check_size(len(source), max_bytes)
+        source = io.BytesIO(source)
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     size = 0
     if path is not None:
         try:
@@ -149,10 +173,11 @@ def _read(
     ending = _normal_type(suffix if file_type is None else file_type)
     kind = ending.removesuffix(GZIPPED)
     if kind not in READ_FORMATS:
-        fault = (
-            f"unknown mesh format {ending!r}" if ending else "its format is not known: it has no extension"
-        )
-        raise BadMeshError(fault, f"give one of {', '.join(READ_FORMATS)}")
+        known = ", ".join(READ_FORMATS)
+        if not ending:
+            fault = "its format is not known: it has no extension"
+            raise BadMeshError(fault, f"name it by its file_type: {known}")
+        raise BadMeshError(f"unknown mesh format {ending!r}", f"give one of {known}")
 
     check_size(size, max_bytes)
     try:
@@ -172,7 +197,7 @@ def _read(
     return data, kind, path.parent if path is not None else None
 
 
-def _read_stream(stream: BinaryIO, max_bytes: int) -> bytes:
+def _read_stream(stream: BinaryFile, max_bytes: int) -> bytes:
     """A stream to its end, or one byte more than is allowed. One without a buffer gives a piece at a time."""
     data = stream.read(max_bytes + 1)
     while len(data) <= max_bytes and (more := stream.read(max_bytes + 1 - len(data))):

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.engine import Engine
-from meshcodec.geometry.io import MeshSource, load_mesh
+from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import BoxTransform
 from meshcodec.geometry.sample import sample_surface
 from meshcodec.geometry.signed_distance import FaceClasses, classify
+from meshcodec.geometry.sources import MeshSource, check_source
 from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.runtime.clock import Clock
 
@@ -66,6 +67,8 @@ def prepare(
     ------
     BadMeshError
         A mesh cannot be read or holds no surface.
+    TypeError
+        A source is nothing that `load_mesh` takes.
     """
     sampled = [_sample(engine, source, seed, file_type, limits or MeshLimits()) for source in sources]
     if not sampled:
@@ -84,6 +87,7 @@ def _sample(
     engine: Engine, source: MeshSource, seed: int, file_type: str | None, limits: MeshLimits
 ) -> tuple[PreparedMesh, Sample]:
     """A mesh without its latents, and the sample that these are made of."""
+    check_source(source, "encode")
     clock = Clock()
     with clock("load"):
         mesh = load_mesh(source, file_type, limits.max_faces, limits.max_bytes)

@@ -22,11 +22,14 @@ def load_prior(entry: WeightsEntry) -> NextScaleTransformer | None:
     WeightsError
         The file is missing, its hash is not the registry's, or its tensors do not fit the configuration.
     """
+    import torch
+
     from meshcodec.prior.model import NextScaleTransformer
 
     if entry.prior is None:
         return None
-    prior = NextScaleTransformer(entry.prior.config, entry.config)
+    with torch.random.fork_rng(devices=[]):  # initial values are drawn, on the CPU, before they are replaced
+        prior = NextScaleTransformer(entry.prior.config, entry.config)
     load_state(prior, entry.prior.path, entry.prior.sha256)
     return prior.eval().requires_grad_(False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,17 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@functools.cache
+def one_thread_after_forks() -> None:
+    """Give one thread of torch to each process that is forked from this one, from now on.
+
+    OpenMP's threads do not survive a fork, and with more than one of them a child waits for ever for those of
+    its parent. A system that cannot fork has nothing to do.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=one_thread)
 
 
 @contextmanager

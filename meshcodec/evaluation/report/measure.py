@@ -18,11 +18,10 @@ import trimesh
 from tqdm import tqdm
 
 from meshcodec.config import DEFAULT_RESOLUTION
-from meshcodec.errors import CorruptFileError, UsageError, one_line
+from meshcodec.errors import UsageError, one_line
 from meshcodec.evaluation.report.pairs import VAT, Pair, find_pairs
 from meshcodec.evaluation.report.pictures import Detail, take_pictures
 from meshcodec.evaluation.report.rows import Report, Row, quoted
-from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.pictures.sheets import pillow
@@ -52,8 +51,8 @@ def run_report(
 ) -> Report:
     """Measure two files, or every pair of two mirrored folders.
 
-    Files of folders belong together by their path below the folder: the same path, else the same path
-    without its extension (``a/b.obj`` and ``a/b.vat``). Hidden files and other kinds are passed over.
+    Files of folders belong together by their path below the folder: the same one, or one of another extension
+    (``a/b.obj`` and ``a/b.vat``) or of one more (``a/b.obj.vat``). Hidden files and other kinds do not count.
 
     Parameters
     ----------
@@ -153,17 +152,7 @@ def _measure(job: _Job) -> Row:
 def _decoded(plan: _Plan, path: Path, resolution: int) -> trimesh.Trimesh:
     if ending_of(path) != VAT:
         return load_mesh(path)
-    codec = codec_of_process(plan.device, plan.weights)
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE)
-        return codec.decode(data, resolution)
-    except OSError as error:
-        raise CorruptFileError(f"cannot be read ({error.strerror})", "check the file's permissions").about(
-            quoted(str(path))
-        ) from error
-    except CorruptFileError as error:
-        raise error.about(quoted(str(path))) from error
+    return codec_of_process(plan.device, plan.weights).decode(path, resolution)
 
 
 def _below_the_folders(error: str, pair: Pair) -> str:
