@@ -43,13 +43,14 @@ _MADE_OF = ("meshcodec.api", "meshcodec.target", "meshcodec.metrics", "meshcodec
 
 @dataclass(frozen=True)
 class Job:
-    """One file: its path, input and output relative to their folders, the output's path."""
+    """One file: its path, input and output below their folders, the output's path, the input's folder."""
 
     verb: Verb
     path: Path
     input: str
     output: str
     target: Path
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def died_record(job: Job) -> Record:
 def _record(job: Job) -> Record:
     """What is known of a file before anything is done with it."""
     return {
+        "folder": job.folder,
         "input": job.input,
         "output": None,
         "sha256": None,

@@ -38,15 +38,22 @@ def read_manifest(manifest: Path) -> list[Record]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UsageError(f"{manifest}: cannot be read ({error.strerror})", "pass -f to start anew") from error
+        raise UsageError(
+            f"{manifest}: cannot be read ({error.strerror})", "remove it to start anew"
+        ) from error
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict):
+        if isinstance(record, dict) and _is_whole(record):
             records.append(record)
     return records
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether a line names files as ours do."""
+    return isinstance(record.get("input"), str) and isinstance(record.get("output"), (str, type(None)))
 
 
 class StoredManifest:

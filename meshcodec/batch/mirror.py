@@ -3,6 +3,7 @@
 A run writes ``manifest.jsonl`` into the output folder, one line per file, as it goes:
 
 ==============================  ==================================================================
+``folder``                      whole path or URL of the folder of the input
 ``input``, ``output``           paths relative to the two folders; ``output`` is null where there is none
 ``sha256``, ``output_sha256``   of both files
 ``bytes_in``, ``bytes_out``     their sizes
@@ -15,15 +16,17 @@ A run writes ``manifest.jsonl`` into the output folder, one line per file, as it
 
 Files appear whole or not at all, and the line follows its file. So a run that was killed at any time goes on
 where it stopped: a line whose input, options and output are still the same is kept, all else is done again.
-In a store behind a URL, files cannot grow: there the manifest is written anew every ten seconds and at the
-end.
+Several folders may be converted into one: lines about other folders stay, and of two runs at a time the
+second waits. In a store behind a URL, files cannot grow: there the manifest is written anew every ten seconds
+and at the end, and no run waits for another.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,15 +45,18 @@ from meshcodec.batch.convert import (
 )
 from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_manifest, still_true
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
+from meshcodec.batch.plan import Earlier, foreign_owner, plan, sort_out
 from meshcodec.errors import UsageError
-from meshcodec.geometry.formats import GZIPPED, MESH_ENDINGS
-from meshcodec.runtime.files import files_below, is_local, is_of_kind, name_below, with_ending
+from meshcodec.geometry.formats import MESH_ENDINGS
+from meshcodec.runtime.files import is_local, temporary_files
+from meshcodec.runtime.lock import locked
 from meshcodec.runtime.memory import memory_share
 from meshcodec.runtime.threads import available_cores
 from meshcodec.runtime.workers import run_jobs
 
 _TOGETHER = 16  # meshes of a batch on a GPU; a kill can lose as many
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `write_atomic` leaves when it is killed
+_LOCK = ".manifest.lock"  # file in the output folder that is there while a run writes
+_NAMED = 5  # files of a kind that a summary names
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,19 @@ class Summary:
     records : lines of the manifest, in the order of the inputs
     kept : how many of them are from a run before
     skipped : files that are hidden or of another kind
+    linked : links to folders, which are not followed
+    left : outputs of runs before whose source is gone, or has another output now
+    unfinished : files that a killed run left half written
+    removed : whether this run has removed them
     """
 
     records: list[Record]
     kept: int
     skipped: int
+    linked: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    removed: bool = False
 
     @property
     def failed(self) -> list[Record]:
@@ -85,12 +99,32 @@ class Summary:
             f"{self.skipped} others skipped",
             f"{before} bytes in, {after} bytes out{ratio}",
         ]
+        lines += self._remarks()
         measured = [record for record in done if record.get("fscore")]
         for tau in measured[0]["fscore"] if measured else ():
             mean = sum(record["fscore"][tau] for record in measured) / len(measured)
             worst = min(measured, key=lambda record: float(record["fscore"][tau]))
             lines.append(f"F@{tau} mean {mean:.3f}, worst {worst['fscore'][tau]:.3f} ({worst['input']})")
         return lines
+
+    def _remarks(self) -> list[str]:
+        """What was found beside the files."""
+        state = "removed" if self.removed else "--resume removes them"
+        return [
+            f"{text}: {_listed(names)}"
+            for names, text in (
+                (self.linked, "links to folders, not followed"),
+                (self.left, "outputs of runs before whose sources are gone or renamed"),
+                (self.unfinished, f"half-written files of a run that was killed ({state})"),
+            )
+            if names
+        ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some names, and the number of the others."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{len(names)}, " + ", ".join(names[:_NAMED]) + more
 
 
 def compress(
@@ -104,6 +138,9 @@ def compress(
     engine: Engine = "processes",
 ) -> Summary:
     """Encode every mesh under `folder` to a ``.vat`` file at the same place under `out`.
+
+    Two meshes of one name keep their extensions: ``a.obj.vat`` and ``a.stl.vat``. Lines of the manifest about
+    other folders stay. A second run into the same folder waits for the first one.
 
     Parameters
     ----------
@@ -123,7 +160,7 @@ def compress(
     Raises
     ------
     UsageError
-        No meshes, two of them with one output, outputs that exist, no cluster.
+        No meshes, outputs that exist, an output that is of another folder's file, no cluster.
     """
     verb = Verb(encode_file, MESH_ENDINGS, "vat", options)
     return _mirror(_Run(verb, folder, out, jobs, resume, force, quiet, engine))
@@ -164,6 +201,11 @@ class _Run:
     def manifest(self) -> Path:
         return self.out / MANIFEST
 
+    @property
+    def starts_over(self) -> bool:
+        """Whether what a run before has left may be overwritten."""
+        return self.resume or self.force
+
     def with_limits(self) -> _Run:
         """The same run with what this machine sets: the number of jobs, their memory, whole paths."""
         options = self.verb.options
@@ -181,58 +223,112 @@ class _Run:
 def _mirror(asked: _Run) -> Summary:
     run = asked.with_limits()
     together = run.engine == "processes" and refined_on_gpu(run.verb.options)
-    work, skipped = _plan(run.verb, run.folder, run.out)
-    kept, missing = _divided(run, work)
-    _make_ready(run)
-    records = list(kept)
-    with (
-        (Manifest if is_local(run.manifest) else StoredManifest)(run.manifest, kept) as lines,
-        tqdm(total=len(work), initial=len(kept), unit="file", disable=True if run.quiet else None) as bar,
-    ):
-        for record in _records(run.engine, missing, run.jobs, together):
-            lines.add(record)
-            records.append(record)
-            taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
-            bar.set_postfix_str(f"{taken / 1e6:.1f} MB in, {given / 1e6:.3f} MB out", refresh=False)
-            bar.update()
-    order = {job.input: number for number, job in enumerate(work)}
+    planned = plan(run.verb, run.folder, run.out)
+    _make_folder(run.out)
+    with _alone_in(run.out):
+        earlier = sort_out(read_manifest(run.manifest), planned.jobs, run.out)
+        kept, missing = _divided(run, planned.jobs, earlier)
+        unfinished = _unfinished(run)
+        records = list(kept)
+        with (
+            _open_manifest(run.manifest, [*earlier.others, *kept]) as lines,
+            tqdm(
+                total=len(planned.jobs), initial=len(kept), unit="file", disable=True if run.quiet else None
+            ) as bar,
+        ):
+            for record in _records(run.engine, missing, run.jobs, together):
+                lines.add(record)
+                records.append(record)
+                taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
+                bar.set_postfix_str(f"{taken / 1e6:.1f} MB in, {given / 1e6:.3f} MB out", refresh=False)
+                bar.update()
+    order = {job.input: number for number, job in enumerate(planned.jobs)}
     records.sort(key=lambda record: order[record["input"]])
-    return Summary(records, len(kept), skipped)
+    return Summary(
+        records,
+        len(kept),
+        planned.skipped,
+        linked=planned.linked,
+        left=tuple(record["output"] for record in earlier.left),
+        unfinished=unfinished,
+        removed=run.starts_over,
+    )
 
 
-def _divided(run: _Run, work: list[Job]) -> tuple[list[Record], list[Job]]:
-    """The records of a run before that still hold, and the files that are left, the long ones first.
+def _open_manifest(path: Path, kept: list[Record]) -> Manifest | StoredManifest:
+    return Manifest(path, kept) if is_local(path) else StoredManifest(path, kept)
+
+
+def _divided(run: _Run, jobs: list[Job], earlier: Earlier) -> tuple[list[Record], list[Job]]:
+    """The records of runs before that still hold, and the files that are left, the long ones first.
 
     Raises UsageError where something would be overwritten that was not to be.
     """
-    if run.manifest.exists() and not (run.resume or run.force):
+    if earlier.of_folder(jobs[0].folder) and not run.starts_over:
         fault = f"{run.manifest} exists"
         raise UsageError(fault, "pass --resume to go on with that run, or -f to start anew")
-    before = {r.get("input"): r for r in read_manifest(run.manifest)} if run.resume else {}
-    found = ((job, before.get(job.input)) for job in work)
-    kept = [record for job, record in found if record is not None and still_true(record, job)]
-    done = {record["input"] for record in kept}
-    missing = [job for job in work if job.input not in done]
-    existing = [] if run.resume or run.force else [job.target for job in missing if job.target.exists()]
-    if existing:
-        others = f" and {len(existing) - 1} other outputs" if len(existing) > 1 else ""
-        fault = f"{existing[0]} exists{others}"
-        raise UsageError(fault, "pass -f to overwrite, or choose another folder")
+    before = earlier.own if run.resume else {}
+    found = ((job, before.get(job.output)) for job in jobs)
+    kept = [
+        {**record, "folder": job.folder, "input": job.input}
+        for job, record in found
+        if record is not None and still_true(record, job)
+    ]
+    done = {record["output"] for record in kept}
+    missing = [job for job in jobs if job.output not in done]
+    _check_outputs(run, missing, before)
     # The long ones first, so that none is last and alone.
     return kept, sorted(missing, key=lambda job: _bytes_of(job.path), reverse=True)
 
 
-def _make_ready(run: _Run) -> None:
-    """Make the output's folder, and remove what a run that was killed left half written in it."""
+def _check_outputs(run: _Run, missing: list[Job], before: dict[str, Record]) -> None:
+    """Raise UsageError where outputs are there already and may not be overwritten."""
+    if run.force:
+        return
+    if not run.resume:
+        existing = [job.target for job in missing if job.target.exists()]
+        if existing:
+            others = f" and {len(existing) - 1} other outputs" if len(existing) > 1 else ""
+            fault = f"{existing[0]} exists{others}"
+            raise UsageError(fault, "pass -f to overwrite, or choose another folder")
+        return
+    for job in missing:
+        owner = foreign_owner(before[job.output], job.folder) if job.output in before else None
+        if owner is not None:
+            fault = f"{job.target} was made of {owner}, not of {job.path}"
+            raise UsageError(fault, "choose another folder, or pass -f to overwrite")
+
+
+def _make_folder(out: Path) -> None:
     try:
-        run.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fault = f"{run.out}: cannot be made ({error.strerror})"
+        fault = f"{out}: cannot be made ({error.strerror})"
         raise UsageError(fault, "choose another folder") from error
-    if run.resume:
-        for left in run.out.rglob(".*.tmp"):
-            if _TEMPORARY.fullmatch(left.name):
-                left.unlink(missing_ok=True)
+
+
+def _alone_in(out: Path) -> AbstractContextManager[None]:
+    """Hold the output folder, so that no other run loses lines of the manifest; a store cannot be held."""
+    if not is_local(out):
+        return nullcontext()
+
+    def busy() -> None:
+        warnings.warn(
+            f"{out}: another run is writing there: waiting for it to end", RuntimeWarning, stacklevel=2
+        )
+
+    return locked(out / _LOCK, busy)
+
+
+def _unfinished(run: _Run) -> tuple[str, ...]:
+    """Names of what runs that were killed left half written; removed where this one starts over from them."""
+    if not is_local(run.out):
+        return ()
+    found = temporary_files(run.out)
+    if run.starts_over:
+        for path in found:
+            path.unlink(missing_ok=True)
+    return tuple(path.relative_to(run.out).as_posix() for path in found)
 
 
 def _records(engine: Engine, work: list[Job], jobs: int | None, together: bool) -> Iterator[Record]:
@@ -269,31 +365,6 @@ def refined_on_gpu(options: Options) -> bool:
     from meshcodec.runtime.device import choose_device
 
     return choose_device(options.device)[0].type == "cuda"
-
-
-def _plan(verb: Verb, folder: Path, out: Path) -> tuple[list[Job], int]:
-    """The files to convert, in order, and the number of others."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: is not a folder", "name a folder")
-    work, skipped = [], 0
-    for path in files_below(folder):
-        name = name_below(folder, path)
-        if is_of_kind(folder, path, verb.endings):
-            output = with_ending(name, verb.ending)
-            work.append(Job(verb, path, name.as_posix(), output.as_posix(), out / output.as_posix()))
-        elif name.as_posix() != MANIFEST:
-            skipped += 1
-    if not work:
-        known = ", ".join(f".{ending}" for ending in verb.endings if not ending.endswith(GZIPPED))
-        raise UsageError(f"{folder}: holds no {known} file", "name a folder that does")
-    first: dict[str, Job] = {}
-    for job in work:
-        other = first.setdefault(job.output, job)
-        if other is not job:
-            raise UsageError(
-                f"{other.input} and {job.input} would both become {job.output}", "rename one of them"
-            )
-    return work, skipped
 
 
 def _bytes_of(path: Path) -> int:

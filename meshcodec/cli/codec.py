@@ -26,6 +26,7 @@ from meshcodec.cli.streams import (
     TEXT_FORMATS,
     check_input,
     check_output,
+    decoded_path,
     display_target,
     extension_of,
     fscore_line,
@@ -184,7 +185,11 @@ def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None
 @click.command()
 @click.argument("source", metavar="INPUT.vat")
 @click.option(
-    "-o", "--output", metavar="OUT|-", help=f"A {', '.join(WRITE_FORMATS)} file; by default INPUT with .obj."
+    "-o",
+    "--output",
+    metavar="OUT|-",
+    help=f"A {', '.join(WRITE_FORMATS)} file; by default INPUT with .obj or, where there is such a file, with"
+    " .decoded.obj.",
 )
 @resolution_option
 @click.option("--tokens", type=click.IntRange(min=1), help="Use only the first tokens: a coarser mesh.")
@@ -208,10 +213,11 @@ def decode(
 ) -> None:
     """Decode a .vat file into a closed mesh.
 
-    The mesh lies in the frame of the original.
+    The mesh lies in the frame of the original. Without -o no file that may be the original is overwritten,
+    not even with -f.
     """
     _, file = read_vat(source)
-    out = output_path(source, output, format_ or "obj")
+    out = decoded_path(source, output, format_ or "obj")
     kind = _kind(out, format_)
     check_output(out, reply.force, reply.as_json, binary=kind not in TEXT_FORMATS)
     from meshcodec.api import Codec

@@ -63,8 +63,9 @@ def compress(
 ) -> None:
     """Encode every mesh of the folder DIR.
 
-    OUT gets the same tree of .vat files, and manifest.jsonl with a line for each. Either may be a URL that
-    fsspec knows, such as s3://bucket/meshes (extra ray).
+    OUT gets the same tree of .vat files, and manifest.jsonl with a line for each. Where a.obj lies beside
+    a.stl, they become a.obj.vat and a.stl.vat. Several folders may go into one OUT, one after the other.
+    Either may be a URL that fsspec knows, such as s3://bucket/meshes (extra ray).
     """
     quality.check()
     overwrite = reply.force or running.resume

@@ -91,7 +91,8 @@ def load_mesh(
         elif isinstance(source, tuple):
             vertices, faces = arrays_of_pair(source)
         else:
-            data, kind, folder = _read(source, file_type, max_bytes)
+            file = io.BytesIO(source) if isinstance(source, Content) else source
+            data, kind, folder = _read(file, file_type, max_bytes)
             vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
         return checked_mesh(vertices, faces, max_faces)
     except BadMeshError as error:
@@ -143,14 +144,9 @@ def _normal_type(file_type: str) -> str:
 
 
 def _read(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile,
-    file_type: str | None,
-    max_bytes: int,
+    source: str | os.PathLike[str] | BinaryFile, file_type: str | None, max_bytes: int
 ) -> tuple[bytes, str, Path | None]:
     """Bytes, format, and the folder where a glTF's buffers may lie (None for a stream)."""
-    if isinstance(source, Content):
-        check_size(len(source), max_bytes)
-        source = io.BytesIO(source)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     size = 0
     if path is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
@@ -15,6 +16,8 @@ from typing import TypeVar, cast
 from meshcodec.errors import UsageError
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+"""Names of the files that `write_atomic` renames when they are whole."""
 
 
 def write_atomic(path: Path, data: bytes, overwrite: bool) -> None:
@@ -51,6 +54,11 @@ def write_atomic(path: Path, data: bytes, overwrite: bool) -> None:
                 "choose another output folder",
             ) from error
         raise
+
+
+def temporary_files(folder: Path) -> list[Path]:
+    """What `write_atomic` has left below a folder of this machine where it was killed."""
+    return sorted(path for path in folder.rglob(".*.tmp") if _TEMPORARY.fullmatch(path.name))
 
 
 def foreign_message(error: BaseException) -> str:
@@ -113,6 +121,16 @@ def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
     else:
         found = [path for path in folder.rglob("*") if path.is_file()]
         yield from sorted(found, key=lambda path: path.as_posix())
+
+
+def linked_folders(folder: Path) -> list[str]:
+    """Names, below a folder of this machine, of the links to folders that `files_below` does not follow."""
+    return sorted(
+        (Path(top) / name).relative_to(folder).as_posix()
+        for top, folders, _ in os.walk(folder)
+        for name in folders
+        if not name.startswith(".") and (Path(top) / name).is_symlink()
+    )
 
 
 def is_of_kind(folder: Path, path: Path, suffixes: Iterable[str]) -> bool:

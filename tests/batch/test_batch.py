@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
+from support.folders import ball, lines, outputs
 from support.paths import GOLDEN
 
 import meshcodec
@@ -34,50 +35,11 @@ from meshcodec.runtime.sources import code_hash
 from meshcodec.runtime.threads import available_cores
 
 
-def ball(radius: float) -> trimesh.Trimesh:
-    mesh = trimesh.creation.icosphere(subdivisions=2, radius=radius)
-    assert isinstance(mesh, trimesh.Trimesh)
-    return mesh
-
-
 def rod(thickness: float) -> trimesh.Trimesh:
     """A mesh that is decoded, measured and drawn in a fraction of what a ball takes."""
     mesh = trimesh.creation.box((1.0, thickness, thickness))
     assert isinstance(mesh, trimesh.Trimesh)
     return mesh
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Four meshes, a name in another script among them, and three files of other kinds."""
-    folder = tmp_path / "meshes"
-    for name, radius in (
-        ("a.obj", 1.0),
-        ("deep/er/b.PLY", 2.0),
-        ("deep/er/c.stl", 3.0),
-        ("деталь 1.off", 4.0),
-    ):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(export_mesh(ball(radius), path.suffix[1:].lower()))
-    (folder / "readme.txt").write_text("no mesh")
-    (folder / ".hidden.obj").write_text("hidden")
-    (folder / ".git").mkdir()
-    (folder / ".git" / "d.obj").write_text("hidden")
-    return folder
-
-
-@pytest.fixture
-def options(tiny_weights: Path) -> CompressOptions:
-    return CompressOptions(size=512, effort=0, measure=False, device="cpu", weights=tiny_weights)
-
-
-def lines(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.vat")}
 
 
 def call(*words: object) -> Result:
@@ -280,11 +242,25 @@ def test_scores_are_measured_and_summed_up(tmp_path: Path) -> None:
     assert f"F@0.02 mean {mean:.3f}, worst {min(scores):.3f} ({worst['input']})" in result.stderr
 
 
-def test_two_inputs_with_one_output_are_refused(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
+@pytest.mark.slow
+def test_meshes_of_one_name_keep_their_extensions(
+    tree: Path, tmp_path: Path, options: CompressOptions
+) -> None:
     (tree / "a.stl").write_bytes(export_mesh(ball(1), "stl"))
-    with pytest.raises(UsageError, match=r"a\.obj and a\.stl would both become a\.vat"):
-        compress(tree, tmp_path / "out", options, quiet=True)
-    assert not (tmp_path / "out").exists()
+    summary = compress(tree, tmp_path / "out", options, quiet=True)
+    names = {record["input"]: record["output"] for record in summary.records}
+    assert names == {
+        "a.obj": "a.obj.vat",
+        "a.stl": "a.stl.vat",
+        "deep/er/b.PLY": "deep/er/b.vat",
+        "deep/er/c.stl": "deep/er/c.vat",
+        "деталь 1.off": "деталь 1.vat",
+    }
+    assert set(outputs(tmp_path / "out")) == set(names.values())
+    back = DecompressOptions("ply", 16, "cpu", options.weights)
+    decompress(tmp_path / "out", tmp_path / "back", back, quiet=True)
+    assert {"a.obj.ply", "a.stl.ply"} <= {path.name for path in (tmp_path / "back").iterdir()}
+    assert compress(tree, tmp_path / "out", options, resume=True, quiet=True).kept == 5
 
 
 @pytest.mark.slow

@@ -25,7 +25,11 @@ def test_outputs_are_guarded_before_any_work(
     monkeypatch.setattr("meshcodec.api.Codec", too_late)
     source, there = (obj, vat) if verb == "encode" else (vat, obj)
     before = there.read_bytes()
-    assert_refused(call(verb, source), 2, f"{there}: exists", "-f")
+    decoded = tmp_path / "ball.decoded.obj"
+    decoded.touch()
+    assert_refused(call(verb, source), 2, f"{decoded if verb == 'decode' else there}: exists", "-f")
+    decoded.unlink()
+    assert_refused(call(verb, source, "-o", there), 2, f"{there}: exists", "-f")
     assert there.read_bytes() == before
     suffix = there.suffix
     nowhere, inside = tmp_path / "nowhere" / f"a{suffix}", obj / f"a{suffix}"
@@ -54,8 +58,37 @@ def test_force_overwrites(obj: Path, vat: Path, tiny_weights: Path) -> None:
     vat.write_bytes(b"old")
     assert call("encode", obj, "--effort", 0, "--weights", tiny_weights, "-f").exit_code == 0
     assert vat.read_bytes()[:3] == b"VAT"
-    assert call("decode", vat, "--resolution", 16, "--weights", tiny_weights, "--force").exit_code == 0
+    obj.write_bytes(b"old")
+    decode = ("decode", vat, "-o", obj, "--resolution", 16, "--weights", tiny_weights)
+    assert call(*decode, "--force").exit_code == 0
     assert obj.read_bytes()[:2] == b"v "
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply"])
+def test_a_decode_never_takes_the_name_of_what_may_be_the_original(
+    vat: Path, tiny_weights: Path, tmp_path: Path, kind: str
+) -> None:
+    words = ("decode", vat, "--format", kind, "--resolution", 16, "--weights", tiny_weights)
+    original, decoded = vat.with_suffix(f".{kind}"), tmp_path / f"ball.decoded.{kind}"
+    original.unlink(missing_ok=True)
+    assert call(*words).exit_code == 0  # nothing is there: the plain name
+    assert names(tmp_path) == sorted({"ball.vat", original.name})
+    original.write_bytes(b"precious")
+    first = call(*words)
+    assert first.exit_code == 0
+    assert f"{vat} -> {decoded}: " in first.stderr
+    assert_refused(call(*words), 2, f"{decoded}: exists", "-f")
+    decoded.write_bytes(b"old")
+    for _ in range(2):
+        assert call(*words, "-f").exit_code == 0
+        assert original.read_bytes() == b"precious"
+        assert len(decoded.read_bytes()) > 1000
+    decoded.unlink()
+    original.unlink()
+    original.symlink_to(tmp_path / "nowhere")  # where the original may be once more
+    assert call(*words, "-f").exit_code == 0
+    assert decoded.exists()
+    assert original.is_symlink()
 
 
 def test_unknown_output_formats_are_usage_errors(vat: Path, tmp_path: Path) -> None:

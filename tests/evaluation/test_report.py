@@ -94,6 +94,22 @@ def test_one_decode_does_not_serve_two_references(tmp_path: Path) -> None:
     assert report.unmatched == ()
 
 
+def test_a_decode_may_be_named_after_the_whole_name(tmp_path: Path) -> None:
+    """As `compress` names what is made of a.obj and of a.stl."""
+    for name in ("a.obj", "a.stl", "b.obj", "b.obj.ply"):
+        save(tmp_path / "r" / name, box())
+    for name in ("a.obj.ply", "a.stl.ply", "a.ply", "b.ply", "b.obj.ply.ply"):
+        save(tmp_path / "d" / name, box())
+    report = measured(tmp_path / "r", tmp_path / "d")
+    assert {row.file: row.decoded for row in report.rows} == {
+        "a.obj": "a.obj.ply",
+        "a.stl": "a.stl.ply",
+        "b.obj": "b.ply",
+        "b.obj.ply": "b.obj.ply.ply",
+    }
+    assert report.unmatched == ("a.ply",)
+
+
 @pytest.mark.slow
 def test_vat_files_beside_their_meshes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path

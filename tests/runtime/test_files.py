@@ -69,7 +69,11 @@ def test_a_store_gets_what_a_folder_gets(
     assert set(contents(out, ".vat")) == {"a.vat", "b/c.vat"}
     assert there.skipped == here.skipped == 2
     for record, other in zip(there.records, here.records, strict=True):
-        assert {**record, "seconds": 0} == {**other, "seconds": 0}, (record, other)
+        assert (record["folder"], other["folder"]) == (str(source), str(local))
+        assert {**record, "seconds": 0, "folder": ""} == {**other, "seconds": 0, "folder": ""}, (
+            record,
+            other,
+        )
     lines = [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
     assert sorted(line["input"] for line in lines) == ["a.obj", "b/bad.stl", "b/c.PLY"]
 

@@ -61,14 +61,15 @@ def find_pairs(references: Path, decoded: Path) -> tuple[list[Pair], tuple[str, 
     pairs, taken = [], set[str]()
     for name, path in ours.items():
         found = [name] if name in exact else []
-        found += by_stem.get(_stem(name), [])
+        of_whole_name = by_stem.get(name, [])  # a.obj.vat, as `compress` names it beside an a.stl
+        found += of_whole_name or by_stem.get(_stem(name), [])
         taken.update(found)
         if not found:
             pairs.append(Pair(name, path, None, None, NO_DECODE))
         elif len(found) > 1:
             fault = f"{' and '.join(map(quoted, found))} would both be its decode; remove one of them"
             pairs.append(Pair(name, path, None, None, fault))
-        elif found[0] != name and claims[_stem(name)] > 1:
+        elif found[0] != name and not of_whole_name and claims[_stem(name)] > 1:
             fault = f"{quoted(found[0])} would be the decode of other references, too; rename one of them"
             pairs.append(Pair(name, path, None, None, fault))
         else:
