@@ -20,6 +20,7 @@ def check_content(data: bytes, kind: str) -> None:
     if data[:1024].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise BadMeshError("it is a web page, not a mesh", "download the file itself")
     if data.startswith(_GZIP):
-        raise BadMeshError("it is compressed with gzip", f"name it .{kind}.gz, or unpack it")
+        remedy = f"name it .{kind}.gz (in a pipe: --file-type {kind}.gz)"
+        raise BadMeshError("it is compressed with gzip", remedy)
     if data.startswith(_ZIP) and kind != "3mf":
         raise BadMeshError("it is a zip archive", "unpack it, and name a mesh file in it")

@@ -99,8 +99,9 @@ def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: i
         if clipping > _MOST_CLIPPING:
             fault = f"its faces have too many corners to triangulate them: one has {count}"
             raise BadMeshError(fault, "export it as triangles")
-        for row in concave.tolist():
-            faces[places[row]] = rings[row][_clip_ears(points[:, :, row].T, normals[:, row])]
+        if len(concave):
+            cut = _clip_ears(points[:, :, concave], normals[:, concave])
+            faces[places[concave]] = rings[concave[:, None, None], cut]
     return faces
 
 
@@ -169,8 +170,8 @@ def _concave(points: _Floats) -> tuple[_Floats, _Ints]:
     return normals, np.flatnonzero(~right & (square > _TINY**2))
 
 
-def _clip_ears(points: _Floats, normal: _Floats) -> _Ints:
-    """(n - 2, 3) triangles of one polygon (n, 3), by its corners, seen against its `normal`.
+def _clip_ears(points: _Floats, normals: _Floats) -> _Ints:
+    """(k, n - 2, 3) triangles of polygons (3, n, k), by their corners, seen against their normals (3, k).
 
     Every corner is used, those on straight sides too: the neighbour has them, and without them there would be
     a crack. Of an outline that crosses itself, the fan is taken where it covers less.
@@ -178,22 +179,29 @@ def _clip_ears(points: _Floats, normal: _Floats) -> _Ints:
     import manifold3d  # few files need it
 
     # Leaving an axis out keeps what is straight straight, to the last bit; turning into the plane would not.
-    axis = int(np.abs(normal).argmax())
-    axes = [(axis + 1) % 3, (axis + 2) % 3]
-    flat = np.ascontiguousarray(points[:, axes if normal[axis] > 0 else axes[::-1]])
-    count = len(flat)
+    axis = np.abs(normals).argmax(axis=0)
+    rows = np.arange(len(axis))
+    turned = normals[axis, rows] < 0
+    kept = np.where(turned, [axis + 2, axis + 1], [axis + 1, axis + 2]) % 3
+    flat = np.stack([points[kept[0], :, rows], points[kept[1], :, rows]], axis=2)
+    count = flat.shape[1]
     fan = np.column_stack([np.zeros(count - 2, int), np.arange(1, count - 1), np.arange(2, count)])
-    found = np.asarray(manifold3d.triangulate([flat]), dtype=np.int64)
-    if len(found) != count - 2 or _covered(flat, found) > _covered(flat, fan) * (1 + _ROUNDING):
-        return fan
+    fans = np.repeat(fan[None], len(flat), axis=0)
+    found = fans.copy()
+    for row, outline in enumerate(flat):
+        cut = manifold3d.triangulate([outline])
+        if len(cut) == count - 2:
+            found[row] = cut
+    crossing = _covered(flat, found) > _covered(flat, fans) * (1 + _ROUNDING)
+    found[crossing] = fan
     return found
 
 
-def _covered(flat: _Floats, faces: _Ints) -> float:
-    """Twice the area of triangles of points (n, 2), whichever way they face."""
-    a, b, c = flat[faces].transpose(1, 2, 0)
+def _covered(flat: _Floats, faces: _Ints) -> _Floats:
+    """(k,) twice the areas of triangles (k, m, 3) of points (k, n, 2), whichever way they face."""
+    a, b, c = flat[np.arange(len(flat))[:, None, None], faces].transpose(2, 3, 0, 1)
     (x, y), (u, v) = b - a, c - a
-    return float(np.abs(x * v - y * u).sum())
+    return np.asarray(np.abs(x * v - y * u).sum(axis=1))
 
 
 # ---- vectors, in the first axis

@@ -7,6 +7,7 @@ solid whose end is not marked, and takes the count of a binary file for true.
 from __future__ import annotations
 
 import re
+import string
 import struct
 from collections.abc import Iterator
 
@@ -19,6 +20,9 @@ from meshcodec.geometry.readers.text import PIECE, UTF_16, as_numbers, plain_tex
 
 _HEAD = 84  # bytes in front of the facets of a binary file: 80 of text, and their number
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", 9), ("attribute", "<u2")])  # 50 bytes
+_PLAIN = bytes.maketrans(
+    string.ascii_uppercase.encode() + b"\r\0", string.ascii_lowercase.encode() + b"\n\n"
+)  # a text in lower case, with one sign for the end of a line or of a name
 _INDENT = 64  # bytes in front of a line's first word, at most
 _FIRST_FACET = re.compile(rb"facet\s+normal\s+\S+\s+\S+\s+\S+\s+outer\s+loop\s+vertex\s")
 
@@ -33,9 +37,13 @@ def read_stl(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
 def _is_binary(data: bytes) -> bool:
     """Whether a file is binary, whatever its first word: some binary ones begin with ``solid``.
 
-    Fewer than 2^24 facets leave a zero byte in their number, and no text has one.
+    Fewer than 2^24 facets leave a zero byte in their number. A text has one only where a program wrote the
+    whole buffer that it had for the name.
     """
     if len(data) < _HEAD or data.startswith(UTF_16):
+        return False
+    beginning = data[_HEAD - 4 : _HEAD + 1024].lower()
+    if b"facet" in beginning and b"vertex" in beginning:
         return False
     return b"\0" in data[:_HEAD] or len(data) == _HEAD + _FACET.itemsize * _announced(data)
 
@@ -75,7 +83,7 @@ def _read_text(data: bytes, max_faces: int) -> NDArray[np.float64]:
     """(F, 9) corners of the facets. Normals are not looked at: some are no numbers."""
     found = [np.zeros((0, 9))]
     count = 0
-    for text in _between_names(data.lower().replace(b"\r", b"\n")):
+    for text in _between_names(data.translate(_PLAIN)):
         for words in _pieces(text):
             facets = [place for place, word in enumerate(words) if word == b"facet"]
             corners = [place for place, word in enumerate(words) if word == b"vertex"]

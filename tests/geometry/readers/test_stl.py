@@ -132,6 +132,14 @@ def test_any_word_may_stand_in_a_name(name: str) -> None:
     assert truth_of(latin) == pytest.approx(TRUTH)
 
 
+def test_a_name_in_a_buffer_of_zeros() -> None:
+    """As programs write it that print a name of fixed length."""
+    for name in ("part", "p" * 79):
+        for between in ("\n", ""):
+            data = f"solid {name}".ljust(86, "\0") + between + text().partition("\n")[2]
+            assert truth_of(data) == pytest.approx(TRUTH)
+
+
 @pytest.mark.parametrize("first", ["endsolid lid\n", "end solid lid\n", "endsolid\n", ""])
 @pytest.mark.parametrize("last", ["endsolid base\n", ""])
 def test_several_solids(first: str, last: str) -> None:
