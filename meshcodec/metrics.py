@@ -30,6 +30,7 @@ from meshcodec.errors import BadMeshError
 from meshcodec.geometry.components import connected_parts
 from meshcodec.geometry.io import arrays_of
 from meshcodec.geometry.normalize import fit_cube
+from meshcodec.geometry.orientation import agreeing_faces
 from meshcodec.geometry.sources import MeshSource
 from meshcodec.geometry.triangles import (
     Floats,
@@ -406,9 +407,9 @@ class Surface:
         return self.closest(points)[0]
 
     def inside(self, points: Floats) -> NDArray[np.bool_]:
-        """(n,) whether the winding number's magnitude is above a half."""
+        """(n,) whether the winding number's magnitude is above a half, of faces turned to agree."""
         tree = igl.FastWindingNumberBVH()
-        tree.init(self.vertices, self.faces)
+        tree.init(self.vertices, np.ascontiguousarray(agreeing_faces(self.vertices, self.faces)))
         winding = np.asarray(tree.winding_number(points), dtype=np.float64).ravel()
         return np.asarray(np.abs(winding) > 0.5)
 

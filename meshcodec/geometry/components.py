@@ -1,6 +1,8 @@
-"""Connected parts of triangle meshes."""
+"""Connected parts and edges of triangle meshes."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +30,32 @@ def connected_parts(faces: NDArray[np.integer], count: int) -> tuple[int, NDArra
     graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
     parts, part = connected_components(graph, directed=False)
     return int(parts), part
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The edges of a mesh, each with the sides of triangles that lie along it.
+
+    Side ``3 f + k`` is that of face f from its corner k to the next.
+
+    Attributes
+    ----------
+    sides : (3 F,) sides, those of one edge together, and within it in the order of the faces
+    starts : (E,) where each edge begins in `sides`
+    counts : (E,) sides of each edge: 1 at a border, 2 inside a surface, more where surfaces meet
+    """
+
+    sides: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    counts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, corners: NDArray[np.integer]) -> Edges:
+        """The edges of at least one face, by increasing pairs of vertices; `corners` are (F, 3) vertices."""
+        start = corners.reshape(-1).astype(np.int64)
+        end = corners[:, [1, 2, 0]].reshape(-1).astype(np.int64)
+        keys = np.minimum(start, end) * (int(corners.max()) + 1) + np.maximum(start, end)
+        sides = np.argsort(keys, kind="stable")
+        keys = keys[sides]
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        return cls(sides, starts, np.diff(starts, append=len(sides)))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.components import Edges
 from meshcodec.geometry.signed_distance import FaceClasses, FaceKind
-from meshcodec.geometry.triangles import points_in
+from meshcodec.geometry.triangles import points_in, positions_of
 
 SHARP_ANGLE = np.deg2rad(15.0)  # angle between the normals of two faces above which their edge is sharp
 NEAR_SIGMA = 0.01  # standard deviation of query points near the surface, in the unit frame
@@ -117,26 +118,19 @@ def _sharp_edges(surfaces: FaceClasses) -> SharpEdges:
     encodable = np.flatnonzero(surfaces.encodable)
     faces = surfaces.faces[encodable]
     # Files often repeat a vertex for every face (STL, split normals): edges are found between positions.
-    _, merged = np.unique(surfaces.vertices, axis=0, return_inverse=True)
-    corner = merged.reshape(-1)[faces].astype(np.int64)
-    first = corner[:, [0, 1, 2]].reshape(-1)
-    second = corner[:, [1, 2, 0]].reshape(-1)
-    raw = np.stack([faces[:, [0, 1, 2]].reshape(-1), faces[:, [1, 2, 0]].reshape(-1)], axis=1)
-    raw = raw.astype(np.int64)
-    key = np.minimum(first, second) * (int(corner.max(initial=0)) + 1) + np.maximum(first, second)
-    order = np.argsort(key, kind="stable")
-    owner = np.repeat(encodable, 3)[order]
-    _, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
-    one = owner[starts]
+    met = Edges.of(positions_of(surfaces.vertices)[faces])
+    owner, first = encodable[met.sides // 3], met.sides[met.starts]
+    one = owner[met.starts]
     # An edge of one face borders an opening; of more than two only the first pair is looked at.
-    other = owner[np.minimum(starts + 1, len(owner) - 1)]
-    other = np.where(counts > 1, other, one)
+    other = owner[np.minimum(met.starts + 1, len(owner) - 1)]
+    other = np.where(met.counts > 1, other, one)
     cosine = np.einsum("ij,ij->i", surfaces.normals[one], surfaces.normals[other])
     # Sheets and slits are not oriented, so their fold is judged without the sign of the normals.
     solid = (surfaces.kinds[one] == FaceKind.SOLID) | (surfaces.kinds[other] == FaceKind.SOLID)
     cosine = np.where(solid, cosine, np.abs(cosine))
-    sharp = (counts == 1) | (cosine < np.cos(SHARP_ANGLE))
-    edges = raw[order][starts[sharp]]
+    sharp = (met.counts == 1) | (cosine < np.cos(SHARP_ANGLE))
+    face, corner = np.divmod(first[sharp], 3)
+    edges = np.stack([faces[face, corner], faces[face, (corner + 1) % 3]], axis=1).astype(np.int64)
     lengths = np.linalg.norm(
         surfaces.vertices[edges[:, 1]].astype(np.float64) - surfaces.vertices[edges[:, 0]], axis=1
     )

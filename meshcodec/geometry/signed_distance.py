@@ -1,9 +1,10 @@
 """Signed distance to a mesh as a solid decoder can represent it: solids, and sheets with a thickness.
 
 Inside is told by the generalized winding number w (Jacobson et al. 2013; the fast tree of Barill et al.
-2018), so that open, self-intersecting, duplicated and flipped faces all have an answer. Connected parts that
-enclose nothing (they have a border, and near them w is far from whole numbers) take no part in it: they are
-sheets. Of the others inside is
+2018), so that open, self-intersecting and duplicated faces all have an answer. Faces that are drawn the other
+way round than their neighbours are turned first (`meshcodec.geometry.orientation`). Connected parts that
+enclose nothing (they have a border, and near them w is far from whole numbers), and surfaces that have one
+side only, take no part in w: they are sheets. Of the others inside is
 
 - where ``|w| > 0.5``, as long as little surface is hidden in what that encloses;
 - otherwise where w rounds to an *odd* number. Where two solids overlap w is 2, and the overlap becomes a
@@ -32,8 +33,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.geometry.components import connected_parts
-from meshcodec.geometry.triangles import area_normals
+from meshcodec.geometry.components import Edges, connected_parts
+from meshcodec.geometry.orientation import Orientation, orient
+from meshcodec.geometry.triangles import area_normals, positions_of
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
@@ -68,7 +70,7 @@ class FaceClasses:
     Attributes
     ----------
     vertices : (V, 3) float32
-    faces : (F, 3) int32, without zero-area and repeated faces
+    faces : (F, 3) int32, without zero-area and repeated faces, turned so that neighbours agree
     kinds : (F,) uint8 of `FaceKind`
     encloses : (F,) mask of the faces whose winding number tells inside from outside
     even_odd : whether inside is where w rounds to an odd number, so that overlaps of solids count as outside
@@ -153,26 +155,30 @@ def classify(
         face would be interior, all are kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
-    positions = np.unique(vertices32, axis=0, return_inverse=True)[1].reshape(-1)
+    positions = positions_of(vertices32)
     faces32 = _distinct(np.ascontiguousarray(faces, dtype=np.int32), positions)
-    faces32, corners, normals, doubled = _with_area(vertices32, faces32)
-    sides = _both_sides(corners, normals)
-
-    def winding_beside(used: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return winding_of(vertices32, faces32[used], sides.reshape(-1, 3)).reshape(sides.shape[:3])
-
-    winding = winding_beside(np.ones(len(faces32), dtype=bool))
+    faces32, triangles, normals, doubled = _with_area(vertices32, faces32)
+    corners = positions[faces32]
+    parts, part_at = connected_parts(corners, int(corners.max()) + 1)
+    part, edges = part_at[corners[:, 0]], Edges.of(corners)
+    turned = orient(corners, edges, part, triangles)
+    sides = _Sides(vertices32, faces32, triangles, normals, winding_of)
+    sides.reverse(turned.reversed)
+    winding = sides.winding(turned.orientable)
+    if turned.inward.any():
+        sides.reverse(_cavity_walls(turned, winding, doubled))
+        winding = sides.winding(turned.orientable)
     off_whole = np.abs(winding - np.rint(winding)).mean(axis=(0, 2))
-    encloses = ~_open_parts(positions[faces32], off_whole, doubled)
-    if not encloses.all():
-        winding = winding_beside(encloses)
+    encloses = turned.orientable & ~_open_parts(parts, part, edges, off_whole, doubled)
+    if not np.array_equal(encloses, turned.orientable):
+        winding = sides.winding(encloses)
     surfaces = FaceClasses(
         vertices32,
-        faces32,
+        sides.faces,
         _kinds(is_inside(winding, even_odd=False)),
         encloses,
         False,
-        normals.astype(np.float32),
+        sides.normals.astype(np.float32),
         0.5 * doubled,
     )
     if _hidden_share(surfaces, unsigned) > HIDDEN_SHARE:
@@ -203,11 +209,51 @@ def _with_area(
     return faces, corners, cross / np.maximum(doubled, _FLOOR_AREA)[:, None], doubled
 
 
-def _both_sides(corners: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(2, F, tests, 3) points before and behind (F, 3, 3) faces, for the winding number there."""
-    tests = np.einsum("kc,fcx->fkx", _TESTS[:1] if len(corners) > _MANY_FACES else _TESTS, corners)
-    step = SIDE_STEP * normals[:, None, :]
-    return np.stack([tests + step, tests - step]).astype(np.float32)
+class _Sides:
+    """Faces, and the winding number a small step to both of their sides.
+
+    Parameters
+    ----------
+    vertices, faces : (V, 3), (F, 3)
+    triangles, normals : (F, 3, 3) and (F, 3) of unit length, both of `faces`
+    winding_of : the winding number of some faces about points
+    """
+
+    def __init__(
+        self,
+        vertices: NDArray[np.float32],
+        faces: NDArray[np.int32],
+        triangles: NDArray[np.float64],
+        normals: NDArray[np.float64],
+        winding_of: Winding,
+    ) -> None:
+        self.faces, self.normals = faces, normals
+        self._vertices, self._winding_of = vertices, winding_of
+        self._tests = np.einsum("kc,fcx->fkx", _TESTS[:1] if len(faces) > _MANY_FACES else _TESTS, triangles)
+
+    def reverse(self, chosen: NDArray[np.bool_]) -> None:
+        """Turn the chosen faces round."""
+        self.faces[chosen] = self.faces[chosen][:, ::-1]
+        self.normals[chosen] *= -1.0
+
+    def winding(self, used: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """(2, F, tests) winding number of the used faces before and behind each face."""
+        step = SIDE_STEP * self.normals[:, None, :]
+        sides = np.stack([self._tests + step, self._tests - step]).astype(np.float32)
+        winding = self._winding_of(self._vertices, self.faces[used], sides.reshape(-1, 3))
+        return winding.reshape(sides.shape[:3])
+
+
+def _cavity_walls(
+    turned: Orientation, winding: NDArray[np.float32], areas: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(F,) which of the pieces that were drawn inward lie within others: they bound a cavity there."""
+    weights = areas + _FLOOR_AREA
+    hidden = is_inside(winding, even_odd=False).all(axis=0).mean(axis=1)
+    total = np.maximum(np.bincount(turned.piece, weights), _FLOOR_AREA)
+    share = np.bincount(turned.piece, weights * hidden) / total
+    walls: NDArray[np.bool_] = turned.inward & (share > 0.5)[turned.piece]
+    return walls
 
 
 def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[np.int32]:
@@ -218,24 +264,25 @@ def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[
 
 
 def _open_parts(
-    corners: NDArray[np.intp], off_whole: NDArray[np.floating], areas: NDArray[np.float64]
+    count: int,
+    part: NDArray[np.integer],
+    edges: Edges,
+    off_whole: NDArray[np.floating],
+    areas: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """(F,) which faces belong to connected parts that enclose nothing.
 
     Parameters
     ----------
-    corners : (F, 3) positions
+    count : number of connected parts
+    part : (F,) part of each face
+    edges : those of the faces
     off_whole : (F,) distance of w to the nearest whole number beside each face
     areas : (F,)
     """
-    size = int(corners.max()) + 1
-    count, part_at = connected_parts(corners, size)
-    edges = np.sort(corners[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    part = part_at[corners[:, 0]]
     # A part whose edges all have an even number of faces has no border: it is others that disturb w there.
-    _, first, faces_at = np.unique(edges[:, 0] * size + edges[:, 1], return_index=True, return_counts=True)
     bordered = np.zeros(count, dtype=bool)
-    bordered[part_at[edges[first[faces_at % 2 == 1], 0]]] = True
+    bordered[part[edges.sides[edges.starts[edges.counts % 2 == 1]] // 3]] = True
     weights = areas + _FLOOR_AREA
     total = np.maximum(np.bincount(part, weights, count), _FLOOR_AREA)
     mean = np.bincount(part, off_whole * weights, count) / total

@@ -71,6 +71,28 @@ def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDAr
     return points
 
 
+def positions_of(vertices: NDArray[np.floating]) -> NDArray[np.intp]:
+    """(V,) numbers of the places of (V, 3) vertices, in the order of x, y, z; equal vertices share one."""
+    return _numbered(np.asarray(vertices) + 0.0, (2, 1, 0))[0]  # -0.0 and 0.0 are one place
+
+
+def _numbered(
+    places: NDArray[np.floating], axes: tuple[int, int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Numbers of the distinct (V, 3) places in the order of axes, the last one first.
+
+    Returns
+    -------
+    number, first : (V,) of each place, and (distinct,) one of the places with each number
+    """
+    order = np.lexsort([places[:, axis] for axis in axes])
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
+    number = np.empty(len(order), dtype=np.intp)
+    number[order] = np.cumsum(new) - 1
+    return number, order[new]
+
+
 def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     """Merge vertices with equal coordinates; drop faces left with equal corners and vertices of no face.
 
@@ -80,12 +102,8 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     faces : (F', 3) int64
     """
     places = np.asarray(vertices, dtype=np.float64) + 0.0  # -0.0 and 0.0 are one place
-    order = np.lexsort(places.T)
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
-    group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.cumsum(new) - 1
-    merged = without_degenerate(group[faces])
-    distinct = places[order[new]]
+    number, first = _numbered(places, (0, 1, 2))
+    merged = without_degenerate(number[faces])
+    distinct = places[first]
     used = used_vertices(merged, len(distinct))
     return distinct[used], (np.cumsum(used) - 1)[merged]

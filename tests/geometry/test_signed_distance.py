@@ -7,8 +7,13 @@ from typing import cast
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.surfaces import Arrays, as_soup, box, house, klein_bottle, moebius_strip, torus, with_reversed
+from support.surfaces import joined as together
 
+from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.signed_distance import (
     SHEET_HALF_THICKNESS,
     FaceClasses,
@@ -138,6 +143,104 @@ def test_a_cube_of_patches_that_share_no_edge_is_solid() -> None:
     surfaces = classify(soup.vertices, soup.faces)
     assert surfaces.encloses.all()
     assert (surfaces.kinds == FaceKind.SOLID).all()
+
+
+# ---- faces drawn both ways
+
+
+def in_the_cube(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> FaceClasses:
+    """The classes of a mesh of any size."""
+    return classify(fit_cube(vertices).to_unit(vertices), faces)
+
+
+def inside_volume(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> float:
+    """The volume where the target is negative, in the mesh's units, within a percent or two."""
+    placement = fit_cube(vertices)
+    points = np.random.default_rng(0).uniform(vertices.min(axis=0), vertices.max(axis=0), (20_000, 3))
+    inside = TargetField(in_the_cube(vertices, faces))(placement.to_unit(points)) < 0
+    return float(inside.mean() * np.ptp(vertices, axis=0).prod())
+
+
+@pytest.mark.parametrize("drawn", [[], [10, 11, 12, 13], [0, 1], [0, 2, 4, 5, 7, 9, 10, 12, 15]])
+def test_a_house_is_solid_however_its_faces_are_drawn(drawn: list[int]) -> None:
+    vertices, faces = house()
+    good = in_the_cube(vertices, faces)
+    for shape in ((vertices, with_reversed(faces, drawn)), as_soup(vertices, with_reversed(faces, drawn))):
+        surfaces = in_the_cube(*shape)
+        assert (surfaces.kinds == FaceKind.SOLID).all()
+        np.testing.assert_array_equal(surfaces.normals, good.normals)
+        assert inside_volume(*shape) == pytest.approx(30, rel=0.02)
+        points = np.random.default_rng(1).uniform(-1, 1, (500, 3))
+        np.testing.assert_allclose(TargetField(surfaces)(points), TargetField(good)(points), atol=1e-6)
+
+
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+@settings(deadline=None, max_examples=20)
+def test_faces_reversed_at_random_change_nothing(seed: int, share: float) -> None:
+    vertices, faces = torus()
+    rng = np.random.default_rng(seed)
+    good, other = classify(vertices, faces), classify(vertices, with_reversed(faces, rng.random(576) < share))
+    np.testing.assert_array_equal(other.kinds, good.kinds)
+    np.testing.assert_allclose(other.normals, good.normals, atol=1e-6)
+    points = rng.uniform(-1, 1, (200, 3))
+    np.testing.assert_allclose(TargetField(other)(points), TargetField(good)(points), atol=1e-5)
+
+
+def test_two_parts_of_which_one_is_turned_inside_out_are_both_solid() -> None:
+    vertices, faces = together(box((-1, -1, -1), (-0.2, 1, 1)), box((0.2, -1, -1), (1, 1, 1)))
+    surfaces = classify(vertices, with_reversed(faces, np.arange(24) < 12))
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    np.testing.assert_allclose(TargetField(surfaces)(np.array([[-0.6, 0, 0], [0.6, 0, 0]])), -0.4, atol=1e-6)
+
+
+@pytest.mark.parametrize("drawn", [[], [13], [13, 3, 18, 19], [1, 2]])
+def test_an_inner_box_that_faces_inwards_is_a_cavity(drawn: list[int]) -> None:
+    """Too small to be told from what is hidden, it stays a cavity if some of its faces are reversed."""
+    vertices, faces = together(box((-1, -1, -1), (1, 1, 1)), box((-0.15, -0.15, -0.15), (0.15, 0.15, 0.15)))
+    hollow = with_reversed(faces, np.arange(24) >= 12)
+    surfaces = classify(vertices, with_reversed(hollow, drawn))
+    assert not surfaces.even_odd
+    assert (surfaces.kinds == FaceKind.SOLID).all()
+    distances = TargetField(surfaces)(np.array([[0, 0, 0], [0.6, 0.0, 0.0], [0, 0, 1.1]]))
+    np.testing.assert_allclose(distances, [0.15, -0.4, 0.1], atol=1e-6)
+
+
+def test_solids_that_overlap_are_not_cut_where_one_is_drawn_inwards() -> None:
+    """A rod that stands in a box. Most of its faces are drawn inwards, but not all."""
+    vertices, faces = together(box((-1, -0.5, -0.5), (0.5, 0.5, 0.5)), box((0.4, -0.1, -0.1), (1, 0.1, 0.1)))
+    surfaces, good = (classify(vertices, with_reversed(faces, list(drawn))) for drawn in (range(14, 24), ()))
+    assert not good.even_odd
+    np.testing.assert_array_equal(surfaces.kinds, good.kinds)
+    assert TargetField(surfaces)(np.array([[0.45, 0, 0]]))[0] == pytest.approx(-0.05, abs=1e-6)
+
+
+def test_an_open_box_drawn_both_ways_is_as_one_drawn_one_way() -> None:
+    vertices, faces = box((-1, -1, -1), (1, 1, 1))
+    faces = faces[vertices[faces][:, :, 2].min(axis=1) < 1]
+    assert len(faces) == 10
+    good, other = classify(vertices, faces), classify(vertices, with_reversed(faces, [1, 4, 6]))
+    np.testing.assert_array_equal(other.kinds, good.kinds)
+    np.testing.assert_array_equal(other.encloses, good.encloses)
+
+
+@pytest.mark.parametrize("mesh", [moebius_strip(), klein_bottle()], ids=["Moebius strip", "Klein bottle"])
+def test_a_surface_with_one_side_is_a_sheet_and_disturbs_no_solid(mesh: Arrays) -> None:
+    surfaces = classify(*mesh)
+    assert (surfaces.kinds == FaceKind.SHEET).all()
+    assert not surfaces.encloses.any()
+    vertices, faces = together(mesh, box((-0.1, -0.1, -1), (0.1, 0.1, -0.7)))
+    surfaces = classify(vertices, faces)
+    np.testing.assert_array_equal(surfaces.kinds == FaceKind.SOLID, np.arange(len(faces)) >= len(mesh[1]))
+
+
+def test_fins_on_a_box_drawn_both_ways_leave_it_solid() -> None:
+    fin = np.array([[0.5, 0.5, -0.5], [0.5, 0.5, 0.5], [1, 1, -0.5], [1, 1, 0.5]])
+    vertices, faces = together(
+        box((-1, -0.5, -0.5), (0.5, 0.5, 0.5)), (fin, np.array([[0, 1, 2], [1, 3, 2]]))
+    )
+    surfaces = classify(vertices, with_reversed(faces, [2, 5, 13]))
+    np.testing.assert_array_equal(surfaces.kinds, [FaceKind.SOLID] * 12 + [FaceKind.SHEET] * 2)
+    assert TargetField(surfaces)(np.array([[-0.25, 0, 0]]))[0] == pytest.approx(-0.5, abs=1e-6)
 
 
 # ---- what is hidden
