@@ -92,6 +92,10 @@ class UnknownModelError(WeightsError):
     """A file that names a model which is not installed."""
 
 
+class OutlierWarning(UserWarning):
+    """An input mesh that is coded coarsely, because a few far faces own its bounding box."""
+
+
 def one_line(error: BaseException) -> str:
     """An error as a row of a table can hold it: its message, with the class where it is none of ours."""
     text = " ".join(str(error).split())

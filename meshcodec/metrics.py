@@ -31,6 +31,7 @@ from meshcodec.geometry.components import connected_parts
 from meshcodec.geometry.io import arrays_of
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.orientation import agreeing_faces
+from meshcodec.geometry.outliers import without_stray
 from meshcodec.geometry.sources import MeshSource
 from meshcodec.geometry.triangles import (
     Floats,
@@ -179,7 +180,8 @@ class Reference:
             raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
         if not np.isfinite(vertices[faces]).all():
             raise BadMeshError("the reference mesh has NaN or infinite coordinates", "repair it first")
-        # Vertices that no face uses are no surface and must not move the frame.
+        # What is no surface must not move the frame: vertices of no face, and faces without an area.
+        faces = without_stray(vertices, faces)
         self.placement = fit_cube(vertices[used_vertices(faces, len(vertices))])
         self.samples = samples
         self.seed = seed
@@ -283,7 +285,10 @@ class Reference:
         if decoded is None:
             return Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
         vertices, faces = arrays_of(decoded)
-        return Surface(self.placement.to_unit(vertices) if len(vertices) else vertices, faces)
+        if not len(vertices):
+            return Surface(vertices, faces)
+        vertices = self.placement.to_unit(vertices)
+        return Surface(vertices, without_stray(vertices, faces))
 
     def _volume_iou(self, other: Surface) -> float:
         low = np.minimum(self.surface.used.min(axis=0), other.used.min(axis=0))

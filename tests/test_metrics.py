@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from support.surfaces import house, with_reversed
 
 from meshcodec import metrics
 from meshcodec.config import TAUS
@@ -208,6 +209,30 @@ def test_volume_needs_a_closed_reference_and_ignores_orientation() -> None:
     got = metrics.score(flipped, sphere(), samples=2_000)
     assert got.volume_iou == 1.0
     assert got.normal_consistency == pytest.approx(1.0, abs=1e-2)
+
+
+def test_volume_is_that_of_a_solid_however_its_faces_are_drawn() -> None:
+    vertices, faces = house()
+    drawn = with_reversed(faces, [0, 3, 4, 10, 11, 15])
+    for reference, decoded in (
+        ((vertices, drawn), (vertices, faces)),
+        ((vertices, faces), (vertices, drawn)),
+    ):
+        got = metrics.score(reference, decoded, samples=N, exterior=False, points=False)
+        assert got.volume_iou == 1.0
+
+
+FAR_LINE = np.array([[0.1, 0.2, 0.3], [33.35, 66.7, 100.15], [66.6, 133.2, 200.0]], dtype=np.float32)
+
+
+def test_a_far_face_without_area_changes_no_score() -> None:
+    mesh, other = trimesh.creation.box((2, 3, 4)), trimesh.creation.icosphere(subdivisions=3, radius=1.5)
+    expected = metrics.score(mesh, other, samples=N)
+    assert expected.volume_iou is not None
+    for far in (FAR_LINE, np.full((3, 3), 50.0)):
+        facet = trimesh.Trimesh(far, [[0, 1, 2]], process=False)
+        assert metrics.score(joined([mesh, facet]), other, samples=N) == expected
+        assert metrics.score(mesh, joined([other, facet]), samples=N) == expected
 
 
 def test_closed_is_judged_after_merging_identical_vertices() -> None:

@@ -7,6 +7,7 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.outliers import without_stray
 from meshcodec.geometry.triangles import area_normals, used_vertices, without_degenerate
 
 EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"  # remedy for a damaged file
@@ -26,6 +27,8 @@ def check_faces(count: int, max_faces: int) -> None:
 
 def checked_mesh(vertices: Vertices, faces: Faces, max_faces: int) -> trimesh.Trimesh:
     """A mesh of its own arrays, without faces that name a vertex twice and vertices that no face uses.
+
+    Faces without an area that reach out of the box of all others go, too (`without_stray`).
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ def checked_mesh(vertices: Vertices, faces: Faces, max_faces: int) -> trimesh.Tr
     vertices, faces = without_unused(vertices, faces)
     if not np.isfinite(vertices).all():
         raise BadMeshError("it has NaN or infinite coordinates", "repair the mesh or export it again")
+    vertices, faces = without_unused(vertices, without_stray(vertices, faces))
     _check_area(vertices, faces)
     # A copy, as the arrays may still be those of the caller's mesh.
     return trimesh.Trimesh(vertices.copy(), faces, process=False)

@@ -11,6 +11,7 @@ import gzip
 import io
 import os
 import stat
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +22,11 @@ import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
-from meshcodec.errors import BadMeshError, UsageError
+from meshcodec.errors import BadMeshError, OutlierWarning, UsageError
 from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_size, checked_mesh
 from meshcodec.geometry.formats import GZIPPED, READ_FORMATS, WRITE_FORMATS
 from meshcodec.geometry.gltf.scene import read_gltf
+from meshcodec.geometry.outliers import outlier_fault
 from meshcodec.geometry.readers.content import check_content
 from meshcodec.geometry.readers.obj import read_obj
 from meshcodec.geometry.readers.off import read_off
@@ -59,9 +61,9 @@ def load_mesh(
 ) -> trimesh.Trimesh:
     """Read a mesh as one set of triangles.
 
-    Scenes are flattened with their transforms, polygons are triangulated in their plane, faces that name a
-    vertex twice and vertices that no face uses are dropped. Nothing else is changed: vertices are not merged,
-    faces not reordered or turned.
+    Scenes are flattened with their transforms, polygons are triangulated in their plane. Faces that name a
+    vertex twice are dropped, faces without an area that lie out of the box of all others, and vertices that
+    no face uses. Nothing else is changed: vertices are not merged, faces not reordered or turned.
 
     Parameters
     ----------
@@ -81,6 +83,10 @@ def load_mesh(
     ------
     BadMeshError : a file that cannot be read or holds no surface to encode; the message starts with its name.
     TypeError : `source` is none of these.
+
+    Warns
+    -----
+    OutlierWarning : next to all of its area is crowded into a small part of its bounding box.
     """
     check_source(source, "load_mesh")
     try:
@@ -94,9 +100,12 @@ def load_mesh(
             file = io.BytesIO(source) if isinstance(source, Content) else source
             data, kind, folder = _read(file, file_type, max_bytes)
             vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
-        return checked_mesh(vertices, faces, max_faces)
+        mesh = checked_mesh(vertices, faces, max_faces)
     except BadMeshError as error:
         raise error.about(name_of(source)) from error.__cause__
+    if (fault := outlier_fault(np.asarray(mesh.vertices), np.asarray(mesh.faces))) is not None:
+        warnings.warn(f"{name_of(source)}: {fault}", OutlierWarning, stacklevel=2)
+    return mesh
 
 
 def arrays_of(source: MeshSource) -> tuple[Vertices, Faces]:

@@ -52,6 +52,18 @@ def test_a_compressed_mesh_is_named_like_another(obj: Path, tiny_weights: Path) 
     assert piped.stdout_bytes == expected
 
 
+def test_encode_warns_of_faces_that_own_the_box(obj: Path, tiny_weights: Path) -> None:
+    x, y, z = CENTER
+    corners = "".join(f"v {x + 900} {y + dy} {z + dz}\n" for dy, dz in ((0, 0), (0.1, 0), (0, 0.1)))
+    obj.write_text(f"{obj.read_text()}\n{corners}f 643 644 645\n")
+    result = call("encode", obj, "--size", 64, "--effort", 0, "--weights", tiny_weights)
+    assert result.exit_code == 0, result.output
+    warning, _ = messages(result)
+    assert warning.startswith(
+        f"meshcodec: warning: {obj}: 1 of its 1281 faces lie far away, out to (905, -3, "
+    )
+
+
 @pytest.mark.slow
 def test_encode_verify_prints_the_scores_of_what_was_written(
     monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path

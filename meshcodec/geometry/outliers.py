@@ -1,0 +1,119 @@
+"""What owns the bounding box of a mesh without being part of its shape.
+
+The box decides what a mesh is coded and measured with: all else shares the cells that it leaves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.geometry.triangles import Floats, Ints, area_normals, face_areas, used_vertices
+
+BULK = 0.999
+"""Share of the area that is the shape itself, where the rest lies far away."""
+CROWDED = 0.1
+"""Longest side of the bulk's box, over the longest side of the whole box, below which there is a warning."""
+_ROUNDING = 2.0**-22  # of a face's distance from the middle: a difference of two float32, twice over
+_SAMPLED = 10_000  # vertices that tell the middle, at least
+_MEASURED = 100_000  # faces whose areas tell the bulk, at least
+
+
+def without_stray(vertices: Floats, faces: Ints) -> Ints:
+    """The faces without those that have no area and reach out of the box of those that have one.
+
+    Exporters leave such faces behind, where two or all three corners are one point, or all are on a line. A
+    line is not quite straight after its three points were rounded to float32: what the rounding can account
+    for is no area. Faces without an area that stay in the box may fill the gap at a vertex on another's
+    edge, and are kept.
+
+    Parameters
+    ----------
+    vertices, faces : (V, 3) finite, and (F, 3)
+
+    Returns
+    -------
+    (F', 3); all of them where none has an area
+    """
+    if not len(faces):
+        return faces
+    used = used_vertices(faces, len(vertices))
+    points = vertices if used.all() else vertices[used]
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle = np.median(points[:: max(1, len(points) // _SAMPLED)], axis=0)
+    # Nearly always each side of the box is touched by a face with an area, and nothing else is looked at.
+    at_end = ((vertices == low) | (vertices == high)).any(axis=1)
+    ends = vertices[faces[at_end[faces].any(axis=1)]]
+    ends = ends[_has_area(ends, middle)].reshape(-1, 3)
+    if len(ends) and (ends.min(axis=0) == low).all() and (ends.max(axis=0) == high).all():
+        return faces
+    triangles = vertices[faces]
+    solid = _has_area(triangles, middle)
+    if not solid.any():
+        return faces
+    low, high = triangles[solid].min(axis=(0, 1)), triangles[solid].max(axis=(0, 1))
+    within = ((triangles >= low) & (triangles <= high)).all(axis=(1, 2))
+    kept: Ints = faces[solid | within]
+    return kept
+
+
+def _has_area(triangles: Floats, middle: Floats) -> NDArray[np.bool_]:
+    """Which (n, 3, 3) triangles have an area that is not due to the rounding of their corners.
+
+    Component x of the cross product of two sides, ``y z' - z y'``, is off by at most the error of a
+    coordinate times what the sides have of y and of z; components y and z follow by turning the axes.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by those who ask for a box
+        error = _ROUNDING * np.abs(triangles - middle).max(axis=(1, 2))
+        reach = np.abs(triangles[:, 1:] - triangles[:, :1]).sum(axis=1)
+        bound = error[:, None] * (reach[:, [1, 2, 0]] + reach[:, [2, 0, 1]])
+        has_area: NDArray[np.bool_] = (np.abs(area_normals(triangles)) > bound).any(axis=1)
+    return has_area
+
+
+def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
+    """What to say of a mesh of which all but a thousandth of the area is crowded into a part of its box.
+
+    The bulk is what lies nearest to the median of the area, by the largest coordinate of a face's corners,
+    until it has `BULK` of the area. Its box is compared by the longest side, which is the unit of distances
+    and of cells; not by volume, of which a thin plate has little beside a pin. Of many faces, some are
+    measured.
+
+    Parameters
+    ----------
+    vertices, faces : (V, 3) that are all used, and (F, 3)
+
+    Returns
+    -------
+    None where the bulk's longest side is at least `CROWDED` of the whole
+    """
+    some = faces[:: max(1, len(faces) // _MEASURED)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        triangles, areas = vertices[some], face_areas(vertices, some)
+    if not 0 < (total := float(areas.sum())) < np.inf:
+        return None
+    reach = np.abs(triangles - _median(triangles.mean(axis=1), areas)).max(axis=(1, 2))
+    order = np.argsort(reach, kind="stable")
+    count = int(np.searchsorted(np.cumsum(areas[order]), BULK * total)) + 1
+    low, high = (end(triangles[order[:count]], axis=(0, 1)) for end in (np.min, np.max))
+    side, whole = float((high - low).max()), float(np.ptp(vertices, axis=0).max())
+    if side >= CROWDED * whole:
+        return None
+    away = np.maximum(np.maximum(low - vertices, vertices - high).max(axis=1), 0)
+    x, y, z = vertices[np.argmax(away)]
+    far = int((away > side)[faces].any(axis=1).sum())
+    return (
+        f"{far} of its {len(faces)} faces lie far away, out to ({x:.6g}, {y:.6g}, {z:.6g}): the others fill "
+        f"{100 * side / whole:.2g} % of its length and are coded coarsely; "
+        "remove them if they are no part of the shape"
+    )
+
+
+def _median(points: Floats, weights: Floats) -> Floats:
+    """(3,) weighted median of (n, 3) points along each axis."""
+    found = np.empty(3)
+    for axis, values in enumerate(points.T):
+        order = np.argsort(values)
+        cumulative = np.cumsum(weights[order])
+        found[axis] = values[order[np.searchsorted(cumulative, cumulative[-1] / 2)]]
+    return found
