@@ -72,7 +72,7 @@ def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptio
 
 
 def test_compressed_meshes_of_a_folder(tmp_path: Path, options: CompressOptions) -> None:
-    """They are meshes like others, and two files of one name would become one."""
+    """They are meshes like others, beside a mesh of the same name as well."""
     folder = tmp_path / "meshes"
     folder.mkdir()
     (folder / "a.OBJ.gz").write_bytes(gzip.compress(export_mesh(ball(1), "obj")))
@@ -81,8 +81,10 @@ def test_compressed_meshes_of_a_folder(tmp_path: Path, options: CompressOptions)
     assert [(record["input"], record["output"]) for record in summary.records] == [("a.OBJ.gz", "a.vat")]
     assert (summary.skipped, summary.failed) == (1, [])
     (folder / "a.stl").write_bytes(export_mesh(ball(1), "stl"))
-    with pytest.raises(UsageError, match=r"a\.OBJ\.gz and a\.stl would both become a\.vat"):
-        compress(folder, tmp_path / "other", options, quiet=True)
+    compress(folder, tmp_path / "other", options, quiet=True)
+    made = outputs(tmp_path / "other")
+    assert set(made) == {"a.OBJ.gz.vat", "a.stl.vat"}
+    assert made["a.OBJ.gz.vat"] == outputs(tmp_path / "out")["a.vat"]
 
 
 @pytest.mark.slow
