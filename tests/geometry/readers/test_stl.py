@@ -230,8 +230,8 @@ def test_what_is_no_stl_file(data: bytes, message: str) -> None:
         read_stl(data, MANY)
 
 
-def test_a_name_of_a_hundred_megabytes_of_solids_takes_no_time() -> None:
+def test_a_hundred_thousand_solids_that_are_no_names() -> None:
     """One line, and a line for each: neither costs the square of its length."""
-    for words in (b"x " + b"solid " * 500_000, b"x solid\n" * 500_000):
+    for words in (b"x " + b"solid " * 100_000, b"x solid\n" * 100_000):
         with pytest.raises((BadMeshError, ValueError)):
             read_stl(words + b"\nfacet vertex", MANY)
