@@ -70,6 +70,23 @@ class BadMeshError(MeshcodecError):
     exit_code = 4
 
 
+class DoesNotFitError(BadMeshError):
+    """A mesh of which even the coarsest that can be made of it takes more bytes than there are.
+
+    Attributes
+    ----------
+    least : bytes of payload that would do
+    """
+
+    def __init__(self, fault: str, remedy: str = "", least: int = 0) -> None:
+        super().__init__(fault, remedy)
+        self.least = least
+
+    def about(self, name: object) -> DoesNotFitError:
+        """The same error with the file's name in front."""
+        return DoesNotFitError(f"{name}: {self.fault}", self.remedy, self.least)
+
+
 class MemoryLimitError(MeshcodecError):
     """An input that takes more memory than it may."""
 

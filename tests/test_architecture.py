@@ -41,7 +41,7 @@ BESIDE = "runtime"
 BELOW_RUNTIME = {"runtime", "config", "errors", "format"}
 ROOT_IMPORTS = {"api", "errors"}
 """What ``meshcodec/__init__.py`` hands on, `api` when it is first used."""
-NUMPY_IN_FORMAT = {"meshcodec.format.token_coder"}
+NUMPY_IN_FORMAT = {"meshcodec.format.token_coder", "meshcodec.format.grid_mesh"}
 """Arrays of integers; a file of raw tokens is read and written without numpy."""
 HEAVY = {"torch", "numpy", "trimesh", "scipy"}
 """Hundreds of milliseconds each: ``meshcodec --help`` must answer before they are loaded."""

@@ -1,0 +1,1 @@
+"""The mesh mode: a file holds a small mesh, or the control mesh of a Loop subdivision surface."""

@@ -1,0 +1,331 @@
+"""A mesh to the small mesh that says most about it in a number of bytes.
+
+    decimators ─> coarse meshes ─> fitted, flat or as a Loop surface ─> on the grid ─> measured ─> coded
+
+A rate model says how many faces fit. The search goes one question after the other, each with the best answers
+of those before: which decimator, flat or a Loop surface with creases at which angle, how many bits a
+coordinate. What measures best is coded, and made anew with as many faces as then turn out to fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Protocol
+
+from meshcodec.errors import DoesNotFitError
+from meshcodec.format.box import NO_AXES, Axes
+from meshcodec.format.grid_mesh import FLAT, LEAST_BITS, MOST_BITS, GridMesh, Integers, MeshGrid
+from meshcodec.geometry.triangles import MeshLike, compact
+from meshcodec.metrics import Scores, is_closed
+from meshcodec.modes.mesh.decimate import DECIMATORS, Decimations, least_mesh
+from meshcodec.modes.mesh.decode import decoded_surface
+from meshcodec.modes.mesh.fit import ControlMesh, Target, fit
+from meshcodec.modes.mesh.original import Original, original_of
+from meshcodec.modes.mesh.rounding import rounded, without_repeated
+from meshcodec.modes.mesh.settings import MeshSettings
+
+_TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
+_FINER = 1.5  # faces of the mesh that is fitted first, over those wanted, where a mesh is fitted twice
+_MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
+_MOST_CODINGS = 12  # of a finalist of which nothing fits yet
+_LEAST_FACES = 4  # that are asked of a decimator
+_EDGES = 0.5  # vertices for each face of a closed mesh, to begin with
+
+
+class MeshCoder(Protocol):
+    """Messages of meshes, and meshes of messages."""
+
+    def encode(self, mesh: GridMesh, sides: Integers) -> bytes:
+        """The message of a mesh on a grid of (3,) sides."""
+
+
+class Work(IntEnum):
+    """How the vertices of a coarse mesh are moved to the surface."""
+
+    NONE = 0
+    """They stay where the decimator has them."""
+    QUICK = 1
+    """By the first rounds of the fit: enough to tell decimators apart."""
+    ONCE = 2
+    """By all rounds."""
+    TWICE = 3
+    """A finer mesh is fitted and then decimated further: vertices that are placed well show which of them
+    can go."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a candidate is made.
+
+    Attributes
+    ----------
+    decimator : one of `meshcodec.modes.mesh.decimate.DECIMATORS`
+    mirrored : axes across which a part of the mesh is mirrored
+    bits : of a coordinate
+    crease : FLAT or a Loop surface, as in `GridMesh`
+    work : how its vertices are moved to the surface
+    """
+
+    decimator: str
+    mirrored: Axes
+    bits: int
+    crease: int = FLAT
+    work: Work = Work.ONCE
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mesh that may be written.
+
+    Attributes
+    ----------
+    recipe : how it was made
+    asked : faces that the decimator was asked for
+    mesh, grid : what a file would hold
+    quality : sum of the F-scores at all distances and the normal consistency, less the penalty
+    payload : its message; None where it was not coded
+    """
+
+    recipe: Recipe
+    asked: int
+    mesh: GridMesh
+    grid: MeshGrid
+    quality: float
+    payload: bytes | None = None
+
+
+class MeshSearch:
+    """The search for the best mesh of one original in a payload of one size.
+
+    Parameters
+    ----------
+    original : the mesh
+    size : bytes of the message, at most
+    coder : of the messages
+    effort : 0 to 9
+    settings : tuned numbers
+    seed : of all samples
+    """
+
+    def __init__(
+        self,
+        original: Original,
+        size: int,
+        coder: MeshCoder,
+        effort: int = 4,
+        settings: MeshSettings | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._original, self._size, self._coder = original, size, coder
+        self._settings = settings or MeshSettings()
+        self._effort = self._settings.efforts[effort]
+        self._seed = seed
+        self._reference = original.reference(self._settings.samples, seed)
+        self._rate = self._settings.rate
+        self._vertices_each = _EDGES
+        self._parts: dict[Axes, tuple[Decimations, Target]] = {}
+        self.tried: list[Candidate] = []
+
+    def best(self) -> Candidate:
+        """The candidate to be written; its payload is at most as long as asked for.
+
+        Raises
+        ------
+        DoesNotFitError
+            Even the coarsest mesh takes more bytes.
+        """
+        depth = self._settings.depth(self._size)
+        begin = [Recipe(name, axes, depth, work=Work.QUICK) for axes in self._ways() for name in DECIMATORS]
+        self._calibrate(begin)
+        found = self._made_of(begin)
+        if not found:
+            return self._least()
+        chosen = [one.recipe for one in self._ranked(found)[: self._effort.fitted]]
+        found = self._made_of(
+            [replace(recipe, work=work) for recipe in chosen for work in (Work.NONE, Work.ONCE)]
+        )
+        top = self._ranked(found)[0].recipe
+        found += self._made_of([replace(top, crease=code, work=Work.ONCE) for code in self._effort.creases])
+        top = self._ranked(found)[0].recipe
+        depths = [top.bits + d for d in self._effort.depths if LEAST_BITS <= top.bits + d <= MOST_BITS]
+        found += self._made_of([replace(top, bits=bits) for bits in depths])
+        finalists = self._ranked(found)[: self._effort.finalists]
+        fitting = self._ranked([one for one in map(self._filled, finalists) if one is not None])
+        return fitting[0] if fitting else self._least()
+
+    def _ways(self) -> list[Axes]:
+        """The axes across which candidates are mirrored."""
+        mirrored = self._original.mirrored
+        return [mirrored, NO_AXES] if self._effort.whole and mirrored != NO_AXES else [mirrored]
+
+    def _made_of(self, recipes: list[Recipe]) -> list[Candidate]:
+        """The candidates of those recipes that give one."""
+        return [one for one in map(self._candidate, recipes) if one is not None]
+
+    def _calibrate(self, recipes: list[Recipe]) -> None:
+        """Code one mesh that is about as large as fits, so that the rate model knows what this mesh costs."""
+        for recipe in recipes:
+            mesh, grid = self._made(replace(recipe, work=Work.NONE), self._faces_for(recipe))
+            if len(mesh.faces):
+                self._learn(mesh, len(self._coder.encode(mesh, grid.sides)))
+                return
+
+    def _learn(self, mesh: GridMesh, size: int) -> None:
+        self._rate = self._rate.corrected(mesh, size)
+        self._vertices_each = len(mesh.positions) / len(mesh.faces)
+
+    def _faces_for(self, recipe: Recipe) -> int:
+        return self._rate.faces_within(self._size, recipe.bits, self._vertices_each)
+
+    def _part(self, mirrored: Axes) -> tuple[Decimations, Target]:
+        if mirrored not in self._parts:
+            vertices, faces = self._original.part(mirrored)
+            target = Target(vertices, faces, self._settings.fit.samples, self._seed)
+            self._parts[mirrored] = Decimations(vertices, faces, mirrored), target
+        return self._parts[mirrored]
+
+    def _made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
+        """The mesh of a recipe, of about so many faces; it may have none."""
+        decimations, target = self._part(recipe.mirrored)
+        mirrored, fits = recipe.mirrored, self._settings.fit
+        hessian = None
+        if recipe.work == Work.TWICE:
+            finer = round(_FINER * count)
+            between = ControlMesh(*decimations.mesh(recipe.decimator, finer), FLAT, mirrored)
+            if len(between.faces):
+                between = fit(between, target, fits).mesh
+            decimations = Decimations(between.vertices, between.faces, mirrored)
+            control = ControlMesh(*decimations.mesh("halved", count), recipe.crease, mirrored)
+        else:
+            control = ControlMesh(*decimations.mesh(recipe.decimator, count), recipe.crease, mirrored)
+        if self._original.closed:
+            faces = without_repeated(control.faces, folds=True)
+            control = ControlMesh(*compact(control.vertices, faces), recipe.crease, mirrored)
+        if recipe.work != Work.NONE and len(control.faces):
+            result = fit(control, target, fits.quick if recipe.work == Work.QUICK else fits)
+            control, hessian = result.mesh, result.hessian
+        grid = self._original.grid(recipe.bits, mirrored)
+        places = grid.to_grid(self._original.to_world(control.vertices))
+        return rounded(control, places, grid, hessian, self._original.closed), grid
+
+    def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
+        """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
+        asked = count or self._faces_for(recipe)
+        decimations, _ = self._part(recipe.mirrored)
+        if not 0 < len(decimations.mesh(recipe.decimator, asked)[1]) <= _TOO_MANY * asked:
+            return None
+        mesh, grid = self._made(recipe, asked)
+        if not len(mesh.faces):
+            return None
+        candidate = Candidate(recipe, asked, mesh, grid, self._quality(mesh, grid))
+        self.tried.append(candidate)
+        return candidate
+
+    def _quality(self, mesh: GridMesh, grid: MeshGrid) -> float:
+        decoded = decoded_surface(mesh, grid, _MEASURED_FACES)
+        scores: Scores = self._reference.score(decoded, exterior=False, points=False, iou=False)
+        opened = self._original.closed and not is_closed(decoded)
+        return sum(scores.f) + scores.normal_consistency - opened * self._settings.open_penalty
+
+    def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates, the best first."""
+        return sorted(candidates, key=lambda one: -one.quality)
+
+    def _filled(self, candidate: Candidate) -> Candidate | None:
+        """A candidate coded, with as many faces as then fit; None where it has none that are few enough."""
+        if self._effort.twice and candidate.recipe.work == Work.ONCE:
+            other = self._candidate(replace(candidate.recipe, work=Work.TWICE), candidate.asked)
+            if other is not None and other.quality > candidate.quality:
+                candidate = other
+        best: Candidate | None = None
+        low, high = 0, 1 << 20  # faces asked for that fit, and that do not
+        for number in range(_MOST_CODINGS):
+            message = self._message(candidate)
+            if len(message) <= self._size:
+                low = max(low, candidate.asked)
+                if best is None or candidate.quality > best.quality:
+                    best = replace(candidate, payload=message)
+            else:
+                high = min(high, candidate.asked)
+            enough = best is not None and number + 1 >= self._effort.codings
+            if enough or self._settings.full * self._size <= len(message) <= self._size:
+                break
+            count = round(candidate.asked * self._faces_for(candidate.recipe) / len(candidate.mesh.faces))
+            again = self._next(candidate.recipe, count, low, high)
+            if again is None:
+                break
+            candidate = again
+        return best
+
+    def _message(self, candidate: Candidate) -> bytes:
+        """The message of a candidate; the rate model learns from it."""
+        message = self._coder.encode(candidate.mesh, candidate.grid.sides)
+        self._learn(candidate.mesh, len(message))
+        return message
+
+    def _next(self, recipe: Recipe, count: int, low: int, high: int) -> Candidate | None:
+        """A candidate of about so many faces, or between what is known to fit and what is known not to."""
+        if not low < count < high:
+            count = (low + min(high, 2 * max(low, _LEAST_FACES))) // 2
+        for asked in (count, (count + low) // 2, (count + 3 * low) // 4):
+            if max(low, _LEAST_FACES - 1) < asked < high:
+                found = self._candidate(recipe, asked)
+                if found is not None:
+                    return found
+        return None
+
+    def _least(self) -> Candidate:
+        """The coarsest mesh there is. Raises DoesNotFitError where that is too much."""
+        sizes = []
+        for axes in self._ways():
+            decimations, _ = self._part(axes)
+            vertices, faces = least_mesh(decimations)
+            grid = self._original.grid(LEAST_BITS, axes)
+            control = ControlMesh(vertices, faces, FLAT, axes)
+            places = grid.to_grid(self._original.to_world(vertices))
+            mesh = rounded(control, places, grid, None, False)
+            payload = self._coder.encode(mesh, grid.sides)
+            if len(payload) <= self._size:
+                recipe = Recipe("least", axes, grid.bits, work=Work.NONE)
+                return Candidate(recipe, len(faces), mesh, grid, self._quality(mesh, grid), payload)
+            sizes.append(len(payload))
+        least = min(sizes)
+        raise DoesNotFitError(
+            f"as a mesh it takes {least} bytes of payload at least, and there are {self._size}",
+            "ask for a larger size",
+            least,
+        )
+
+
+def encode_grid_mesh(
+    mesh: MeshLike,
+    size: int,
+    coder: MeshCoder,
+    effort: int = 4,
+    settings: MeshSettings | None = None,
+    mirrored: Axes | None = None,
+    seed: int = 0,
+) -> Candidate:
+    """The mesh of the grid, and its message, that says most about a mesh in ``size`` bytes of message.
+
+    Parameters
+    ----------
+    mesh : in its own frame
+    size : bytes of the message, at most
+    coder : of the messages
+    effort : 0 to 9
+    settings : tuned numbers
+    mirrored : the mesh's mirrored axes, where they are known; None looks for them
+    seed : of all samples; the same gives the same bytes
+
+    Raises
+    ------
+    BadMeshError
+        The mesh holds no surface.
+    DoesNotFitError
+        Even the coarsest mesh takes more bytes.
+    """
+    settings = settings or MeshSettings()
+    original = original_of(mesh, settings.most_faces, mirrored, seed)
+    return MeshSearch(original, size, coder, effort, settings, seed).best()

@@ -1,0 +1,78 @@
+"""Every tuned number of the mesh mode's encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from meshcodec.modes.mesh.fit import FitSettings
+from meshcodec.modes.mesh.rates import RateModel
+
+
+@dataclass(frozen=True)
+class MeshEffort:
+    """What one effort looks at.
+
+    Attributes
+    ----------
+    fitted : how many decimators go on to the next question
+    creases : codes with which Loop surfaces are fitted, beside the flat mesh
+    depths : bits of a coordinate that are tried beside those that the size suggests, as differences
+    finalists : candidates whose number of faces is set right by coding them
+    codings : times that each of these is coded
+    twice : whether a finalist is also made by fitting a finer mesh first
+    whole : whether of a symmetric mesh the whole is a candidate beside its half
+    """
+
+    fitted: int = 1
+    creases: tuple[int, ...] = ()
+    depths: tuple[int, ...] = ()
+    finalists: int = 1
+    codings: int = 2
+    twice: bool = False
+    whole: bool = False
+
+
+_MORE = (1, 2, 3, 4, 5)  # crease codes
+EFFORTS = (
+    MeshEffort(),
+    MeshEffort(twice=True),
+    MeshEffort(creases=(5,), twice=True),
+    MeshEffort(creases=(3, 5), codings=3, twice=True),
+    MeshEffort(creases=(1, 3, 5), depths=(-1, 1), codings=3, twice=True),
+    MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4, True),
+    MeshEffort(3, _MORE, (-1, 1), 2, 4, True),
+    MeshEffort(3, _MORE, (-1, 1), 3, 5, True, True),
+    MeshEffort(4, (*_MORE, 6), (-1, 1, 2), 4, 6, True, True),
+    MeshEffort(5, (*_MORE, 6), (-2, -1, 1, 2), 6, 8, True, True),
+)
+"""Efforts 0 to 9."""
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """Numbers of the mesh mode's encoder.
+
+    Attributes
+    ----------
+    efforts : what each effort looks at, from 0 up
+    depth_sizes : payload bytes from which on a coordinate has 7, 8, 9 and 10 bits, to begin with; 6 below
+    most_faces : faces to which a mesh is decimated before anything else
+    samples : points on each surface that candidates are measured with
+    open_penalty : what a candidate that is not closed loses where the original is
+    full : share of the payload that counts as full
+    fit : numbers of the fit
+    rate : the rate model to begin with
+    """
+
+    efforts: tuple[MeshEffort, ...] = EFFORTS
+    depth_sizes: tuple[int, ...] = (200, 500, 2500, 12000)
+    most_faces: int = 60_000
+    samples: int = 8000
+    open_penalty: float = 0.15
+    full: float = 0.98
+    fit: FitSettings = field(default_factory=FitSettings)
+    rate: RateModel = field(default_factory=RateModel)
+
+    def depth(self, size: int) -> int:
+        """Bits of a coordinate with which the search for a payload of ``size`` bytes begins."""
+        return 6 + sum(size >= least for least in self.depth_sizes)

@@ -1,0 +1,115 @@
+"""The search for the mesh that says most in a number of bytes."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from support.fitting import few
+
+from meshcodec.errors import DoesNotFitError
+from meshcodec.format.grid_mesh import GridMesh, Integers
+from meshcodec.geometry.triangles import Floats, Ints
+from meshcodec.metrics import is_closed, score
+from meshcodec.modes.mesh.decode import decoded_surface
+from meshcodec.modes.mesh.encode import Candidate, encode_grid_mesh
+from meshcodec.modes.mesh.settings import MeshSettings
+
+QUICK = MeshSettings(samples=2000, fit=few(1500))
+
+
+class Deflate:
+    """A coder without a model: coordinates and indices, deflated."""
+
+    def encode(self, mesh: GridMesh, sides: Integers) -> bytes:
+        assert (mesh.positions <= sides).all()
+        return zlib.compress(
+            mesh.positions.astype(np.uint16).tobytes() + mesh.faces.astype(np.uint16).tobytes(), 9
+        )
+
+
+def encode(mesh: tuple[Floats, Ints], size: int, effort: int = 0, **changes: object) -> Candidate:
+    settings = replace(QUICK, **changes)  # type: ignore[arg-type]
+    return encode_grid_mesh(mesh, size, Deflate(), effort, settings)
+
+
+def egg() -> tuple[Floats, Ints]:
+    """Symmetric to no middle plane."""
+    ball = trimesh.creation.icosphere(4)
+    v = np.asarray(ball.vertices)
+    bumps = 1 + 0.2 * v[:, 0] * v[:, 1] + 0.15 * v[:, 2] ** 3 + 0.1 * v[:, 0]
+    turn = trimesh.transformations.random_rotation_matrix(np.array([0.1, 0.5, 0.3]))[:3, :3]
+    return v * bumps[:, None] @ turn + 7, np.asarray(ball.faces, dtype=np.int64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [200, 700])
+def test_the_payload_fits_and_the_mesh_is_near(size: int) -> None:
+    found = encode(egg(), size)
+    assert found.payload is not None
+    assert size / 2 < len(found.payload) <= size
+    assert found.payload == Deflate().encode(found.mesh, found.grid.sides)
+    decoded = decoded_surface(found.mesh, found.grid)
+    assert is_closed(decoded)
+    assert score(egg(), decoded, samples=2000).f[0] > (0.3 if size == 200 else 0.8)
+
+
+@pytest.mark.slow
+def test_more_bytes_and_more_effort_give_more() -> None:
+    qualities = [encode(egg(), size, effort).quality for size, effort in ((300, 0), (900, 0), (900, 4))]
+    assert qualities == sorted(qualities)
+
+
+@pytest.mark.slow
+def test_smooth_shapes_become_loop_surfaces() -> None:
+    assert encode(egg(), 800, 2).mesh.crease > 0
+
+
+@pytest.mark.slow
+def test_the_same_twice() -> None:
+    one, other = (encode(egg(), 400, 2) for _ in range(2))
+    assert one.payload == other.payload
+
+
+@pytest.mark.slow
+def test_one_half_of_a_symmetric_mesh_is_coded() -> None:
+    ring = trimesh.creation.torus(1.0, 0.4, 48, 24)
+    mesh = np.asarray(ring.vertices), np.asarray(ring.faces, dtype=np.int64)
+    found = encode(mesh, 500)
+    assert found.grid.mirrored == (True, True, True)
+    decoded = decoded_surface(found.mesh, found.grid)
+    assert is_closed(decoded)
+    assert score(mesh, decoded, samples=2000).f[0] > 0.9
+
+
+def test_open_meshes_stay_open() -> None:
+    vertices, faces = egg()
+    bowl = vertices, faces[(vertices[faces] @ [1.0, 0.2, 0.1]).mean(axis=1) > 9.0]
+    assert len(bowl[1]) > 1000
+    found = encode(bowl, 500)
+    assert not is_closed(decoded_surface(found.mesh, found.grid))
+
+
+def test_what_does_not_fit_says_how_much_would() -> None:
+    parts = [trimesh.creation.box((0.5,) * 3) for _ in range(60)]
+    for k, part in enumerate(parts):
+        part.apply_translation([k % 4, k // 4 % 4, k // 16])
+    vertices = np.concatenate([np.asarray(part.vertices) for part in parts])
+    faces = np.concatenate([np.asarray(part.faces, dtype=np.int64) + 8 * k for k, part in enumerate(parts)])
+    mesh = vertices, faces
+    with pytest.raises(DoesNotFitError) as caught:
+        encode(mesh, 40)
+    assert caught.value.exit_code == 4
+    assert encode(mesh, caught.value.least).payload is not None
+    renamed = caught.value.about("mesh.obj")
+    assert isinstance(renamed, DoesNotFitError)
+    assert renamed.least == caught.value.least
+
+
+@pytest.mark.slow
+def test_a_mesh_with_very_many_faces_is_decimated_first() -> None:
+    found = encode(egg(), 400, most_faces=1000)
+    assert score(egg(), decoded_surface(found.mesh, found.grid), samples=2000).f[0] > 0.5
