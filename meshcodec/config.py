@@ -32,6 +32,12 @@ MAX_FACES = 5_000_000
 MAX_BYTES = 512 << 20
 """Bytes above which a mesh file is refused unless more are allowed."""
 
+MAX_DECODED_FACES = 50_000_000
+"""The same for a mesh that is measured as a decode: a small file can decode to millions of triangles."""
+
+MAX_DECODED_BYTES = 4 << 30
+"""The same in bytes of its file."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:

@@ -56,7 +56,7 @@ def _scales(entry: WeightsEntry, count: int) -> dict[str, Any]:
 
 
 def verify_file(name: str, file: VatFile, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
-    """Decode a file and check that its mesh is closed; measure it where there is a reference.
+    """Decode a file and check that its mesh, as it is written, is closed; measure it against a reference.
 
     Raises
     ------
@@ -67,17 +67,18 @@ def verify_file(name: str, file: VatFile, codec: Codec, reference: trimesh.Trime
     WeightsError
         The model is damaged.
     """
+    from meshcodec.geometry.io import as_written
     from meshcodec.metrics import by_tau, fscore, is_closed
 
     with error_context(name):
         resolution = DEFAULT_RESOLUTION if reference is not None else _VERIFY_RESOLUTION
         try:
-            mesh = codec.decode_detailed(file, resolution).mesh
+            mesh = as_written(codec.decode_detailed(file, resolution).mesh)
         except CorruptFileError:
             if resolution == DEFAULT_RESOLUTION:
                 raise
             resolution = DEFAULT_RESOLUTION  # a thin sheet can slip between the points of the small grid
-            mesh = codec.decode_detailed(file, resolution).mesh
+            mesh = as_written(codec.decode_detailed(file, resolution).mesh)
         if not is_closed(mesh):
             raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
         return {

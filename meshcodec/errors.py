@@ -109,7 +109,11 @@ class UnknownModelError(WeightsError):
     """A file that names a model which is not installed."""
 
 
-class OutlierWarning(UserWarning):
+class MeshWarning(UserWarning):
+    """What a user should know about a mesh that was read or written all the same: one line."""
+
+
+class OutlierWarning(MeshWarning):
     """An input mesh that is coded coarsely, because a few far faces own its bounding box."""
 
 

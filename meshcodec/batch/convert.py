@@ -7,17 +7,17 @@ import hashlib
 import io
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from meshcodec import __version__
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Options
-from meshcodec.errors import BadMeshError, PartialFailureError, one_line
+from meshcodec.errors import BadMeshError, MeshWarning, PartialFailureError, one_line
 from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.registry import Registry
@@ -177,7 +177,7 @@ def run_job(job: Job) -> Record:
                 f"cannot be read ({error.strerror})", "check the file's permissions"
             ) from error
         record |= {"sha256": sha256_of(data), "bytes_in": len(data)}
-        with bounded_memory(job.verb.options.max_memory):
+        with bounded_memory(job.verb.options.max_memory), _heard(record["warnings"], f"{job.path}: "):
             made, about = job.verb.convert(job.verb.options, job.path, data)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(job.target, made)
@@ -212,9 +212,34 @@ def _record(job: Job) -> Record:
         "bytes_in": 0,
         "bytes_out": 0,
         "seconds": 0.0,
+        "warnings": [],
         "error": None,
         "options": job.verb.settings(),
     }
+
+
+@contextmanager
+def _heard(heard: list[str], name: str) -> Iterator[None]:
+    """Add each `MeshWarning` inside to `heard`, without the file's name; others are shown as they would be."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, MeshWarning):
+                heard.append(str(message).removeprefix(name))
+            else:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("always", MeshWarning)
+        warnings.showwarning = show
+        yield
 
 
 def sha256_of(data: bytes) -> str:

@@ -10,6 +10,7 @@ A run writes ``manifest.jsonl`` into the output folder, one line per file, as it
 ``fscore``                      F-scores by distance, where they were measured
 ``tokens``, ``faces`` ...       what the verb knows about its result
 ``seconds``                     of the whole file
+``warnings``                    lines about a mesh that was converted all the same
 ``error``                       one line, or null
 ``options``                     what it was made with: model, version and hash of the code included
 ==============================  ==================================================================

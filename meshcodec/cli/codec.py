@@ -138,13 +138,13 @@ def _verified(
 
     They are not read back: a device or a named pipe does not give what it was given.
     """
-    from meshcodec.geometry.io import load_mesh
+    from meshcodec.geometry.io import as_written, load_mesh
     from meshcodec.metrics import by_tau, fscore
 
     if not isinstance(mesh, str):
         mesh.seek(0)
     original = load_mesh(mesh, file_type, limits.max_faces, limits.max_bytes)
-    return by_tau(fscore(original, codec.decode(data, DEFAULT_RESOLUTION)))
+    return by_tau(fscore(original, as_written(codec.decode(data, DEFAULT_RESOLUTION))))
 
 
 def _measures(measured: Measured) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from meshcodec.cli.options import (
     resolution_option,
     running_options,
 )
-from meshcodec.cli.streams import check_output, print_json, write_output
+from meshcodec.cli.streams import check_output, log_line, print_json, write_output
 from meshcodec.config import DEFAULT_SIZE
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
@@ -143,6 +143,9 @@ def _summarize(summary: Summary, reply: Reply) -> None:
         print_json(summary.records)
     for line in summary.lines():
         reply.log(line)
+    for record in summary.records:
+        for warning in record.get("warnings", ()):  # which older manifests lack
+            log_line(f"meshcodec: warning: {quote_name(record['input'])}: {warning}")
     for record in summary.failed:
         click.echo(f"meshcodec: error: {quote_name(record['input'])}: {record['error']}", err=True)
 

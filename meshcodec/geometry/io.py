@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError, OutlierWarning, UsageError
@@ -43,6 +42,7 @@ from meshcodec.geometry.sources import (
     name_of,
 )
 from meshcodec.geometry.triangles import mesh_arrays
+from meshcodec.geometry.writers import write_glb, write_obj, write_off, write_ply, write_stl
 from meshcodec.runtime.files import ending_of, foreign_message
 
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
@@ -50,6 +50,13 @@ _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "off": read_off,
     "ply": read_ply,
     "stl": read_stl,
+}
+_WRITERS: dict[str, Callable[[Vertices, Faces], bytes]] = {
+    "obj": write_obj,
+    "ply": write_ply,
+    "stl": write_stl,
+    "glb": write_glb,
+    "off": write_off,
 }
 
 
@@ -124,25 +131,23 @@ def arrays_of(source: MeshSource) -> tuple[Vertices, Faces]:
 def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
     """The bytes of a mesh file with vertices and faces only.
 
-    ``file_type``: one of ``WRITE_FORMATS``. Coordinates keep float32 precision whatever their magnitude:
-    binary PLY, STL and GLB store float32, OBJ and OFF nine significant digits. Raises UsageError for another
-    format.
+    Each vertex is written to a millionth of the box of the mesh, wherever that lies; of STL, which cannot, a
+    `MeshWarning` says so. Near the origin binary files hold float32 and text nine significant digits; see
+    `meshcodec.geometry.writers`.
+
+    ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format.
     """
     kind = _normal_type(file_type)
+    if kind not in _WRITERS:
+        raise UsageError(f"cannot write {file_type!r} files", f"use one of {', '.join(WRITE_FORMATS)}")
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    faces = np.asarray(mesh.faces, dtype=np.int64)
-    if kind == "obj":
-        # trimesh writes a fixed number of decimals, which loses small meshes.
-        return (_rows("v %.9g %.9g %.9g\n", vertices) + _rows("f %d %d %d\n", faces + 1)).encode("ascii")
-    if kind == "off":
-        head = f"OFF\n{len(vertices)} {len(faces)} 0\n"
-        return (head + _rows("%.9g %.9g %.9g\n", vertices) + _rows("3 %d %d %d\n", faces)).encode("ascii")
-    if kind in WRITE_FORMATS:
-        bare = trimesh.Trimesh(vertices, faces, process=False)
-        data = bare.export(file_type=kind)
-        assert isinstance(data, bytes)  # text and dicts are for other formats
-        return data
-    raise UsageError(f"cannot write {file_type!r} files", f"use one of {', '.join(WRITE_FORMATS)}")
+    return _WRITERS[kind](vertices, np.asarray(mesh.faces, dtype=np.int64))
+
+
+def as_written(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh as it is read from the PLY file that `export_mesh` makes of it."""
+    vertices, faces = read_ply(export_mesh(mesh, "ply"), len(mesh.faces))
+    return trimesh.Trimesh(vertices, faces, process=False)
 
 
 # ---- reading
@@ -235,7 +240,3 @@ def _parse(
         raise
     except Exception as error:  # readers raise whatever their parsing stumbles over
         raise BadMeshError(f"not a readable {kind} file ({foreign_message(error)})", EXPORT_AGAIN) from error
-
-
-def _rows(form: str, values: NDArray[np.float64] | NDArray[np.int64]) -> str:
-    return (form * len(values)) % tuple(values.ravel().tolist())

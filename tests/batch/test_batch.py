@@ -19,6 +19,7 @@ import trimesh
 from click.testing import CliRunner, Result
 from support.folders import ball, lines, outputs
 from support.paths import GOLDEN
+from support.tiny import write_vat
 
 import meshcodec
 from meshcodec.api import Codec
@@ -106,6 +107,24 @@ def test_there_and_back(tree: Path, tmp_path: Path, options: CompressOptions) ->
     assert mesh.is_watertight
     assert mesh.extents == pytest.approx([8, 8, 8], rel=0.3)
     assert len(mesh.faces) == next(r["faces"] for r in summary.records if r["input"] == "деталь 1.vat")
+
+
+@pytest.mark.slow
+def test_what_is_to_be_known_of_a_mesh_is_said(tmp_path: Path, tiny_weights: Path) -> None:
+    """STL cannot hold a mesh in map coordinates; it is written all the same."""
+    (tmp_path / "in").mkdir()
+    near = VatFile.from_bytes(write_vat(tmp_path / "in" / "near.vat", tiny_weights).read_bytes())
+    far = replace(near, center=(500123.0, 5412345.0, 320.0))
+    (tmp_path / "in" / "far.vat").write_bytes(far.to_bytes())
+    options = ("--resolution", 32, "--weights", tiny_weights, "-j", 1, "--json")
+    result = call("decompress", tmp_path / "in", "-o", tmp_path / "out", "--format", "stl", *options)
+    assert result.exit_code == 0, result.output
+    said = "STL has float32 only, which moves vertices by up to "
+    (line,) = [line for line in result.stderr.splitlines() if "warning" in line]
+    assert line.startswith(f"meshcodec: warning: far.vat: {said}")
+    warned = {record["input"]: record["warnings"] for record in json.loads(result.stdout)}
+    assert warned["near.vat"] == []
+    assert warned["far.vat"][0].startswith(said)
 
 
 @pytest.mark.slow

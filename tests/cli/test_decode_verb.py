@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from support.cli import CENTER, RADIUS, assert_refused, messages, names, vat_byt
 from support.commands import call
 
 from meshcodec.format.container import VatFile
+from meshcodec.geometry.io import load_mesh
+from meshcodec.metrics import is_closed
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply", "stl", "glb", "off"])
@@ -64,6 +67,38 @@ def test_decode_of_a_prefix(vat: Path, tiny_weights: Path) -> None:
     cut.write_bytes(vat_bytes(tiny_weights, tokens=VatFile.from_bytes(vat.read_bytes()).tokens()[:3]))
     assert call("decode", cut, *options).stdout_bytes == part.stdout_bytes
     assert_refused(call("decode", vat, *options, "--tokens", 64), 2, f"{vat}: --tokens 64", "63 tokens")
+
+
+FAR = (500123.0, 5412345.0, 320.0)
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply", "stl", "glb", "off"])
+def test_a_decode_far_from_the_origin_is_in_place_and_closed(
+    tmp_path: Path, tiny_weights: Path, kind: str
+) -> None:
+    file = VatFile.from_bytes(vat_bytes(tiny_weights))
+    for name, center in (("near", (0.0, 0.0, 0.0)), ("far", FAR)):
+        moved = dataclasses.replace(file, center=center, half_extents=(1.0, 1.0, 1.0))
+        (tmp_path / f"{name}.vat").write_bytes(moved.to_bytes())
+        result = call("decode", tmp_path / f"{name}.vat", "--format", kind, "--weights", tiny_weights)
+        assert result.exit_code == 0, result.output
+        warned = [line for line in messages(result) if line.startswith("meshcodec: warning: STL has float32")]
+        assert len(warned) == (kind == "stl" and name == "far")
+    near, far = (load_mesh(tmp_path / f"{name}.{kind}") for name in ("near", "far"))
+    assert is_closed(near)
+    if kind != "stl":  # which cannot, and says so
+        assert is_closed(far)
+        np.testing.assert_allclose(far.bounds - FAR, near.bounds, rtol=0, atol=2e-6)
+
+
+def test_verify_looks_at_what_is_written(
+    vat: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+        return trimesh.Trimesh(mesh.vertices, mesh.faces[1:], process=False)
+
+    monkeypatch.setattr("meshcodec.geometry.io.as_written", torn)
+    assert_refused(call("verify", vat, "--weights", tiny_weights), 4, f"{vat}: its tokens decode to an open")
 
 
 def _newer(data: bytes) -> bytes:

@@ -17,12 +17,12 @@ from pathlib import Path
 import trimesh
 from tqdm import tqdm
 
-from meshcodec.config import DEFAULT_RESOLUTION
+from meshcodec.config import DEFAULT_RESOLUTION, MAX_DECODED_BYTES, MAX_DECODED_FACES
 from meshcodec.errors import UsageError, one_line
 from meshcodec.evaluation.report.pairs import VAT, Pair, find_pairs
 from meshcodec.evaluation.report.pictures import Detail, take_pictures
 from meshcodec.evaluation.report.rows import Report, Row, quoted
-from meshcodec.geometry.io import load_mesh
+from meshcodec.geometry.io import as_written, load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.pictures.sheets import pillow
 from meshcodec.registry import Registry
@@ -151,8 +151,8 @@ def _measure(job: _Job) -> Row:
 
 def _decoded(plan: _Plan, path: Path, resolution: int) -> trimesh.Trimesh:
     if ending_of(path) != VAT:
-        return load_mesh(path)
-    return codec_of_process(plan.device, plan.weights).decode(path, resolution)
+        return load_mesh(path, max_faces=MAX_DECODED_FACES, max_bytes=MAX_DECODED_BYTES)
+    return as_written(codec_of_process(plan.device, plan.weights).decode(path, resolution))
 
 
 def _below_the_folders(error: str, pair: Pair) -> str:
