@@ -52,9 +52,9 @@ class Edges:
     @classmethod
     def of(cls, corners: NDArray[np.integer]) -> Edges:
         """The edges of at least one face, by increasing pairs of vertices; `corners` are (F, 3) vertices."""
-        start = corners.reshape(-1).astype(np.int64)
-        end = corners[:, [1, 2, 0]].reshape(-1).astype(np.int64)
-        keys = np.minimum(start, end) * (int(corners.max()) + 1) + np.maximum(start, end)
+        start, end = corners.reshape(-1), corners[:, [1, 2, 0]].reshape(-1)
+        keys = np.minimum(start, end).astype(np.int64) * (int(corners.max()) + 1)
+        keys += np.maximum(start, end)
         sides = np.argsort(keys, kind="stable")
         keys = keys[sides]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))

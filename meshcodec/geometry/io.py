@@ -105,8 +105,7 @@ def load_mesh(
             vertices, faces = arrays_of_pair(source)
         else:
             file = io.BytesIO(source) if isinstance(source, Content) else source
-            data, kind, folder = _read(file, file_type, max_bytes)
-            vertices, faces = _parse(data, kind, folder, max_faces, max_bytes)
+            vertices, faces = _parse(*_read(file, file_type, max_bytes), max_faces, max_bytes)
         mesh = checked_mesh(vertices, faces, max_faces)
     except BadMeshError as error:
         raise error.about(name_of(source)) from error.__cause__

@@ -63,7 +63,7 @@ def agreeing_faces(vertices: Floats, faces: Ints) -> Ints:
     """
     corners = positions_of(vertices)[faces]
     part = connected_parts(corners, int(corners.max(initial=0)) + 1)[1][corners[:, 0]]
-    turned = orient(corners, Edges.of(corners), part, vertices[faces])
+    turned = orient(corners, Edges.of(corners), part, vertices, faces)
     return np.where((turned.reversed ^ turned.inward)[:, None], faces[:, ::-1], faces)
 
 
@@ -71,7 +71,8 @@ def orient(
     corners: NDArray[np.integer],
     edges: Edges,
     part: NDArray[np.integer],
-    triangles: NDArray[np.floating],
+    vertices: NDArray[np.floating],
+    faces: NDArray[np.integer],
 ) -> Orientation:
     """How to turn the faces of those connected parts in which some disagree.
 
@@ -80,7 +81,7 @@ def orient(
     corners : (F, 3) vertices, one for each position; no face names one twice
     edges : those of `corners`
     part : (F,) connected part of each face, from 0 up
-    triangles : (F, 3, 3) positions of the corners
+    vertices, faces : (V, 3) and (F, 3), where the corners lie
 
     Returns
     -------
@@ -96,7 +97,7 @@ def orient(
     disagrees = np.zeros(int(part.max()) + 1, dtype=bool)
     disagrees[part[edges.sides[edges.starts[unbalanced]] // 3]] = True
     chosen = np.flatnonzero(disagrees[part])
-    turned = _turned(corners[chosen], triangles[chosen].astype(np.float64))
+    turned = _turned(corners[chosen], vertices[faces[chosen]].astype(np.float64))
     result.reversed[chosen], result.orientable[chosen] = turned.reversed, turned.orientable
     result.piece[chosen], result.inward[chosen] = turned.piece + 1, turned.inward
     return result

@@ -14,7 +14,7 @@ from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.components import Edges
 from meshcodec.geometry.signed_distance import FaceClasses, FaceKind
-from meshcodec.geometry.triangles import points_in, positions_of
+from meshcodec.geometry.triangles import points_in
 
 SHARP_ANGLE = np.deg2rad(15.0)  # angle between the normals of two faces above which their edge is sharp
 NEAR_SIGMA = 0.01  # standard deviation of query points near the surface, in the unit frame
@@ -118,7 +118,7 @@ def _sharp_edges(surfaces: FaceClasses) -> SharpEdges:
     encodable = np.flatnonzero(surfaces.encodable)
     faces = surfaces.faces[encodable]
     # Files often repeat a vertex for every face (STL, split normals): edges are found between positions.
-    met = Edges.of(positions_of(surfaces.vertices)[faces])
+    met = Edges.of(surfaces.positions[faces])
     owner, first = encodable[met.sides // 3], met.sides[met.starts]
     one = owner[met.starts]
     # An edge of one face borders an opening; of more than two only the first pair is looked at.

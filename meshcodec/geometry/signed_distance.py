@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from meshcodec.geometry.components import Edges, connected_parts
 from meshcodec.geometry.orientation import Orientation, orient
-from meshcodec.geometry.triangles import area_normals, positions_of
+from meshcodec.geometry.triangles import face_normals, positions_of
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
@@ -47,6 +47,10 @@ HIDDEN_SHARE = 0.03
 """Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `even_odd` is chosen."""
 HIDDEN_DEPTH = 0.02
 """Distance to what shows below which hidden surface is as good as encoded: the coarsest tau of the metric."""
+LARGE = 200_000
+"""Faces above which some stand for others, in what is asked of the mesh before it is encoded."""
+CELL = 1 / 32
+"""Side of the cells in which faces of a large mesh stand for each other."""
 _MANY_FACES = 20_000  # faces above which each is small enough for its centroid alone to speak for it
 _HIDDEN_SAMPLES = 2000  # points on interior faces whose depth is measured
 _LEAST_DOUBLED = 1e-14  # twice the area of a face in the unit frame that is kept
@@ -70,6 +74,7 @@ class FaceClasses:
     Attributes
     ----------
     vertices : (V, 3) float32
+    positions : (V,) numbers of their places; vertices at one place share one
     faces : (F, 3) int32, without zero-area and repeated faces, turned so that neighbours agree
     kinds : (F,) uint8 of `FaceKind`
     encloses : (F,) mask of the faces whose winding number tells inside from outside
@@ -80,6 +85,7 @@ class FaceClasses:
     """
 
     vertices: NDArray[np.float32]
+    positions: NDArray[np.int32]
     faces: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     encloses: NDArray[np.bool_]
@@ -155,25 +161,23 @@ def classify(
         face would be interior, all are kept as sheets, so that something is always left to encode.
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
-    positions = positions_of(vertices32)
+    positions = positions_of(vertices32).astype(np.int32)
     faces32 = _distinct(np.ascontiguousarray(faces, dtype=np.int32), positions)
-    faces32, triangles, normals, doubled = _with_area(vertices32, faces32)
-    corners = positions[faces32]
-    parts, part_at = connected_parts(corners, int(corners.max()) + 1)
-    part, edges = part_at[corners[:, 0]], Edges.of(corners)
-    turned = orient(corners, edges, part, triangles)
-    sides = _Sides(vertices32, faces32, triangles, normals, winding_of)
+    faces32, normals, doubled = _with_area(vertices32, faces32)
+    part, bordered, turned = _neighbours(positions[faces32], vertices32, faces32)
+    sides = _Sides(vertices32, faces32, normals, part, winding_of)
     sides.reverse(turned.reversed)
     winding = sides.winding(turned.orientable)
     if turned.inward.any():
         sides.reverse(_cavity_walls(turned, winding, doubled))
         winding = sides.winding(turned.orientable)
     off_whole = np.abs(winding - np.rint(winding)).mean(axis=(0, 2))
-    encloses = turned.orientable & ~_open_parts(parts, part, edges, off_whole, doubled)
+    encloses = turned.orientable & ~_open_parts(part, bordered, off_whole, doubled)
     if not np.array_equal(encloses, turned.orientable):
         winding = sides.winding(encloses)
     surfaces = FaceClasses(
         vertices32,
+        positions,
         sides.faces,
         _kinds(is_inside(winding, even_odd=False)),
         encloses,
@@ -190,32 +194,54 @@ def classify(
     return surfaces
 
 
+def _neighbours(
+    corners: NDArray[np.int32], vertices: NDArray[np.float32], faces: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], Orientation]:
+    """What follows from which faces share vertices and edges.
+
+    Returns
+    -------
+    part : (F,) connected part of each face
+    bordered : (parts,) whether an edge of the part has an odd number of faces; where none has, the part has
+        no border, and if w is no whole number there, others disturb it
+    turned : how the faces are turned to agree
+    """
+    count, part_at = connected_parts(corners, int(corners.max()) + 1)
+    part, edges = part_at[corners[:, 0]], Edges.of(corners)
+    bordered = np.zeros(count, dtype=bool)
+    bordered[part[edges.sides[edges.starts[edges.counts % 2 == 1]] // 3]] = True
+    return part, bordered, orient(corners, edges, part, vertices, faces)
+
+
 def _with_area(
     vertices: NDArray[np.float32], faces: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
     """The faces (F, 3) that have an area, or all if none has, with what is derived from them.
 
     Returns
     -------
-    faces, corners, normals, doubled : (F', 3), (F', 3, 3), (F', 3) of unit length, (F',) twice the area
+    faces, normals, doubled : (F', 3), (F', 3) of unit length, (F',) twice the area
     """
-    corners = vertices[faces].astype(np.float64)
-    cross = area_normals(corners)
+    cross = face_normals(vertices, faces)
     doubled = np.linalg.norm(cross, axis=1)
     keep = doubled > _LEAST_DOUBLED
     if not keep.any():  # slivers only: keep them all, with an arbitrary normal
         keep[:] = True
-    faces, corners, cross, doubled = faces[keep], corners[keep], cross[keep], doubled[keep]
-    return faces, corners, cross / np.maximum(doubled, _FLOOR_AREA)[:, None], doubled
+    faces, cross, doubled = faces[keep], cross[keep], doubled[keep]
+    return faces, cross / np.maximum(doubled, _FLOOR_AREA)[:, None], doubled
 
 
 class _Sides:
     """Faces, and the winding number a small step to both of their sides.
 
+    Of more faces than `LARGE`, one stands for all of its part whose centroids lie in the same cell and whose
+    normals point into the same octant; where such a group and others around it disagree, all are asked.
+
     Parameters
     ----------
     vertices, faces : (V, 3), (F, 3)
-    triangles, normals : (F, 3, 3) and (F, 3) of unit length, both of `faces`
+    normals : (F, 3) of the faces, of unit length
+    part : (F,) connected part of each face
     winding_of : the winding number of some faces about points
     """
 
@@ -223,13 +249,12 @@ class _Sides:
         self,
         vertices: NDArray[np.float32],
         faces: NDArray[np.int32],
-        triangles: NDArray[np.float64],
         normals: NDArray[np.float64],
+        part: NDArray[np.integer],
         winding_of: Winding,
     ) -> None:
         self.faces, self.normals = faces, normals
-        self._vertices, self._winding_of = vertices, winding_of
-        self._tests = np.einsum("kc,fcx->fkx", _TESTS[:1] if len(faces) > _MANY_FACES else _TESTS, triangles)
+        self._vertices, self._part, self._winding_of = vertices, part, winding_of
 
     def reverse(self, chosen: NDArray[np.bool_]) -> None:
         """Turn the chosen faces round."""
@@ -238,10 +263,61 @@ class _Sides:
 
     def winding(self, used: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(2, F, tests) winding number of the used faces before and behind each face."""
-        step = SIDE_STEP * self.normals[:, None, :]
-        sides = np.stack([self._tests + step, self._tests - step]).astype(np.float32)
-        winding = self._winding_of(self._vertices, self.faces[used], sides.reshape(-1, 3))
+        count = len(self.faces)
+        if count <= LARGE:
+            return self._beside(used, np.arange(count))
+        one, group, block = self._groups()
+        found = self._beside(used, one)
+        state = is_inside(found[:, :, 0], even_odd=False)
+        mean = np.stack([np.bincount(block, side) for side in state]) / np.bincount(block)
+        mixed = ((mean > 0) & (mean < 1)).max(axis=0)[block][group]
+        winding = found[:, group]
+        if mixed.any():
+            winding[:, mixed] = self._beside(used, np.flatnonzero(mixed))
+        return winding
+
+    def _beside(self, used: NDArray[np.bool_], chosen: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(2, n, tests) winding number of the used faces before and behind the (n,) chosen ones."""
+        triangles = self._vertices[self.faces[chosen]].astype(np.float64)
+        places = _TESTS[:1] if len(self.faces) > _MANY_FACES else _TESTS
+        tests = np.einsum("kc,fcx->fkx", places, triangles)
+        step = SIDE_STEP * self.normals[chosen][:, None, :]
+        sides = np.stack([tests + step, tests - step]).astype(np.float32)
+        points, faces = sides.reshape(-1, 3), self.faces[used]
+        winding = np.zeros(len(points), dtype=np.float32)
+        # That of all faces is the sum of those of some at a time, for which a tree takes less memory.
+        for start in range(0, len(faces), LARGE):
+            winding += self._winding_of(self._vertices, faces[start : start + LARGE], points)
         return winding.reshape(sides.shape[:3])
+
+    def _groups(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Faces that may stand for each other.
+
+        Returns
+        -------
+        one : (groups,) a face of each group
+        group : (F,) the group of each face
+        block : (groups,) the part and the eight cells in which it lies
+        """
+        a, b, c = (self._vertices[corner] for corner in self.faces.T)
+        centers = (a + b + c) / np.float32(3 * CELL)
+        cells = np.floor(centers - centers.min(axis=0)).astype(np.int16)
+        octants = np.packbits(self.normals > 0, axis=1)[:, 0]
+        _, one, group = np.unique(_keys(cells, octants, self._part), return_index=True, return_inverse=True)
+        wider = _keys(cells[one] // 2, np.zeros(len(one), dtype=np.uint8), self._part[one])
+        return one, group, np.unique(wider, return_inverse=True)[1]
+
+
+def _keys(
+    cells: NDArray[np.int16], octants: NDArray[np.uint8], part: NDArray[np.integer]
+) -> NDArray[np.int64]:
+    """(n,) numbers that are the same for the same (n, 3) cell, octant and part."""
+    keys = part.astype(np.int64)
+    # A mesh of which a half fills the cube has 132 cells a side.
+    for number in (octants, *cells.T):
+        keys *= 256
+        keys += number
+    return keys
 
 
 def _cavity_walls(
@@ -256,17 +332,18 @@ def _cavity_walls(
     return walls
 
 
-def _distinct(faces: NDArray[np.int32], positions: NDArray[np.intp]) -> NDArray[np.int32]:
+def _distinct(faces: NDArray[np.int32], positions: NDArray[np.int32]) -> NDArray[np.int32]:
     """The faces without those that repeat the corners of an earlier one, in whatever order."""
-    _, first = np.unique(np.sort(positions[faces], axis=1), axis=0, return_index=True)
-    distinct: NDArray[np.int32] = faces[np.sort(first)]
-    return distinct
+    corners = np.sort(positions[faces], axis=1)
+    order = np.lexsort(corners.T)  # is stable: the first of those that are the same comes first
+    first = np.ones(len(faces), dtype=bool)
+    first[order[1:]] = (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
+    return faces[first]
 
 
 def _open_parts(
-    count: int,
     part: NDArray[np.integer],
-    edges: Edges,
+    bordered: NDArray[np.bool_],
     off_whole: NDArray[np.floating],
     areas: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
@@ -274,18 +351,14 @@ def _open_parts(
 
     Parameters
     ----------
-    count : number of connected parts
     part : (F,) part of each face
-    edges : those of the faces
+    bordered : (parts,) whether it may have a border
     off_whole : (F,) distance of w to the nearest whole number beside each face
     areas : (F,)
     """
-    # A part whose edges all have an even number of faces has no border: it is others that disturb w there.
-    bordered = np.zeros(count, dtype=bool)
-    bordered[part[edges.sides[edges.starts[edges.counts % 2 == 1]] // 3]] = True
     weights = areas + _FLOOR_AREA
-    total = np.maximum(np.bincount(part, weights, count), _FLOOR_AREA)
-    mean = np.bincount(part, off_whole * weights, count) / total
+    total = np.maximum(np.bincount(part, weights, len(bordered)), _FLOOR_AREA)
+    mean = np.bincount(part, off_whole * weights, len(bordered)) / total
     is_open: NDArray[np.bool_] = (bordered & (mean > OPEN))[part]
     return is_open
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshcodec.format.box import Axes
 from meshcodec.geometry.normalize import BoxTransform, filled_axes, fit_box, fit_cube
-from meshcodec.geometry.signed_distance import unsigned_distance
+from meshcodec.geometry.signed_distance import LARGE, unsigned_distance
 from meshcodec.geometry.triangles import face_areas, points_in
 
 _SAMPLES = 10_000  # points on the surface whose images are looked at
@@ -38,7 +38,8 @@ def mirror_axes(vertices: NDArray[np.floating], faces: NDArray[np.integer], seed
     pick = rng.choice(len(triangles), _SAMPLES, p=areas / areas.sum())
     points = points_in(unit[triangles[pick]], rng).astype(np.float32)
     thick = filled_axes(fit_box(vertices).to_unit(vertices))
-    x, y, z = (bool(thick[axis]) and _is_mirrored(unit, triangles, points, axis) for axis in range(3))
+    mirrored = _mirrored(unit, triangles, points, np.flatnonzero(thick))
+    x, y, z = (axis in mirrored for axis in range(3))
     return x, y, z
 
 
@@ -50,14 +51,21 @@ def fit_coding_box(vertices: NDArray[np.floating], faces: NDArray[np.integer], s
     return fit_box(vertices, mirror_axes(vertices, faces, seed))
 
 
-def _is_mirrored(
-    vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32], axis: int
-) -> bool:
-    image = points.copy()
-    image[:, axis] *= -1
-    part = len(image) // 8  # most meshes are so far from symmetric that a few samples tell
-    for chosen in (image[:part], image):
-        distances = unsigned_distance(chosen, vertices, faces)
-        if any((distances <= near).mean() < share for near, share in _SHARES):
-            return False
-    return True
+def _mirrored(
+    vertices: NDArray[np.float32],
+    faces: NDArray[np.int32],
+    points: NDArray[np.float32],
+    axes: NDArray[np.intp],
+) -> set[int]:
+    """Those of the axes across which the images of points on a mesh are near it."""
+    few = len(points) // 8  # most meshes are so far from symmetric that a few samples tell
+    for count in (few, len(points)) if len(faces) <= LARGE else (len(points),):
+        if not len(axes):
+            break
+        # The images across all axes at once, because preparing the mesh takes longer than many distances.
+        images = np.repeat(points[None, :count], len(axes), axis=0)
+        images[np.arange(len(axes)), :, axes] *= -1
+        distances = unsigned_distance(images.reshape(-1, 3), vertices, faces).reshape(len(axes), count)
+        near = np.array([(distances <= distance).mean(axis=1) >= share for distance, share in _SHARES])
+        axes = axes[near.all(axis=0)]
+    return set(axes.tolist())

@@ -14,6 +14,7 @@ Floats: TypeAlias = NDArray[np.float64]  # of vertices, (V, 3), as a rule
 Ints: TypeAlias = NDArray[np.int64]  # of faces, (F, 3), as a rule
 MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"  # a pair: vertices, then faces
 AnyInts = TypeVar("AnyInts", bound=np.integer)
+_CHUNK = 1 << 16  # faces whose corners are looked up at once
 
 
 def mesh_arrays(mesh: MeshLike) -> tuple[Floats, Ints]:
@@ -54,9 +55,18 @@ def area_normals(triangles: NDArray[np.floating]) -> NDArray[np.float64]:
     return normals
 
 
+def face_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(F, 3) `area_normals` of the triangles (F, 3) of vertices (V, 3), in double precision."""
+    normals = np.empty((len(faces), 3))
+    for start in range(0, len(faces), _CHUNK):  # for the memory of millions
+        chosen = slice(start, start + _CHUNK)
+        normals[chosen] = area_normals(vertices[faces[chosen]].astype(np.float64))
+    return normals
+
+
 def face_areas(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
     """(F,) areas of the triangles (F, 3) of vertices (V, 3)."""
-    areas: NDArray[np.float64] = np.linalg.norm(area_normals(vertices[faces].astype(np.float64)), axis=1) / 2
+    areas: NDArray[np.float64] = np.linalg.norm(face_normals(vertices, faces), axis=1) / 2
     return areas
 
 
@@ -73,7 +83,7 @@ def points_in(triangles: NDArray[np.floating], rng: np.random.Generator) -> NDAr
 
 def positions_of(vertices: NDArray[np.floating]) -> NDArray[np.intp]:
     """(V,) numbers of the places of (V, 3) vertices, in the order of x, y, z; equal vertices share one."""
-    return _numbered(np.asarray(vertices) + 0.0, (2, 1, 0))[0]  # -0.0 and 0.0 are one place
+    return _numbered(np.asarray(vertices), (2, 1, 0))[0]
 
 
 def _numbered(
@@ -86,8 +96,11 @@ def _numbered(
     number, first : (V,) of each place, and (distinct,) one of the places with each number
     """
     order = np.lexsort([places[:, axis] for axis in axes])
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(places[order], axis=0) != 0).any(axis=1)
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for axis in axes:  # one at a time, for the memory of millions; -0.0 and 0.0 are one place
+        values = places[:, axis][order]
+        new[1:] |= values[1:] != values[:-1]
     number = np.empty(len(order), dtype=np.intp)
     number[order] = np.cumsum(new) - 1
     return number, order[new]
@@ -101,9 +114,9 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     vertices : (V', 3) float64
     faces : (F', 3) int64
     """
-    places = np.asarray(vertices, dtype=np.float64) + 0.0  # -0.0 and 0.0 are one place
+    places = np.asarray(vertices, dtype=np.float64)
     number, first = _numbered(places, (0, 1, 2))
     merged = without_degenerate(number[faces])
-    distinct = places[first]
+    distinct = places[first] + 0.0  # no place is at -0.0
     used = used_vertices(merged, len(distinct))
     return distinct[used], (np.cumsum(used) - 1)[merged]

@@ -15,9 +15,10 @@ from meshcodec.engine import Engine
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import BoxTransform
 from meshcodec.geometry.sample import sample_surface
-from meshcodec.geometry.signed_distance import FaceClasses, classify
+from meshcodec.geometry.signed_distance import LARGE, FaceClasses, classify
 from meshcodec.geometry.sources import MeshSource, check_source
 from meshcodec.geometry.symmetry import fit_coding_box
+from meshcodec.geometry.triangles import merge_identical, mesh_arrays
 from meshcodec.runtime.clock import Clock
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -38,7 +39,7 @@ class PreparedMesh:
 
     Attributes
     ----------
-    mesh : the mesh, in its own frame
+    mesh : the mesh, in its own frame; of a large one, vertices at one place are merged
     transform : the way from the decoder's cube to that frame
     classes : its faces by what they bound, in the cube
     latents : the encoder's unbounded latents of each scale, (1, 3, n, n, D), n the scale's cells a side
@@ -91,6 +92,9 @@ def _sample(
     clock = Clock()
     with clock("load"):
         mesh = load_mesh(source, file_type, limits.max_faces, limits.max_bytes)
+        if len(mesh.faces) > LARGE:
+            # Once, and not wherever neighbours are asked for. Of smaller meshes, vertices stay as they are.
+            mesh.vertices, mesh.faces = merge_identical(*mesh_arrays(mesh))
         transform = fit_coding_box(mesh.vertices, mesh.faces, seed)
     with clock("sample"):
         classes = classify(transform.to_unit(mesh.vertices), mesh.faces)

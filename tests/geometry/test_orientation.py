@@ -29,7 +29,7 @@ from meshcodec.geometry.triangles import positions_of
 def turned(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Orientation:
     corners = positions_of(vertices)[faces]
     part = connected_parts(corners, len(vertices))[1][corners[:, 0]]
-    return orient(corners, Edges.of(corners), part, vertices[faces])
+    return orient(corners, Edges.of(corners), part, vertices, faces)
 
 
 def outward(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.int64]:

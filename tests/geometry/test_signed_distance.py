@@ -310,6 +310,40 @@ def test_what_is_hidden_close_to_what_shows_is_left_out() -> None:
     assert not surfaces.even_odd
 
 
+# ---- large meshes
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.6])
+def test_of_many_faces_some_stand_for_others(shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two balls that overlap, and a sheet: nearly all faces are what they are when each is asked."""
+    balls = together(*(ball_arrays(side * shift) for side in (-1, 1)))
+    sheet = square(20)
+    vertices, faces = together(balls, (sheet[0] * 0.5 + (0, 0, 0.9), sheet[1]))
+    asked = []
+
+    def counting(
+        vertices: NDArray[np.float32], faces: NDArray[np.int32], points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        asked.append(len(points) * len(faces))
+        return winding_number(vertices, faces, points)
+
+    exact = classify(vertices, faces, counting)
+    in_full = sum(asked)
+    monkeypatch.setattr("meshcodec.geometry.signed_distance.LARGE", 1000)
+    monkeypatch.setattr("meshcodec.geometry.signed_distance.CELL", 1 / 8)
+    large = classify(vertices, faces, counting)
+    assert large.even_odd == exact.even_odd
+    np.testing.assert_array_equal(large.encloses, exact.encloses)
+    assert (large.kinds == exact.kinds).mean() > 0.995
+    assert (large.normals == exact.normals).all(axis=1).mean() > 0.99
+    assert sum(asked) - in_full < in_full / 3
+
+
+def ball_arrays(x: float) -> Arrays:
+    mesh = ball(3, 0.6)
+    return np.asarray(mesh.vertices) * (0.6, 1, 1) + (x, 0, 0), np.asarray(mesh.faces)
+
+
 # ---- repeated faces
 
 

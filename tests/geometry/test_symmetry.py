@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from meshcodec.api import Codec
 from meshcodec.config import EXTENT
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.normalize import fit_box, halve
+from meshcodec.geometry.signed_distance import unsigned_distance
 from meshcodec.geometry.symmetry import mirror_axes
 
 
@@ -38,6 +40,28 @@ def test_a_box_is_symmetric_to_all_planes_wherever_it_is() -> None:
 
 def test_a_letter_is_symmetric_across_its_thickness() -> None:
     assert axes_of(letter_l()) == (False, False, True)
+
+
+@pytest.mark.parametrize(("knob", "expected"), [(False, (True, True, True)), (True, (False, True, True))])
+def test_a_large_mesh_is_judged_by_all_samples_at_once(
+    knob: bool, expected: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = trimesh.creation.box((3, 2, 2))
+    if knob:
+        other = trimesh.creation.box((0.5, 0.5, 2.4))
+        other.apply_translation((0.8, 0, 0))
+        mesh += other
+    assert axes_of(mesh) == expected
+    calls = []
+
+    def counting(*asked: Any) -> Any:
+        calls.append(len(asked[0]))
+        return unsigned_distance(*asked)
+
+    monkeypatch.setattr("meshcodec.geometry.symmetry.unsigned_distance", counting)
+    monkeypatch.setattr("meshcodec.geometry.symmetry.LARGE", 5)
+    assert axes_of(mesh) == expected
+    assert calls == [30_000]
 
 
 def test_across_a_flat_mesh_there_is_nothing_to_halve() -> None:
