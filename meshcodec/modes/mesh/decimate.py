@@ -19,6 +19,7 @@ from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical
 from meshcodec.surface.loop import edges_of
 
+FROM_FITTED = "halved"  # decimator that takes fitted meshes further: it leaves vertices in their places
 DECIMATORS = ("halved", "quadric", "welded", "clustered", "sloppy")
 _CLUSTERED = {"welded": 8, "clustered": 2}  # faces that are left by clustering, over those wanted
 _IN_PLANE = (

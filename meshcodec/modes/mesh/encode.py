@@ -9,6 +9,7 @@ coordinate. What measures best is coded, and made anew with as many faces as the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
@@ -16,9 +17,9 @@ from typing import Protocol
 from meshcodec.errors import DoesNotFitError
 from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.format.grid_mesh import FLAT, LEAST_BITS, MOST_BITS, GridMesh, Integers, MeshGrid
-from meshcodec.geometry.triangles import MeshLike, compact
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, compact
 from meshcodec.metrics import Scores, is_closed
-from meshcodec.modes.mesh.decimate import DECIMATORS, Decimations, least_mesh
+from meshcodec.modes.mesh.decimate import DECIMATORS, FROM_FITTED, Decimations, least_mesh
 from meshcodec.modes.mesh.decode import decoded_surface
 from meshcodec.modes.mesh.fit import ControlMesh, Target, fit
 from meshcodec.modes.mesh.original import Original, original_of
@@ -26,7 +27,7 @@ from meshcodec.modes.mesh.rounding import rounded, without_repeated
 from meshcodec.modes.mesh.settings import MeshSettings
 
 _TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
-_FINER = 1.5  # faces of the mesh that is fitted first, over those wanted, where a mesh is fitted twice
+_ANCHORS = 1.25  # ratio of the face counts for which meshes are fitted on the way
 _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
 _MOST_CODINGS = 12  # of a finalist of which nothing fits yet
 _LEAST_FACES = 4  # that are asked of a decimator
@@ -46,12 +47,9 @@ class Work(IntEnum):
     NONE = 0
     """They stay where the decimator has them."""
     QUICK = 1
-    """By the first rounds of the fit: enough to tell decimators apart."""
-    ONCE = 2
+    """By the first rounds of the fit: enough to tell candidates apart."""
+    WHOLE = 2
     """By all rounds."""
-    TWICE = 3
-    """A finer mesh is fitted and then decimated further: vertices that are placed well show which of them
-    can go."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,16 @@ class Recipe:
     bits : of a coordinate
     crease : FLAT or a Loop surface, as in `GridMesh`
     work : how its vertices are moved to the surface
+    stepped : whether it is decimated from meshes that were fitted themselves: vertices that are placed well
+        show better which of them can go (Hoppe et al. 1993 alternate like this)
     """
 
     decimator: str
     mirrored: Axes
     bits: int
     crease: int = FLAT
-    work: Work = Work.ONCE
+    work: Work = Work.QUICK
+    stepped: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class MeshSearch:
         self._reference = original.reference(self._settings.samples, seed)
         self._rate = self._settings.rate
         self._vertices_each = _EDGES
+        self._stepped: dict[tuple[str, Axes, int], Decimations] = {}
         self._parts: dict[Axes, tuple[Decimations, Target]] = {}
         self.tried: list[Candidate] = []
 
@@ -135,24 +137,24 @@ class MeshSearch:
         DoesNotFitError
             Even the coarsest mesh takes more bytes.
         """
-        depth = self._settings.depth(self._size)
-        begin = [Recipe(name, axes, depth, work=Work.QUICK) for axes in self._ways() for name in DECIMATORS]
+        effort, depth = self._effort, self._settings.depth(self._size)
+        begin = [Recipe(name, axes, depth) for axes in self._ways() for name in DECIMATORS]
         self._calibrate(begin)
-        found = self._made_of(begin)
-        if not found:
-            return self._least()
-        chosen = [one.recipe for one in self._ranked(found)[: self._effort.fitted]]
-        found = self._made_of(
-            [replace(recipe, work=work) for recipe in chosen for work in (Work.NONE, Work.ONCE)]
-        )
-        top = self._ranked(found)[0].recipe
-        found += self._made_of([replace(top, crease=code, work=Work.ONCE) for code in self._effort.creases])
-        top = self._ranked(found)[0].recipe
-        depths = [top.bits + d for d in self._effort.depths if LEAST_BITS <= top.bits + d <= MOST_BITS]
-        found += self._made_of([replace(top, bits=bits) for bits in depths])
-        finalists = self._ranked(found)[: self._effort.finalists]
+        found = self._ranked(self._made_of(begin))[: effort.fitted]
+        chosen = self._recipes(found)
+        plain = self._made_of([replace(recipe, work=Work.NONE) for recipe in chosen])
+        found += self._made_of([replace(recipe, stepped=True) for recipe in chosen])
+        top = self._recipes(self._ranked(found)[:1])
+        found += self._made_of([replace(recipe, crease=code) for recipe in top for code in effort.creases])
+        for recipe in self._recipes(self._ranked(found + plain)[:1]):
+            depths = [recipe.bits + d for d in effort.depths if LEAST_BITS <= recipe.bits + d <= MOST_BITS]
+            found += self._made_of([replace(recipe, bits=bits) for bits in depths])
+        finalists = self._ranked(found + plain)[: effort.finalists]
         fitting = self._ranked([one for one in map(self._filled, finalists) if one is not None])
         return fitting[0] if fitting else self._least()
+
+    def _recipes(self, candidates: list[Candidate]) -> list[Recipe]:
+        return [one.recipe for one in candidates]
 
     def _ways(self) -> list[Axes]:
         """The axes across which candidates are mirrored."""
@@ -187,21 +189,10 @@ class MeshSearch:
 
     def _made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
         """The mesh of a recipe, of about so many faces; it may have none."""
-        decimations, target = self._part(recipe.mirrored)
         mirrored, fits = recipe.mirrored, self._settings.fit
+        target = self._part(mirrored)[1]
+        control = ControlMesh(*self._coarse(recipe, count), recipe.crease, mirrored)
         hessian = None
-        if recipe.work == Work.TWICE:
-            finer = round(_FINER * count)
-            between = ControlMesh(*decimations.mesh(recipe.decimator, finer), FLAT, mirrored)
-            if len(between.faces):
-                between = fit(between, target, fits).mesh
-            decimations = Decimations(between.vertices, between.faces, mirrored)
-            control = ControlMesh(*decimations.mesh("halved", count), recipe.crease, mirrored)
-        else:
-            control = ControlMesh(*decimations.mesh(recipe.decimator, count), recipe.crease, mirrored)
-        if self._original.closed:
-            faces = without_repeated(control.faces, folds=True)
-            control = ControlMesh(*compact(control.vertices, faces), recipe.crease, mirrored)
         if recipe.work != Work.NONE and len(control.faces):
             result = fit(control, target, fits.quick if recipe.work == Work.QUICK else fits)
             control, hessian = result.mesh, result.hessian
@@ -209,11 +200,35 @@ class MeshSearch:
         places = grid.to_grid(self._original.to_world(control.vertices))
         return rounded(control, places, grid, hessian, self._original.closed), grid
 
+    def _coarse(self, recipe: Recipe, count: int) -> tuple[Floats, Ints]:
+        """The mesh of a recipe before it is fitted."""
+        if recipe.stepped:
+            vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)
+        else:
+            vertices, faces = self._part(recipe.mirrored)[0].mesh(recipe.decimator, count)
+        if self._original.closed:
+            return compact(vertices, without_repeated(faces, folds=True))
+        return vertices, faces
+
+    def _steps(self, recipe: Recipe, count: int) -> Decimations:
+        """Fitted meshes on the way to ``count`` faces, the decimations of the last; shared by near counts."""
+        anchor = math.ceil(_ANCHORS ** math.ceil(math.log(max(count, 2), _ANCHORS)))
+        key = recipe.decimator, recipe.mirrored, anchor
+        if key not in self._stepped:
+            decimations, target = self._part(recipe.mirrored)
+            name = recipe.decimator
+            for ratio in self._settings.steps:
+                mesh = ControlMesh(*decimations.mesh(name, round(ratio * anchor)), FLAT, recipe.mirrored)
+                if len(mesh.faces):
+                    mesh = fit(mesh, target, self._settings.fit.quick).mesh
+                decimations, name = Decimations(mesh.vertices, mesh.faces, recipe.mirrored), FROM_FITTED
+            self._stepped[key] = decimations
+        return self._stepped[key]
+
     def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
         """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
         asked = count or self._faces_for(recipe)
-        decimations, _ = self._part(recipe.mirrored)
-        if not 0 < len(decimations.mesh(recipe.decimator, asked)[1]) <= _TOO_MANY * asked:
+        if not 0 < len(self._coarse(recipe, asked)[1]) <= _TOO_MANY * asked:
             return None
         mesh, grid = self._made(recipe, asked)
         if not len(mesh.faces):
@@ -234,10 +249,9 @@ class MeshSearch:
 
     def _filled(self, candidate: Candidate) -> Candidate | None:
         """A candidate coded, with as many faces as then fit; None where it has none that are few enough."""
-        if self._effort.twice and candidate.recipe.work == Work.ONCE:
-            other = self._candidate(replace(candidate.recipe, work=Work.TWICE), candidate.asked)
-            if other is not None and other.quality > candidate.quality:
-                candidate = other
+        if candidate.recipe.work == Work.QUICK:
+            whole = self._candidate(replace(candidate.recipe, work=Work.WHOLE), candidate.asked)
+            candidate = candidate if whole is None else whole
         best: Candidate | None = None
         low, high = 0, 1 << 20  # faces asked for that fit, and that do not
         for number in range(_MOST_CODINGS):

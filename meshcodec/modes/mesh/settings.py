@@ -19,7 +19,6 @@ class MeshEffort:
     depths : bits of a coordinate that are tried beside those that the size suggests, as differences
     finalists : candidates whose number of faces is set right by coding them
     codings : times that each of these is coded
-    twice : whether a finalist is also made by fitting a finer mesh first
     whole : whether of a symmetric mesh the whole is a candidate beside its half
     """
 
@@ -28,22 +27,21 @@ class MeshEffort:
     depths: tuple[int, ...] = ()
     finalists: int = 1
     codings: int = 2
-    twice: bool = False
     whole: bool = False
 
 
 _MORE = (1, 2, 3, 4, 5)  # crease codes
 EFFORTS = (
     MeshEffort(),
-    MeshEffort(twice=True),
-    MeshEffort(creases=(5,), twice=True),
-    MeshEffort(creases=(3, 5), codings=3, twice=True),
-    MeshEffort(creases=(1, 3, 5), depths=(-1, 1), codings=3, twice=True),
-    MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4, True),
-    MeshEffort(3, _MORE, (-1, 1), 2, 4, True),
-    MeshEffort(3, _MORE, (-1, 1), 3, 5, True, True),
-    MeshEffort(4, (*_MORE, 6), (-1, 1, 2), 4, 6, True, True),
-    MeshEffort(5, (*_MORE, 6), (-2, -1, 1, 2), 6, 8, True, True),
+    MeshEffort(creases=(5,)),
+    MeshEffort(creases=(3, 5)),
+    MeshEffort(creases=(1, 3, 5)),
+    MeshEffort(creases=(1, 3, 5), depths=(-1, 1), codings=3),
+    MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4),
+    MeshEffort(2, _MORE, (-1, 1), 3, 4),
+    MeshEffort(3, _MORE, (-1, 1), 4, 5, True),
+    MeshEffort(4, (*_MORE, 6), (-1, 1, 2), 6, 6, True),
+    MeshEffort(5, (*_MORE, 6), (-2, -1, 1, 2), 10, 8, True),
 )
 """Efforts 0 to 9."""
 
@@ -60,6 +58,7 @@ class MeshSettings:
     samples : points on each surface that candidates are measured with
     open_penalty : what a candidate that is not closed loses where the original is
     full : share of the payload that counts as full
+    steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
     fit : numbers of the fit
     rate : the rate model to begin with
     """
@@ -70,6 +69,7 @@ class MeshSettings:
     samples: int = 8000
     open_penalty: float = 0.15
     full: float = 0.98
+    steps: tuple[float, ...] = (2.0, 1.4)
     fit: FitSettings = field(default_factory=FitSettings)
     rate: RateModel = field(default_factory=RateModel)
 
