@@ -10,8 +10,21 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.bad_meshes import CORNERS, OBJ, REFINED, SHEETS, TABLE, ball, mesh, ply, scene, sparse
+from support.bad_meshes import (
+    BINARY,
+    CORNERS,
+    OBJ,
+    REFINED,
+    SHEETS,
+    TABLE,
+    ball,
+    mesh,
+    ply,
+    scene,
+    sparse,
+)
 from support.commands import call
 
 from meshcodec.api import Codec
@@ -177,6 +190,24 @@ def test_reading_takes_a_bounded_multiple_of_the_file(kind: str, data: bytes, tm
         tracemalloc.stop()
     # Python's objects for the JSON of a glTF are what they are; its number of values is limited instead.
     assert peak < (100 if kind == "gltf" else 32) * len(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("polygon", [[0, 1, 2], [0, 1, 2, 3], [0, 1, 4, 2, 3]])
+def test_a_triangle_takes_a_bounded_number_of_bytes(polygon: list[int], tmp_path: Path) -> None:
+    """Where a file has few bytes for each: numbers of one byte, and polygons, here also concave ones."""
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0.5, 0.5, 0]], dtype="<f4")
+    rows = bytes([len(polygon), *polygon]) * 50_000
+    count = 50_000 * (len(polygon) - 2)
+    path = tmp_path / "a.ply"
+    path.write_bytes(ply(corners.tobytes() + rows, BINARY, 5, 50_000, lists="uchar uchar vertex_indices"))
+    tracemalloc.start()
+    try:
+        assert len(load_mesh(path).faces) == count
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 350 * count + (20 << 20)  # and what some polygons take at a time
 
 
 def test_a_buffer_beside_a_gltf_counts_each_time_it_is_named(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from meshcodec.geometry.check import Faces, Vertices, check_faces, check_indices
 _MOST_CLIPPING = 1 << 30
 """Squares of the numbers of corners of all polygons whose ears are clipped, at most: about 10 s. That is one
 polygon of 32768 corners, or a thousand of 1000; convex ones do not count."""
-_TOGETHER = 1 << 18  # corners of polygons that are looked at at once
+_MOST_CORNERS = 1 << 20  # corners of one polygon, at most; each takes some 150 bytes of memory
+_TOGETHER = 1 << 16  # corners of polygons that are looked at at once
 _FLATTER = 1e-6  # gain in the cosine of a bend for which the second diagonal is taken rather than the first
 _ROUNDING = 1e-9  # share of an area that is not told apart from none
 _TINY = 1e-14  # share of a polygon's area below which a triangle of it is taken for one without area
@@ -84,25 +85,31 @@ def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: i
     check_indices(corners, len(vertices))
     lengths, corners = _without_repeats(lengths, corners)
     parts = np.maximum(lengths - 2, 0)
-    faces = _fans(lengths, corners, parts)
+    faces = np.empty((int(parts.sum()), 3), dtype=np.int64)
     first_corner, first_face = np.cumsum(lengths) - lengths, np.cumsum(parts) - parts
     clipping = 0
     for count, rows in _by_length(lengths):
         rings = corners[first_corner[rows][:, None] + np.arange(count)]
-        places = first_face[rows][:, None] + np.arange(count - 2)
+        cut = rings[:, _fan(count)]
         if count == 4:
-            faces[places] = _cut_quads(vertices, rings)
-            continue
-        points = _relative(vertices, rings).transpose(2, 1, 0)  # (3, n, k)
-        normals, concave = _concave(points)
-        clipping += len(concave) * count * count
-        if clipping > _MOST_CLIPPING:
-            fault = f"its faces have too many corners to triangulate them: one has {count}"
-            raise BadMeshError(fault, "export it as triangles")
-        if len(concave):
-            cut = _clip_ears(points[:, :, concave], normals[:, concave])
-            faces[places[concave]] = rings[concave[:, None, None], cut]
+            _cut_quads(vertices, rings, cut)
+        elif count > 4:
+            points = _relative(vertices, rings).transpose(2, 1, 0)  # (3, n, k)
+            normals, concave = _concave(points)
+            clipping += len(concave) * count * count
+            _check_corners(count, clipping)
+            if len(concave):
+                ears = _clip_ears(points[:, :, concave], normals[:, concave])
+                cut[concave] = rings[concave[:, None, None], ears]
+        faces[first_face[rows][:, None] + np.arange(count - 2)] = cut
     return faces
+
+
+def _check_corners(count: int, clipping: int) -> None:
+    """Refuse polygons of `count` corners, or ears to clip, that take too long. Raises BadMeshError."""
+    if count > _MOST_CORNERS or clipping > _MOST_CLIPPING:
+        fault = f"its faces have too many corners to triangulate them: one has {count}"
+        raise BadMeshError(fault, "export it as triangles")
 
 
 def _without_repeats(lengths: _Ints, corners: _Ints) -> tuple[_Ints, _Ints]:
@@ -121,40 +128,36 @@ def _without_repeats(lengths: _Ints, corners: _Ints) -> tuple[_Ints, _Ints]:
 
 
 def _by_length(lengths: _Ints) -> Iterator[tuple[int, _Ints]]:
-    """The polygons of four corners and more: their number of corners and which they are, some at a time."""
-    large = np.flatnonzero(lengths > 3)
-    large = large[np.argsort(lengths[large], kind="stable")]
-    counts, starts = np.unique(lengths[large], return_index=True)
-    for count, rows in zip(counts.tolist(), np.split(large, starts[1:]), strict=False):
+    """The polygons that have an area: their number of corners and which they are, some at a time."""
+    real = np.flatnonzero(lengths > 2)
+    real = real[np.argsort(lengths[real], kind="stable")]
+    counts, starts = np.unique(lengths[real], return_index=True)
+    for count, rows in zip(counts.tolist(), np.split(real, starts[1:]), strict=False):
         step = max(_TOGETHER // count, 1)
         for start in range(0, len(rows), step):
             yield count, rows[start : start + step]
 
 
-def _fans(lengths: _Ints, corners: _Ints, parts: _Ints) -> Faces:
-    """All polygons as fans from their first corners; `parts` are their numbers of triangles."""
-    first = np.repeat(np.cumsum(lengths) - lengths, parts)
-    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(parts) - parts, parts)
-    return np.column_stack([corners[first], corners[second], corners[second + 1]])
+def _fan(count: int) -> _Ints:
+    """(n - 2, 3) triangles of a polygon, by its corners, that all meet in the first one."""
+    second = np.arange(1, count - 1)
+    return np.column_stack([np.zeros_like(second), second, second + 1])
 
 
 # ---- one kind of polygon at a time
 
 
-def _cut_quads(vertices: Vertices, rings: _Ints) -> _Ints:
-    """(k, 2, 3) triangles of quads (k, 4), cut along the diagonal at which they meet more nearly flat.
+def _cut_quads(vertices: Vertices, rings: _Ints, fans: _Ints) -> None:
+    """Change the fans (k, 2, 3) of quads (k, 4) to those of the second corner that meet more nearly flat.
 
     In a concave quad one diagonal lies outside, and its two triangles lie on each other, folded.
     """
-    faces = rings[:, [[0, 1, 2], [0, 2, 3]]]
     _, b, c, d = _relative(vertices, rings).transpose(1, 2, 0)
-    to_c = _cross(b, c)
-    bend = _cosine(to_c, _cross(c, d))
+    bend = _cosine(_cross(b, c), _cross(c, d))
     bent = np.flatnonzero(bend < 1 - _FLATTER)
     b, c, d = b[:, bent], c[:, bent], d[:, bent]
     other = bent[_cosine(_cross(b, d), _cross(c - b, d - b)) > bend[bent] + _FLATTER]
-    faces[other] = rings[other][:, [[0, 1, 3], [1, 2, 3]]]
-    return faces
+    fans[other] = rings[other][:, [[0, 1, 3], [1, 2, 3]]]
 
 
 def _concave(points: _Floats) -> tuple[_Floats, _Ints]:
@@ -185,15 +188,14 @@ def _clip_ears(points: _Floats, normals: _Floats) -> _Ints:
     kept = np.where(turned, [axis + 2, axis + 1], [axis + 1, axis + 2]) % 3
     flat = np.stack([points[kept[0], :, rows], points[kept[1], :, rows]], axis=2)
     count = flat.shape[1]
-    fan = np.column_stack([np.zeros(count - 2, int), np.arange(1, count - 1), np.arange(2, count)])
-    fans = np.repeat(fan[None], len(flat), axis=0)
+    fans = np.repeat(_fan(count)[None], len(flat), axis=0)
     found = fans.copy()
     for row, outline in enumerate(flat):
         cut = manifold3d.triangulate([outline])
         if len(cut) == count - 2:
             found[row] = cut
     crossing = _covered(flat, found) > _covered(flat, fans) * (1 + _ROUNDING)
-    found[crossing] = fan
+    found[crossing] = fans[crossing]
     return found
 
 
