@@ -28,6 +28,7 @@ from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.sources import MeshSource, several
 from meshcodec.model import VariationalTokenizer
 from meshcodec.modes.budget import check_request
+from meshcodec.modes.fewer_faces import check_faces_asked, with_at_most
 from meshcodec.modes.prepare import MeshLimits, PreparedMesh, prepare
 from meshcodec.modes.result import Decoded, Encoded, Progress
 from meshcodec.modes.tokens.decode import decode_file
@@ -104,16 +105,20 @@ class Decoder:
         return self.entry.config
 
     def decode(
-        self, data: VatSource, resolution: int = DEFAULT_RESOLUTION, tokens: int | None = None
+        self,
+        data: VatSource,
+        resolution: int = DEFAULT_RESOLUTION,
+        tokens: int | None = None,
+        faces: int | None = None,
     ) -> trimesh.Trimesh:
         """A ``.vat`` file (its bytes, its path, or open) to a closed mesh in the original frame."""
-        return self.decode_detailed(data, resolution, tokens).mesh
+        return self.decode_detailed(data, resolution, tokens, faces=faces).mesh
 
     def decode_many(
-        self, files: Iterable[VatSource], resolution: int = DEFAULT_RESOLUTION
+        self, files: Iterable[VatSource], resolution: int = DEFAULT_RESOLUTION, faces: int | None = None
     ) -> list[trimesh.Trimesh]:
         """`decode` of many ``.vat`` files, in order; the first one that is corrupt ends it."""
-        return [self.decode(data, resolution) for data in several(files, "decode_many")]
+        return [self.decode(data, resolution, faces=faces) for data in several(files, "decode_many")]
 
     def decode_detailed(
         self,
@@ -121,6 +126,7 @@ class Decoder:
         resolution: int = DEFAULT_RESOLUTION,
         tokens: int | None = None,
         dense: bool = False,
+        faces: int | None = None,
     ) -> Decoded:
         """`decode`, with everything that is known about the result.
 
@@ -130,6 +136,7 @@ class Decoder:
         resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
+        faces : triangles at most, 4 or more; what is decoded is simplified to so many, and still closed
 
         Raises
         ------
@@ -138,11 +145,13 @@ class Decoder:
         WeightsError
             The model that it names is not here.
         UsageError
-            `resolution` or `tokens` out of range.
+            `resolution`, `tokens` or `faces` out of range.
         """
+        check_faces_asked(faces)
         with named(data):
             file = data if isinstance(data, VatFile) else VatFile.from_bytes(vat_bytes(data))
-            return decode_file(self.engine, file, resolution, tokens, dense)
+            decoded = decode_file(self.engine, file, resolution, tokens, dense)
+            return decoded if faces is None else with_at_most(decoded, faces)
 
     def tokens(self, data: VatSource) -> NDArray[np.uint8]:
         """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.
@@ -420,6 +429,8 @@ def encode(
     return _default_codec(device).encode(source, size, effort, seed, file_type=file_type)
 
 
-def decode(data: VatSource, resolution: int = DEFAULT_RESOLUTION, device: str = "auto") -> trimesh.Trimesh:
+def decode(
+    data: VatSource, resolution: int = DEFAULT_RESOLUTION, device: str = "auto", faces: int | None = None
+) -> trimesh.Trimesh:
     """A ``.vat`` file to a closed mesh in the original frame. See `Codec.decode_detailed`."""
-    return _default_codec(device).decode(data, resolution)
+    return _default_codec(device).decode(data, resolution, faces=faces)

@@ -21,7 +21,7 @@ from meshcodec import api
 
 def _load(file_obj: BinaryIO, file_type: str | None = None, **options: Any) -> dict[str, Any]:
     """What trimesh builds a mesh of."""
-    known = {name: value for name, value in options.items() if name in ("resolution", "device")}
+    known = {name: value for name, value in options.items() if name in ("resolution", "device", "faces")}
     mesh = api.decode(file_obj.read(), **known)
     return {"vertices": mesh.vertices, "faces": mesh.faces, "process": False}
 

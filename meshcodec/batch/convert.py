@@ -125,7 +125,7 @@ class _Content(io.BytesIO):
 
 def decode_file(options: DecompressOptions, path: Path, data: bytes) -> tuple[bytes, Record]:
     """The bytes of a mesh file of the format asked for, and what is known of the mesh."""
-    mesh = _codec(options).decode(data, options.resolution)
+    mesh = _codec(options).decode(data, options.resolution, faces=options.faces)
     return export_mesh(mesh, options.format), {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}
 
 
@@ -220,7 +220,7 @@ def _record(job: Job) -> Record:
 
 @contextmanager
 def _heard(heard: list[str], name: str) -> Iterator[None]:
-    """Add each `MeshWarning` inside to `heard`, without the file's name; others are shown as they would be."""
+    """Add each `MeshWarning` inside to `heard`, without the name of the file; others are shown as usual."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
 

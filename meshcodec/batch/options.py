@@ -43,13 +43,17 @@ class CompressOptions:
 
 @dataclass(frozen=True)
 class DecompressOptions:
-    """How each file is decoded: extension of the meshes, cells a side, bytes of memory of each process."""
+    """How each file is decoded: extension of the meshes, cells a side, bytes of memory of each process.
+
+    `faces` is the largest number of triangles, None for all that there are.
+    """
 
     format: str = "obj"
     resolution: int = DEFAULT_RESOLUTION
     device: str = "auto"
     weights: Path | None = None
     max_memory: int | None = None
+    faces: int | None = None
 
 
 Options = CompressOptions | DecompressOptions

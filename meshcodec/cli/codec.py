@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from meshcodec.cli.options import (
     Quality,
     Reply,
     coding_options,
+    faces_option,
     limit_options,
     machine_options,
     max_memory_option,
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
     from meshcodec.cli.streams import Pipe
     from meshcodec.modes.result import Decoded, Encoded
     from meshcodec.target import Measured
+
+MANY_FACES = 250_000
+"""Triangles of a decode above which the option for fewer is named."""
 
 
 @click.command()
@@ -192,6 +197,7 @@ def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None
     " .decoded.obj.",
 )
 @resolution_option
+@faces_option
 @click.option("--tokens", type=click.IntRange(min=1), help="Use only the first tokens: a coarser mesh.")
 @click.option(
     "--format", "format_", type=click.Choice(WRITE_FORMATS), help="By default the extension of OUT."
@@ -204,6 +210,7 @@ def decode(
     source: str,
     output: str | None,
     resolution: int,
+    faces: int | None,
     tokens: int | None,
     format_: str | None,
     dense: bool,
@@ -226,7 +233,7 @@ def decode(
     began = time.perf_counter()
     codec = Codec(machine.device, machine.weights)
     with error_context(source), _bounded(max_memory):
-        decoded = codec.decode_detailed(file, resolution, tokens, dense)
+        decoded = codec.decode_detailed(file, resolution, tokens, dense, faces)
         mesh = export_mesh(decoded.mesh, kind)
     write_output(out, mesh, reply.force)
     record = {
@@ -242,7 +249,9 @@ def decode(
         "device": codec.device.type,
         "seconds": {"total": time.perf_counter() - began, **decoded.seconds},
     }
-    _log_decoded(record, decoded, reply)
+    if faces is not None:
+        record["simplified"] = decoded.simplified and dataclasses.asdict(decoded.simplified)
+    _log_decoded(record, decoded, reply, hint=faces is None)
     if reply.as_json:
         print_json(record)
 
@@ -256,11 +265,15 @@ def _kind(out: str, format_: str | None) -> str:
     return kind
 
 
-def _log_decoded(record: dict[str, Any], decoded: Decoded, reply: Reply) -> None:
+def _log_decoded(record: dict[str, Any], decoded: Decoded, reply: Reply, hint: bool) -> None:
+    many = " (--faces N for fewer)" if hint and record["faces"] > MANY_FACES else ""
     reply.log(
-        f"{record['input']} -> {record['output']}: {record['vertices']} vertices, {record['faces']} faces, "
-        f"resolution {record['resolution']}, {record['seconds']['total']:.1f} s"
+        f"{record['input']} -> {record['output']}: {record['vertices']} vertices, {record['faces']} faces"
+        f"{many}, resolution {record['resolution']}, {record['seconds']['total']:.1f} s"
     )
+    if (cost := decoded.simplified) is not None:
+        moved = f"the surface moved by about {100 * cost.error:.2g} % of the longest side"
+        reply.detail(f"simplified from {cost.faces} faces, {moved}")
     share = 100 * decoded.evaluated / decoded.total
     grid = f"{decoded.total} points of a {record['resolution']}^3 grid"
     reply.detail(f"field evaluated at {decoded.evaluated} of the {grid} ({share:.1f} %)")

@@ -15,6 +15,7 @@ from meshcodec.cli.options import (
     Reply,
     Running,
     coding_options,
+    faces_option,
     into_option,
     limit_options,
     machine_options,
@@ -113,6 +114,7 @@ def _compress_options(
 @into_option
 @resolution_option
 @click.option("--format", "format_", type=click.Choice(WRITE_FORMATS), default="obj", show_default=True)
+@faces_option
 @max_memory_option
 @running_options
 @machine_options
@@ -122,6 +124,7 @@ def decompress(
     output: Path,
     resolution: int,
     format_: str,
+    faces: int | None,
     max_memory: int | None,
     running: Running,
     machine: Machine,
@@ -130,7 +133,7 @@ def decompress(
     """Decode every .vat file of the folder DIR into a mirrored tree of meshes."""
     from meshcodec import batch
 
-    options = batch.DecompressOptions(format_, resolution, machine.device, machine.weights, max_memory)
+    options = batch.DecompressOptions(format_, resolution, machine.device, machine.weights, max_memory, faces)
     summary = batch.decompress(
         folder, output, options, running.jobs, running.resume, reply.force, reply.quiet, running.engine
     )

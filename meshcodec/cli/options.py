@@ -272,6 +272,12 @@ resolution_option = click.option(
     show_default=True,
     help="Cells a side of the decoded grid.",
 )
+faces_option = click.option(
+    "--faces",
+    type=click.IntRange(min=4),
+    metavar="N",
+    help="Simplify the mesh to at most N triangles; it stays closed.",
+)
 max_memory_option = click.option(
     "--max-memory",
     type=parse_memory,

@@ -40,6 +40,20 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Simplification:
+    """What fewer faces cost.
+
+    Attributes
+    ----------
+    faces : faces of the mesh before
+    error : by how much the surface was moved, about, in longest sides of the box
+    """
+
+    faces: int
+    error: float
+
+
+@dataclass(frozen=True)
 class Decoded:
     """A mesh and what its decoding cost.
 
@@ -48,9 +62,11 @@ class Decoded:
     mesh : closed, in the original frame
     evaluated, total : points at which the field was evaluated, and points of the whole grid
     seconds : seconds of each stage
+    simplified : what fewer faces cost; None where none were asked for, or there are no more
     """
 
     mesh: trimesh.Trimesh
     evaluated: int
     total: int
     seconds: dict[str, float] = field(default_factory=dict)
+    simplified: Simplification | None = None
