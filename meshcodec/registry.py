@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ class PriorEntry:
     path: Path
     sha256: str
     config: PriorConfig
+
+
+@dataclass(frozen=True)
+class MeshCoderEntry:
+    """The networks that code meshes: 4 bytes of id, file, hash in hex."""
+
+    coder_id: bytes
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ class Registry:
                 name: _entry(self.folder, bytes.fromhex(name), **entry)
                 for name, entry in content["models"].items()
             }
+            self.default_mesh_coder_id: str | None = content.get("default_mesh_coder")
+            self.mesh_coders = {
+                name: MeshCoderEntry(bytes.fromhex(name), self.folder / entry["file"], entry["sha256"])
+                for name, entry in content.get("mesh_coders", {}).items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"{path}: not a readable registry ({error})", REMEDY) from error
 
@@ -81,12 +96,27 @@ class Registry:
     def find(self, model_id: bytes) -> WeightsEntry:
         """The model of a ``.vat`` header. Raises UnknownModelError when it is not here."""
         if model_id.hex() not in self.entries:
-            known = ", ".join(self.entries) or "none"
-            raise UnknownModelError(
-                f"made with model {model_id.hex()}, which is not installed (here: {known})",
-                "install the meshcodec version that wrote it, or pass --weights FOLDER",
-            )
+            raise self._unknown(model_id, self.entries)
         return self.entries[model_id.hex()]
+
+    def default_mesh_coder(self) -> MeshCoderEntry:
+        """The networks that code meshes when none are named. WeightsError: the folder has none."""
+        if self.default_mesh_coder_id is None:
+            raise WeightsError(f"{self.folder}: no networks that code meshes", REMEDY)
+        return self.find_mesh_coder(bytes.fromhex(self.default_mesh_coder_id))
+
+    def find_mesh_coder(self, coder_id: bytes) -> MeshCoderEntry:
+        """The networks that a ``.vat`` header names. UnknownModelError: they are not here."""
+        if coder_id.hex() not in self.mesh_coders:
+            raise self._unknown(coder_id, self.mesh_coders)
+        return self.mesh_coders[coder_id.hex()]
+
+    def _unknown(self, model_id: bytes, known: Iterable[str]) -> UnknownModelError:
+        here = ", ".join(known) or "none"
+        return UnknownModelError(
+            f"made with model {model_id.hex()}, which is not installed (here: {here})",
+            "install the meshcodec version that wrote it, or pass --weights FOLDER",
+        )
 
 
 def _entry(

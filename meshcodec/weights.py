@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshcodec.errors import WeightsError
-from meshcodec.registry import REMEDY, Registry, WeightsEntry
+from meshcodec.registry import REMEDY, MeshCoderEntry, Registry, WeightsEntry
 
 if TYPE_CHECKING:
     import torch
 
+    from meshcodec.format.mesh_coder import MeshCoder
     from meshcodec.format.token_coder import TokenModel
     from meshcodec.model.vat import VariationalTokenizer
 
@@ -66,6 +67,26 @@ def load_coder(entry: WeightsEntry) -> TokenModel | None:
         return TokenModel(entry.config, networks, arrays["exponential"])
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(f"{entry.coder_path}: does not fit its configuration", REMEDY) from error
+
+
+def load_mesh_coder(entry: MeshCoderEntry) -> MeshCoder:
+    """The networks that code meshes.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, its hash is not the registry's, or its arrays are not those of a coder.
+    """
+    import safetensors
+    import safetensors.numpy
+
+    from meshcodec.format.mesh_coder import MeshCoder
+
+    data = _read(entry.path, entry.sha256)
+    try:
+        return MeshCoder.from_arrays(safetensors.numpy.load(data))
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"{entry.path}: holds no networks that code meshes", REMEDY) from error
 
 
 def load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
@@ -129,6 +150,24 @@ def save_coder(coder: TokenModel, folder: Path, model_id: str) -> Path:
             kind = np.int32 if name == "out_bias" else np.int16
             arrays[f"{scale}.{name}"] = np.ascontiguousarray(getattr(network, name).astype(kind))
     return save_part(entry, path, "coder", safetensors.numpy.save(arrays), {})
+
+
+def save_mesh_coder(coder: MeshCoder, folder: Path) -> Path:
+    """Write the networks that code meshes with the hash in the file name, and enter them in the folder's
+    registry as those that encode; returns the file."""
+    import safetensors.numpy
+
+    path = folder / "registry.json"
+    Registry(folder)  # it is readable
+    data = safetensors.numpy.save(coder.to_arrays())
+    digest = hashlib.sha256(data).hexdigest()
+    file = folder / f"mesh-coder-{digest[:8]}.safetensors"
+    file.write_bytes(data)
+    registry: dict[str, Any] = json.loads(path.read_text())
+    registry.setdefault("mesh_coders", {})[digest[:8]] = {"file": file.name, "sha256": digest}
+    registry["default_mesh_coder"] = digest[:8]
+    path.write_text(json.dumps(registry, indent=1) + "\n")
+    return file
 
 
 def save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:

@@ -41,7 +41,17 @@ BESIDE = "runtime"
 BELOW_RUNTIME = {"runtime", "config", "errors", "format"}
 ROOT_IMPORTS = {"api", "errors"}
 """What ``meshcodec/__init__.py`` hands on, `api` when it is first used."""
-NUMPY_IN_FORMAT = {"meshcodec.format.token_coder", "meshcodec.format.grid_mesh"}
+NUMPY_IN_FORMAT = {
+    "meshcodec.format.token_coder",
+    "meshcodec.format.grid_mesh",
+    "meshcodec.format.mesh_coder",
+    "meshcodec.format.mesh_conquest",
+    "meshcodec.format.mesh_context",
+    "meshcodec.format.mesh_network",
+    "meshcodec.format.mesh_place",
+    "meshcodec.format.mesh_script",
+    "meshcodec.format.mesh_seeds",
+}
 """Arrays of integers; a file of raw tokens is read and written without numpy."""
 HEAVY = {"torch", "numpy", "trimesh", "scipy"}
 """Hundreds of milliseconds each: ``meshcodec --help`` must answer before they are loaded."""

@@ -24,7 +24,7 @@ OTHER_FILES = {"registry.json", "MODEL_CARD.md", "LICENSE"}
 
 
 def files_of(registry: Registry) -> set[Path]:
-    """Weights files that the registry names: of its models, entropy models and priors."""
+    """Weights files that the registry names: of its models, entropy models, priors and mesh coders."""
     files = set()
     for entry in registry.entries.values():
         files.add(entry.path)
@@ -32,6 +32,7 @@ def files_of(registry: Registry) -> set[Path]:
             files.add(entry.coder_path)
         if entry.prior is not None:
             files.add(entry.prior.path)
+    files.update(entry.path for entry in registry.mesh_coders.values())
     return files
 
 

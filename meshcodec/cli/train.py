@@ -16,7 +16,7 @@ from meshcodec.train.recipe import PriorRecipe, TrainConfig, read_recipe
 
 @click.group()
 def train() -> None:
-    """Train weights: prepare, run, export, coder, prior."""
+    """Train weights: prepare, run, export, coder, prior, mesh-coder."""
 
 
 _cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help="Cache of 'train prepare'.")
@@ -146,6 +146,34 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
         items, load_model(entry), load_coder(entry), output, config, jobs or available_cores()
     )
     path = save_prior(trained, folder, entry.model_id.hex())
+    log_line(f"{quote_name(output)} -> {quote_name(path)}")
+
+
+@train.command(name="mesh-coder")
+@click.argument("folder", metavar="WEIGHTS_FOLDER", type=PATH)
+@click.option("--corpus", type=PATH, required=True, metavar="CORPUS", help="Folder of meshes.")
+@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Walks and networks so far.")
+@click.option(
+    "--meshes", type=click.IntRange(min=1), default=2000, show_default=True, help="Meshes to learn from."
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=12_000, show_default=True, help="Steps of each network."
+)
+@jobs_option
+def mesh_coder(folder: Path, corpus: Path, output: Path, meshes: int, steps: int, jobs: int | None) -> None:
+    """Fit the networks that code meshes, and enter them in the folder's registry.
+
+    Goes on where it was stopped. Needs fast-simplification and meshoptimizer.
+    """
+    Registry(folder)
+    from meshcodec.train.corpus import read_corpus
+    from meshcodec.train.mesh_coder import MeshCoderConfig, train_mesh_coder
+    from meshcodec.weights import save_mesh_coder
+
+    _log_to_stderr()
+    config = MeshCoderConfig(meshes=meshes, steps=steps)
+    fitted = train_mesh_coder(read_corpus(corpus), output, config, jobs or available_cores())
+    path = save_mesh_coder(fitted, folder)
     log_line(f"{quote_name(output)} -> {quote_name(path)}")
 
 

@@ -1,0 +1,194 @@
+"""Integer networks and the tables of frequencies that they give: what both ends of a message agree on.
+
+Whole numbers are held in float64, in which products of matrices are fast and, below 2**53, exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.format.range_coder import TOTAL_BITS
+
+Whole = NDArray[np.float64]
+"""Whole numbers, each below 2**53."""
+Booleans = NDArray[np.bool_]
+FEATURE_BITS = 4  # fractional bits of a feature
+FEATURE_MAX = 255  # largest feature, as an integer
+WEIGHT_BITS = 12  # fractional bits of a weight
+HIDDEN_BITS = 6  # fractional bits of hidden units and logits; logits are natural logarithms
+HIDDEN_MAX = (1 << 13) - 1  # largest hidden unit, as an integer
+TOTAL = 1 << TOTAL_BITS
+_FIRST_SHIFT = 2.0 ** (HIDDEN_BITS - FEATURE_BITS - WEIGHT_BITS)
+_SHIFT = 2.0**-WEIGHT_BITS
+
+
+@dataclass(frozen=True)
+class Network:
+    """A multilayer perceptron of integers with ReLU.
+
+    Attributes
+    ----------
+    weights : (inputs, outputs) of each layer, units 2**-WEIGHT_BITS
+    biases : (outputs,) of each layer, units of the layer's sums: 2**-(FEATURE_BITS + WEIGHT_BITS) in the
+        first, 2**-(HIDDEN_BITS + WEIGHT_BITS) in others
+    """
+
+    weights: tuple[Whole, ...]
+    biases: tuple[Whole, ...]
+
+    def logits(self, features: Whole) -> Whole:
+        """(N, F) features, units 2**-FEATURE_BITS -> (N, O), units 2**-HIDDEN_BITS."""
+        shift, values = _FIRST_SHIFT, features
+        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = np.floor((values @ weights + bias) * shift)
+            np.minimum(np.maximum(values, 0.0, out=values), HIDDEN_MAX, out=values)
+            shift = _SHIFT
+        result: Whole = np.floor((values @ self.weights[-1] + self.biases[-1]) * shift)
+        return result
+
+
+def frequencies(logits: Whole, exponential: Whole, shares: Whole) -> Whole:
+    """Frequencies of alternatives.
+
+    Parameters
+    ----------
+    logits : (N, A), units 2**-HIDDEN_BITS
+    exponential : (E,), e**(-i * 2**-HIDDEN_BITS) in units of 2**-TOTAL_BITS
+    shares : (N, A), 0 to 1, what is left of each alternative; at least one of a row above 0
+
+    Returns
+    -------
+    (N, A), that add up to 2**TOTAL_BITS; 0 where the share is, else at least 1.
+    """
+    present = shares > 0
+    masked = np.where(present, logits, -np.inf)
+    rows = np.arange(len(logits))
+    likely = masked.argmax(axis=1)
+    depth = np.minimum(masked[rows, likely][:, None] - masked, len(exponential) - 1.0)
+    weight = np.floor(exponential[depth.astype(np.int64)] * shares)
+    weight[rows, likely] += 1.0
+    spare = TOTAL - present.sum(axis=1, keepdims=True)
+    counts: Whole = np.floor(weight * spare / weight.sum(axis=1, keepdims=True)) + present
+    counts[rows, likely] += TOTAL - counts.sum(axis=1)
+    return counts
+
+
+def starts_of(counts: Whole) -> list[list[int]]:
+    """(N, A) frequencies -> for each row the starts of its alternatives and the end, A + 1 numbers."""
+    starts = np.zeros((len(counts), counts.shape[1] + 1), dtype=np.int64)
+    np.cumsum(counts, axis=1, out=starts[:, 1:])
+    rows: list[list[int]] = starts.tolist()
+    return rows
+
+
+# ---- coordinates
+
+
+def _bins() -> tuple[list[int], list[int]]:
+    """First and last residual of each bin: single ones near 0, then a fifth wider each."""
+    firsts, lasts = [], []
+    first = 1
+    while first < 1 << 12:
+        last = max(first, first * 6 // 5)
+        firsts.append(first)
+        lasts.append(last)
+        first = last + 1
+    return [-last for last in reversed(lasts)] + [0] + firsts, [-f for f in reversed(firsts)] + [0] + lasts
+
+
+FIRSTS, LASTS = (np.array(ends, dtype=np.float64) for ends in _bins())
+BINS = len(FIRSTS)
+WIDTHS = LASTS - FIRSTS + 1
+FARTHEST = int(LASTS[-1])  # largest residual that a bin holds
+BIN_OF = np.repeat(np.arange(BINS), WIDTHS.astype(np.int64))  # bin of each residual, from -FARTHEST on
+_BEFORE = np.tri(16, k=-1, dtype=np.bool_)  # whether candidate j comes before candidate i
+
+
+@dataclass(frozen=True)
+class CoordinateTables:
+    """Alternatives for one coordinate of each of N vertices: bins of residuals, then candidate values.
+
+    A candidate is a value that the coordinate may well be equal to: that of a neighbour, an end of the
+    grid. It is an alternative of its own, and no bin holds it. In a bin all other values are equally likely.
+
+    Attributes
+    ----------
+    guesses : (N,) whole
+    limit : (N,) largest value
+    candidates : (N, C) values
+    valid : (N, C) whether it is inside of the grid and not the same as one before
+    bins : (N, C) bin of each candidate
+    room : (N, BINS) values in each bin that are inside of the grid and no candidates
+    """
+
+    guesses: Whole
+    limit: Whole
+    candidates: Whole
+    valid: Booleans
+    bins: NDArray[np.int64]
+    room: Whole
+
+    @classmethod
+    def of(cls, guesses: Whole, limit: Whole, candidates: Whole, offered: Booleans) -> CoordinateTables:
+        """The parameters are the attributes; `offered` says which candidates there are."""
+        N, C = candidates.shape
+        valid = offered & (candidates >= 0) & (candidates <= limit[:, None])
+        same = (candidates[:, :, None] == candidates[:, None, :]) & valid[:, None, :] & _BEFORE[:C, :C]
+        valid &= ~same.any(axis=2)
+        residuals = np.where(valid, candidates - guesses[:, None], 0.0)
+        bins = BIN_OF[(residuals + FARTHEST).astype(np.int64)]
+        low = np.maximum(FIRSTS, -guesses[:, None])
+        high = np.minimum(LASTS, (limit - guesses)[:, None])
+        places = (np.arange(N)[:, None] * BINS + bins)[valid]
+        taken = np.bincount(places, minlength=N * BINS).reshape(N, BINS)
+        room = np.maximum(high - low + 1, 0.0) - taken
+        return cls(guesses, limit, candidates, valid, bins, room)
+
+    def starts(self, outputs: Whole, exponential: Whole, log_widths: Whole) -> list[list[int]]:
+        """The rows of `starts_of` for the outputs (N, BINS + C) of a network.
+
+        The first outputs are the logits of the bins; what follows is added to what a value of the
+        candidate's bin would have.
+        """
+        rows = np.arange(len(outputs))[:, None]
+        of_candidates = outputs[rows, self.bins] - log_widths[self.bins] + outputs[:, BINS:]
+        logits = np.concatenate([outputs[:, :BINS], of_candidates], axis=1)
+        shares = np.concatenate([self.room / WIDTHS, self.valid], axis=1)
+        return starts_of(frequencies(logits, exponential, shares))
+
+    def excluded(self, row: int, number: int) -> list[int]:
+        """Candidates in a bin, ascending."""
+        return sorted(
+            int(value)
+            for value, valid, there in zip(
+                self.candidates[row].tolist(), self.valid[row].tolist(), self.bins[row].tolist(), strict=True
+            )
+            if valid and there == number
+        )
+
+    def symbol(self, row: int, value: int) -> tuple[int, int]:
+        """The alternative of a value, and its number among those of its bin."""
+        for j, (candidate, valid) in enumerate(
+            zip(self.candidates[row].tolist(), self.valid[row].tolist(), strict=True)
+        ):
+            if valid and candidate == value:
+                return BINS + j, 0
+        number = int(BIN_OF[value - int(self.guesses[row]) + FARTHEST])
+        first = self._first(row, number)
+        return number, value - first - sum(other < value for other in self.excluded(row, number))
+
+    def value(self, row: int, symbol: int, index: int) -> int:
+        """The reverse of `symbol`."""
+        if symbol >= BINS:
+            return int(self.candidates[row, symbol - BINS])
+        value = self._first(row, symbol) + index
+        for other in self.excluded(row, symbol):
+            value += other <= value
+        return value
+
+    def _first(self, row: int, number: int) -> int:
+        guess = int(self.guesses[row])
+        return max(int(FIRSTS[number]) + guess, 0)
