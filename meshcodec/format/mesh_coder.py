@@ -25,32 +25,38 @@ from meshcodec.format.mesh_conquest import (
     Head,
     Starts,
 )
-from meshcodec.format.mesh_context import GATE_FEATURES, Floats
+from meshcodec.format.mesh_context import GATE_FEATURES, GATE_LENGTH, Floats
 from meshcodec.format.mesh_front import FRESH, SYMBOLS
 from meshcodec.format.mesh_network import (
-    BINS,
+    FEATURE_BITS,
     HIDDEN_BITS,
+    OUTPUTS,
+    SPANS,
+    STEEPEST,
+    STEPS,
+    TABLE,
     TOTAL,
-    WIDTHS,
     CoordinateTables,
+    Curves,
     Network,
     Whole,
     frequencies,
+    mixture_counts,
     starts_of,
 )
-from meshcodec.format.mesh_place import CANDIDATES, PLACE_FEATURES
+from meshcodec.format.mesh_place import PLACE_FEATURES, PLACE_SPANS, THIRD_OFFSET
 from meshcodec.format.mesh_script import Script
-from meshcodec.format.mesh_seeds import EXPERTS, SEED_FEATURES, axis_order
+from meshcodec.format.mesh_seeds import EXPERTS, SEED_FEATURES, SEED_LENGTH, axis_order
 from meshcodec.format.range_coder import RangeDecoder, RangeEncoder
 
 NETWORKS = ("first", "second", "third", "seed", "gate")
 """Names of the networks in a file: of the three coordinates of new vertices, of those of a part's first
 face, of what lies behind gates."""
 SIZES = {
-    "first": (PLACE_FEATURES[0], BINS + CANDIDATES),
-    "second": (PLACE_FEATURES[1], BINS + CANDIDATES),
-    "third": (PLACE_FEATURES[2], BINS + CANDIDATES),
-    "seed": (SEED_FEATURES, BINS + CANDIDATES),
+    "first": (PLACE_FEATURES[0], OUTPUTS),
+    "second": (PLACE_FEATURES[1], OUTPUTS),
+    "third": (PLACE_FEATURES[2], OUTPUTS),
+    "seed": (SEED_FEATURES, OUTPUTS),
     "gate": (GATE_FEATURES, SYMBOLS),
 }
 """Inputs and outputs of the networks."""
@@ -69,16 +75,14 @@ class MeshCoder:
     Attributes
     ----------
     networks : by the names of NETWORKS
-    exponential : (E,), e**(-i * 2**-HIDDEN_BITS) in units of 2**-TOTAL_BITS
-    log_widths : (BINS,) logarithms of the widths of bins, units 2**-HIDDEN_BITS
+    curves : tables of functions
     ranks : (RANKS, RANK_CLASSES) frequencies
     flags : (FLAGS, 2) frequencies of no and yes
     guesses : (3, EXPERTS) weights at first
     """
 
     networks: Mapping[str, Network]
-    exponential: Whole
-    log_widths: Whole
+    curves: Curves
     ranks: Whole
     flags: Whole
     guesses: Whole
@@ -95,9 +99,10 @@ class MeshCoder:
                 for part in ("weights", "biases")
             )
             networks[name] = Network(weights, biases)
-        coder = cls(networks, *(numbers[name] for name in _ARRAYS))
-        shapes = coder.ranks.shape, coder.flags.shape, coder.guesses.shape, coder.log_widths.shape
-        if shapes != ((RANKS, RANK_CLASSES), (FLAGS, 2), (3, EXPERTS), (BINS,)):
+        curves = Curves(*(numbers[name] for name in _CURVES))
+        coder = cls(networks, curves, *(numbers[name] for name in _ARRAYS))
+        shapes = coder.ranks.shape, coder.flags.shape, coder.guesses.shape
+        if shapes != ((RANKS, RANK_CLASSES), (FLAGS, 2), (3, EXPERTS)):
             raise ValueError(f"arrays of the shapes {shapes}")
         for name, network in networks.items():
             sizes = [weights.shape for weights in network.weights]
@@ -112,7 +117,9 @@ class MeshCoder:
             for layer, (weights, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
                 arrays[f"{name}.weights.{layer}"] = np.ascontiguousarray(weights, dtype=np.int16)
                 arrays[f"{name}.biases.{layer}"] = bias.astype(np.int32)
-        return arrays | {name: getattr(self, name).astype(np.int32) for name in _ARRAYS}
+        tables = {name: getattr(self, name) for name in _ARRAYS}
+        tables |= {name: getattr(self.curves, name) for name in _CURVES}
+        return arrays | {name: np.ascontiguousarray(table, dtype=np.int32) for name, table in tables.items()}
 
     # ---- messages
 
@@ -182,13 +189,13 @@ class MeshCoder:
         shares[:count, :FRESH] = shares[count:, :FRESH] = allowed
         shares[:count, FRESH] = 0
         logits = self.networks["gate"].logits(features)
-        rows = starts_of(frequencies(np.concatenate([logits, logits]), self.exponential, shares))
+        rows = starts_of(frequencies(np.concatenate([logits, logits]), self.curves.exponential, shares))
         return rows[:count], rows[count:]
 
     def coordinate(self, k: int, features: Whole, tables: CoordinateTables) -> list[Starts]:
         """Starts of the alternatives of a coordinate."""
         outputs = self.networks[NETWORKS[k]].logits(features)
-        return tables.starts(outputs, self.exponential, self.log_widths)
+        return starts_of(mixture_counts(tables, outputs, *measures(k, features), self.curves))
 
     def rank(self, kind: int) -> Starts:
         """Starts of the classes of a rank."""
@@ -203,17 +210,29 @@ class MeshCoder:
         return self.guesses
 
 
-_ARRAYS = ("exponential", "log_widths", "ranks", "flags", "guesses")
+_ARRAYS = ("ranks", "flags", "guesses")
+_CURVES = ("exponential", "logistic", "powers")
 
 
-def standard_tables() -> dict[str, Whole]:
-    """The arrays of a coder that are the same in all: computed once, and then read from its file."""
+def measures(k: int, features: Whole) -> tuple[Whole, Whole, Whole]:
+    """Lengths, spans and offsets of `mixture_counts`, which are among the features of coordinate k."""
+    count = len(features)
+    if k == 3:
+        spans = np.zeros((SPANS, count))
+        spans[0] = 1 << FEATURE_BITS
+        return features[:, SEED_LENGTH], spans, np.zeros(count)
+    offsets = features[:, THIRD_OFFSET] * (0.5 / (1 << FEATURE_BITS)) if k == 2 else np.zeros(count)
+    return features[:, GATE_LENGTH], features[:, PLACE_SPANS[k]].T, offsets
+
+
+def standard_curves() -> Curves:
+    """The tables that are the same in all coders: computed once, and then read from a coder's file."""
     count = math.ceil(math.log(2 * TOTAL) * (1 << HIDDEN_BITS))
-    steps = np.arange(count) / (1 << HIDDEN_BITS)
-    return {
-        "exponential": np.rint(np.exp(-steps) * TOTAL),
-        "log_widths": np.rint(np.log(WIDTHS) * (1 << HIDDEN_BITS)),
-    }
+    exponential = np.exp(-np.arange(count) / (1 << HIDDEN_BITS))
+    places = np.arange(2 * STEEPEST * STEPS + 1) / STEPS - STEEPEST
+    logistic = 1 / (1 + np.exp(-places))
+    powers = 2.0 ** (np.arange(16) / 16)
+    return Curves(np.rint(exponential * TOTAL), np.rint(logistic * TABLE), np.rint(powers * TABLE))
 
 
 def most_faces(message: bytes) -> int:

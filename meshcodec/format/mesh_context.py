@@ -241,6 +241,8 @@ def _others(known: Known, around: Integers) -> tuple[Integers, Floats]:
 
 GATE_FEATURES = 90
 """Features of a gate's surroundings."""
+GATE_LENGTH = 55
+"""The one that is log2 of the gate's length."""
 GATE_PAIRS = 21
 """Pairs of features of a gate's surroundings that belong to its two ends, the first features of all."""
 GATE_SIGNED = 4

@@ -65,13 +65,27 @@ def frequencies(logits: Whole, exponential: Whole, shares: Whole) -> Whole:
     """
     present = shares > 0
     masked = np.where(present, logits, -np.inf)
-    rows = np.arange(len(logits))
-    likely = masked.argmax(axis=1)
-    depth = np.minimum(masked[rows, likely][:, None] - masked, len(exponential) - 1.0)
-    weight = np.floor(exponential[depth.astype(np.int64)] * shares)
-    weight[rows, likely] += 1.0
+    depth = np.minimum(masked.max(axis=1)[:, None] - masked, len(exponential) - 1.0)
+    return proportional(np.floor(exponential[depth.astype(np.int64)] * shares), present)
+
+
+def proportional(weights: Whole, present: Booleans) -> Whole:
+    """Frequencies of alternatives by their weights.
+
+    Parameters
+    ----------
+    weights : (N, A) whole, 0 to 2**36
+    present : (N, A) which alternatives there are, at least one of each row; others have the weight 0
+
+    Returns
+    -------
+    (N, A), that add up to 2**TOTAL_BITS; 0 where an alternative is not there, else at least 1.
+    """
+    rows = np.arange(len(weights))
+    likely = np.where(present, weights, -1.0).argmax(axis=1)
+    weights[rows, likely] += 1.0
     spare = TOTAL - present.sum(axis=1, keepdims=True)
-    counts: Whole = np.floor(weight * spare / weight.sum(axis=1, keepdims=True)) + present
+    counts: Whole = np.floor(weights * spare / weights.sum(axis=1, keepdims=True)) + present
     counts[rows, likely] += TOTAL - counts.sum(axis=1)
     return counts
 
@@ -147,18 +161,6 @@ class CoordinateTables:
         room = np.maximum(high - low + 1, 0.0) - taken
         return cls(guesses, limit, candidates, valid, bins, room)
 
-    def starts(self, outputs: Whole, exponential: Whole, log_widths: Whole) -> list[list[int]]:
-        """The rows of `starts_of` for the outputs (N, BINS + C) of a network.
-
-        The first outputs are the logits of the bins; what follows is added to what a value of the
-        candidate's bin would have.
-        """
-        rows = np.arange(len(outputs))[:, None]
-        of_candidates = outputs[rows, self.bins] - log_widths[self.bins] + outputs[:, BINS:]
-        logits = np.concatenate([outputs[:, :BINS], of_candidates], axis=1)
-        shares = np.concatenate([self.room / WIDTHS, self.valid], axis=1)
-        return starts_of(frequencies(logits, exponential, shares))
-
     def excluded(self, row: int, number: int) -> list[int]:
         """Candidates in a bin, ascending."""
         return sorted(
@@ -192,3 +194,100 @@ class CoordinateTables:
     def _first(self, row: int, number: int) -> int:
         guess = int(self.guesses[row])
         return max(int(FIRSTS[number]) + guess, 0)
+
+
+# ---- mixtures
+
+COMPONENTS = 4  # logistic distributions of a mixture
+SPANS = 3  # vectors that make up a mean
+BUMPED = 3  # residuals -1, 0 and 1 have a factor of their own
+CANDIDATES = 7  # so do candidates
+OUTPUTS = COMPONENTS * (2 + SPANS) + BUMPED + CANDIDATES
+"""Outputs of a network: of each component the logarithm of its weight, three factors of its mean and log2 of its
+width; then logarithms of factors."""
+EDGES = np.append(FIRSTS - 0.5, LASTS[-1] + 0.5)
+MIDDLE = BINS // 2
+_ONE = float(1 << HIDDEN_BITS)
+STEEPEST = 16.0  # arguments beyond which the logistic function is 0 or 1
+STEPS = 32.0  # steps of its table in 1
+FINEST, WIDEST = -8.0, 3.0  # log2 of the width of a component against the length
+NARROWEST = 0.08  # steps of the grid
+TABLE = 2.0**30  # units of the tables of functions
+_MASS = 2.0**24  # units of the mass of alternatives
+LARGEST_BUMP = 6.0
+FLOOR = 2.0**-20  # mass that each bin has besides, for each of its values
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Tables of functions, whole.
+
+    Attributes
+    ----------
+    exponential : (E,), e**(-i * 2**-HIDDEN_BITS) in units of 2**-TOTAL_BITS
+    logistic : (2 * 16 * 32 + 1,), 1 / (1 + e**-x) for x from -16 to 16, units 2**-30
+    powers : (16,), 2**(i / 16) in units of 2**-30
+    """
+
+    exponential: Whole
+    logistic: Whole
+    powers: Whole
+
+    def power(self, sixteenths: Whole) -> Whole:
+        """2 to whole sixteenths."""
+        whole = np.floor(sixteenths * 0.0625)
+        part = self.powers[(sixteenths - 16.0 * whole).astype(np.int64)]
+        return np.ldexp(part, whole.astype(np.int64) - 30)
+
+    def exp(self, values: Whole) -> Whole:
+        """e to values in units of 2**-HIDDEN_BITS, from -6 to 6."""
+        size = self.exponential[np.abs(values).astype(np.int64)] * (1.0 / TOTAL)
+        return np.where(values < 0, size, 1.0 / size)
+
+    def cumulative(self, places: Whole) -> Whole:
+        """The logistic function, linear between the entries of its table."""
+        at = np.minimum(np.maximum(places, -STEEPEST), STEEPEST) * STEPS + STEEPEST * STEPS
+        low = np.minimum(np.floor(at), 2 * STEEPEST * STEPS - 1)
+        index = low.astype(np.int64)
+        below = self.logistic[index]
+        return below + (self.logistic[index + 1] - below) * (at - low)
+
+
+def mixture_counts(
+    tables: CoordinateTables, outputs: Whole, lengths: Whole, spans: Whole, offsets: Whole, curves: Curves
+) -> Whole:
+    """Frequencies (N, BINS + C) of the alternatives of coordinates.
+
+    Parameters
+    ----------
+    outputs : (N, OUTPUTS) of a network, units 2**-HIDDEN_BITS
+    lengths : (N,) log2 of the length in which means and widths are told, in sixteenths
+    spans : (SPANS, N) units 2**-FEATURE_BITS
+    offsets : (N,) what all means have besides, in steps of the grid
+    """
+    N = len(outputs)
+    parts = outputs[:, : COMPONENTS * (2 + SPANS)].reshape(N, 2 + SPANS, COMPONENTS)
+    length = curves.power(lengths)[:, None]
+    weight = curves.exponential[
+        np.minimum(parts[:, 0].max(axis=1)[:, None] - parts[:, 0], len(curves.exponential) - 1.0).astype(np.int64)
+    ]
+    factors = parts[:, 1:4] * (1.0 / _ONE / (1 << FEATURE_BITS))
+    x, y, z = spans[:, :, None]
+    mean = (factors[:, 0] * x + factors[:, 1] * y + factors[:, 2] * z) * length + offsets[:, None]
+    sixteenths = np.floor(parts[:, 4] * (16.0 / _ONE))
+    sixteenths = np.minimum(np.maximum(sixteenths, 16.0 * FINEST), 16.0 * WIDEST)
+    width = np.maximum(curves.power(sixteenths) * length, NARROWEST)
+    below = curves.cumulative((EDGES - mean[:, :, None]) / width[:, :, None])
+    masses = (below[:, :, 1:] - below[:, :, :-1]) * weight[:, :, None]
+    mass = masses[:, 0] + masses[:, 1] + masses[:, 2] + masses[:, 3]
+    total = weight[:, 0] + weight[:, 1] + weight[:, 2] + weight[:, 3]
+    mass = mass / (total[:, None] * TABLE) + WIDTHS * FLOOR
+    bumps = outputs[:, -BUMPED - CANDIDATES :]
+    factor = curves.exp(np.minimum(np.maximum(bumps, -LARGEST_BUMP * _ONE), LARGEST_BUMP * _ONE))
+    mass[:, MIDDLE - 1 : MIDDLE + 2] *= factor[:, :BUMPED]
+    density = mass / WIDTHS
+    rows = np.arange(N)[:, None]
+    of_candidates = density[rows, tables.bins] * factor[:, BUMPED:]
+    weights = np.concatenate([density * tables.room, of_candidates * tables.valid], axis=1)
+    present = np.concatenate([tables.room > 0, tables.valid], axis=1)
+    return proportional(np.floor(weights * _MASS), present)

@@ -28,12 +28,14 @@ from meshcodec.format.mesh_context import (
     rounded,
     unit,
 )
-from meshcodec.format.mesh_network import CoordinateTables, Whole
+from meshcodec.format.mesh_network import CANDIDATES, CoordinateTables, Whole
 
-CANDIDATES = 7
-"""Values that a coordinate may be equal to: those of a, b, c, l and r and both ends of the grid."""
 PLACE_FEATURES = (183, 191, 216)
 """Features of the three coordinates."""
+PLACE_SPANS = [[90, 93, 101], [91, 94, 110], [92, 95, 119]]
+"""For each coordinate those that are a component of b - a, of the way from c to the middle, and of the normal."""
+THIRD_OFFSET = 200
+"""The third coordinate's that is twice the distance from the guess to the plane of the face."""
 _FAR = 4.0  # largest distance, in lengths of the gate, that is told from larger ones
 _SWAPPED = [1, 0, 2, 4, 3, 6, 5, 7, 8]  # points of a gate whose ends have changed places
 _ONES, _OTHERS = [0, 1, 0, 3, 4, 3, 4, 3], [1, 2, 2, 0, 1, 2, 2, 4]  # points that are compared

@@ -21,6 +21,8 @@ EXPERTS = 5
 """Guesses that are mixed; see `Seeds.first_starts`."""
 SEED_FEATURES = 39
 """Features of a coordinate of the second or third corner."""
+SEED_LENGTH = 5
+"""The one that is log2 of the typical length of an edge."""
 _UNIT = 65536.0  # what the shares of one guess add up to, nearly
 _LEARNED = 1024.0  # weight that the guesses gain together with each coordinate
 _NEAR = 4096.0

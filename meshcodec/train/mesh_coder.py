@@ -14,6 +14,7 @@ A run's folder holds all of it, so that a run goes on where it was stopped:
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
@@ -36,19 +37,32 @@ from meshcodec.format.mesh_coder import (
     FLAGS,
     NETWORKS,
     RANKS,
+    SIZES,
     Listener,
     MeshCoder,
     head_of,
-    standard_tables,
+    measures,
+    standard_curves,
 )
 from meshcodec.format.mesh_conquest import RANK_CLASSES, Conquest
 from meshcodec.format.mesh_network import (
     BINS,
+    BUMPED,
+    CANDIDATES,
+    COMPONENTS,
+    EDGES,
     FEATURE_BITS,
+    FINEST,
+    FLOOR,
     HIDDEN_BITS,
     HIDDEN_MAX,
+    LARGEST_BUMP,
+    MIDDLE,
+    NARROWEST,
+    SPANS,
     TOTAL,
     WEIGHT_BITS,
+    WIDEST,
     WIDTHS,
     CoordinateTables,
     Network,
@@ -287,6 +301,11 @@ class FloatNetwork(nn.Module):
         result: Tensor = self.layers[-1](values)
         return result
 
+    def spread_components(self) -> None:
+        """Begin with components of different widths."""
+        widths = torch.linspace(-5.0, 0.0, COMPONENTS)
+        self.layers[-1].bias.data[COMPONENTS * (1 + SPANS) : COMPONENTS * (2 + SPANS)] = widths
+
     def rounded(self) -> Network:
         """As integers, the spread of features taken into the first layer."""
         weights, biases = [], []
@@ -325,13 +344,24 @@ def gate_nats(logits: Tensor, rows: dict[str, Tensor]) -> Tensor:
     return F.cross_entropy(masked, rows["value"].long(), reduction="none")
 
 
-def coordinate_nats(outputs: Tensor, rows: dict[str, Tensor]) -> Tensor:
-    """Of each coordinate: of its alternative, and of its place in the bin."""
-    widths = torch.from_numpy(WIDTHS).float().log()
-    bins, bumps = outputs[:, :BINS], outputs[:, BINS:]
-    density = bins - widths
-    where = rows["bins"].long()
-    candidates = (density.gather(1, where) + bumps).masked_fill(~rows["valid"], -math.inf)
+def coordinate_nats(outputs: Tensor, rows: dict[str, Tensor], k: int) -> Tensor:
+    """Of coordinate k: `mixture_counts` in floating point, and the place in its bin."""
+    told = measures(k, rows["features"].numpy().astype(np.float64))
+    lengths, spans, offsets = (torch.from_numpy(np.ascontiguousarray(values)).float() for values in told)
+    parts = outputs[:, : COMPONENTS * (2 + SPANS)].reshape(len(outputs), 2 + SPANS, COMPONENTS)
+    length = torch.exp2(lengths / 16)[:, None]
+    means = (parts[:, 1:4] * (spans.T[:, :, None] / (1 << FEATURE_BITS))).sum(1) * length + offsets[:, None]
+    widths = (torch.exp2(parts[:, 4].clamp(FINEST, WIDEST)) * length).clamp(min=NARROWEST)
+    edges = torch.from_numpy(EDGES).float()
+    below = torch.sigmoid((edges - means[:, :, None]) / widths[:, :, None])
+    masses = (below[:, :, 1:] - below[:, :, :-1]) * parts[:, 0].softmax(1)[:, :, None]
+    sizes = torch.from_numpy(WIDTHS).float()
+    density = (masses.sum(1) + sizes * FLOOR).log() - sizes.log()
+    bumps = outputs[:, -BUMPED - CANDIDATES :].clamp(-LARGEST_BUMP, LARGEST_BUMP)
+    around = F.pad(bumps[:, :BUMPED], (MIDDLE - 1, BINS - MIDDLE - 2))
+    density = density + around
+    candidates = density.gather(1, rows["bins"].long()) + bumps[:, BUMPED:]
+    candidates = candidates.masked_fill(~rows["valid"], -math.inf)
     whole = torch.cat([density + rows["room"].float().log(), candidates], dim=1)
     single = torch.cat([density, candidates], dim=1)
     return whole.logsumexp(1) - single.gather(1, rows["value"].long()[:, None])[:, 0]
@@ -346,9 +376,10 @@ def _fit(name: str, paths: list[Path], folder: Path, config: MeshCoderConfig) ->
     rows = _rows_of(name, paths)
     held = rows.pop("held")
     known = {key: values[~held] for key, values in rows.items()}
-    nats = gate_nats if name == "gate" else coordinate_nats
-    outputs = rows["allowed"].shape[1] if name == "gate" else BINS + rows["valid"].shape[1]
-    network = FloatNetwork(known["features"], HIDDEN[name], outputs)
+    nats = gate_nats if name == "gate" else functools.partial(coordinate_nats, k=NETWORKS.index(name))
+    network = FloatNetwork(known["features"], HIDDEN[name], SIZES[name][1])
+    if name != "gate":
+        network.spread_components()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, config.steps, pct_start=0.1)
     for step in range(config.steps):
@@ -359,7 +390,7 @@ def _fit(name: str, paths: list[Path], folder: Path, config: MeshCoderConfig) ->
         loss.backward()
         optimizer.step()
         schedule.step()
-        if (step + 1) % 2000 == 0 or step + 1 == config.steps:
+        if (step + 1) % 1000 == 0 or step + 1 == config.steps:
             bits = _bits(network, {key: values[held] for key, values in rows.items()}, nats)
             log.info(
                 "%s, step %d: %.3f bits (%.3f)", name, step + 1, bits, float(loss.detach()) / math.log(2)
@@ -383,17 +414,16 @@ def export(folder: Path, paths: list[Path]) -> MeshCoder:
     networks, report = {}, {}
     for name in NETWORKS:
         kept = torch.load(folder / f"{name}.pt")
-        outputs = len(kept["state"][f"layers.{len(HIDDEN[name])}.bias"])
-        network = FloatNetwork(torch.zeros(2, kept["features"], dtype=torch.int16), HIDDEN[name], outputs)
+        inputs, outputs = SIZES[name]
+        network = FloatNetwork(torch.zeros(2, inputs, dtype=torch.int16), HIDDEN[name], outputs)
         network.load_state_dict(kept["state"])
         networks[name] = network.rounded()
         report[name] = kept["bits"]
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    tables = standard_tables()
     ranks, flags = _counted("rank", paths, RANKS, RANK_CLASSES), _counted("flag", paths, FLAGS, 2)
     guesses = _GUESSES.astype(np.float64)
     assert guesses.shape == (3, EXPERTS)
-    return MeshCoder(networks, tables["exponential"], tables["log_widths"], ranks, flags, guesses)
+    return MeshCoder(networks, standard_curves(), ranks, flags, guesses)
 
 
 def _counted(name: str, paths: list[Path], kinds: int, values: int) -> Whole:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from meshcodec.format.grid_mesh import GridMesh, Integers
-from meshcodec.format.mesh_coder import FLAGS, NETWORKS, RANKS, SIZES, MeshCoder, standard_tables
+from meshcodec.format.mesh_coder import FLAGS, NETWORKS, RANKS, SIZES, MeshCoder, standard_curves
 from meshcodec.format.mesh_conquest import RANK_CLASSES
 from meshcodec.format.mesh_network import TOTAL, Network, Whole
 from meshcodec.format.mesh_seeds import EXPERTS
@@ -91,11 +91,9 @@ def random_mesh_coder(seed: int, loudness: int = 40, hidden: int = 6) -> MeshCod
         )
         for name in NETWORKS
     }
-    tables = standard_tables()
     return MeshCoder(
         networks,
-        tables["exponential"],
-        tables["log_widths"],
+        standard_curves(),
         shares(RANKS, RANK_CLASSES),
         shares(FLAGS, 2),
         np.full((3, EXPERTS), 400.0),
