@@ -15,16 +15,7 @@ from numpy.typing import NDArray
 
 from meshcodec.errors import CorruptFileError
 from meshcodec.format.grid_mesh import LEAST_BITS, MOST_BITS, MOST_CREASE, GridMesh, Integers
-from meshcodec.format.mesh_conquest import (
-    DAMAGED,
-    HEAD,
-    PARTS,
-    RANK_CLASSES,
-    Channel,
-    Conquest,
-    Head,
-    Starts,
-)
+from meshcodec.format.mesh_conquest import Conquest
 from meshcodec.format.mesh_context import GATE_FEATURES, GATE_LENGTH, Floats
 from meshcodec.format.mesh_front import FRESH, SYMBOLS
 from meshcodec.format.mesh_network import (
@@ -47,6 +38,7 @@ from meshcodec.format.mesh_network import (
 from meshcodec.format.mesh_place import PLACE_FEATURES, PLACE_SPANS, THIRD_OFFSET
 from meshcodec.format.mesh_script import Script
 from meshcodec.format.mesh_seeds import EXPERTS, SEED_FEATURES, SEED_LENGTH, axis_order
+from meshcodec.format.mesh_teller import DAMAGED, HEAD, PARTS, RANK_CLASSES, Channel, Head, Starts
 from meshcodec.format.range_coder import RangeDecoder, RangeEncoder
 
 NETWORKS = ("first", "second", "third", "seed", "gate")
@@ -61,7 +53,7 @@ SIZES = {
 }
 """Inputs and outputs of the networks."""
 RANKS, FLAGS = 4, 7
-"""Kinds of ranks and flags, see `meshcodec.format.mesh_conquest.Tables`."""
+"""Kinds of ranks and flags, see `meshcodec.format.mesh_teller.Tables`."""
 MOST_FACES = 0xFFFF  # faces that a file's header can announce
 _SCALES = 64
 _FACES_PER_BIT = 64  # faces that a bit of a message holds at most
@@ -171,10 +163,7 @@ class MeshCoder:
         channel = _Reader(message)
         found = Conquest(self, channel, faces, sides, _tell_head(channel, None))
         positions, corners = found.run()
-        (i, j, k) = corners.T
-        keys = (positions[:, 0] << 26) + (positions[:, 1] << 13) + positions[:, 2]
-        whole = not ((i == j) | (j == k) | (k == i)).any() and len(np.unique(keys)) == len(keys)
-        if not (whole and channel.coder.is_whole()):
+        if (corners == np.roll(corners, 1, axis=1)).any() or not channel.coder.is_whole():
             raise DAMAGED
         return positions, corners
 
@@ -269,7 +258,7 @@ def head_of(mesh: GridMesh, sides: Integers) -> Head:
     axes = axis_order(sides.astype(np.float64))
     walk = Conquest(None, Listener(), len(mesh.faces), sides, blind, Script(mesh, axes))
     walk.run()
-    return Head(scale, walk.bordered, walk.tangled, walk.touching, walk.branched)
+    return Head(scale, walk.bordered, walk.tangled, walk.parts.touching, walk.branched)
 
 
 def _tell_head(channel: Channel, head: Head | None) -> Head:

@@ -36,7 +36,8 @@ class Front:
     corners : (i, j, k) of each face
     maker : symbol that made each face, SEED where it began a part
     parent : face from which each face was made; itself for a seed
-    second : edges (a, b, face) that have got a second face or a further one since the list was emptied
+    second : edges (a, b, face) that have got a second face or a further one since the list was emptied,
+        and whether both faces have the same corners
     extra : gates that were opened for a further face of an edge
     """
 
@@ -52,7 +53,7 @@ class Front:
         self.corners: list[tuple[int, int, int]] = []
         self.maker: list[int] = []
         self.parent: list[int] = []
-        self.second: list[tuple[int, int, int]] = []
+        self.second: list[tuple[int, int, int, bool]] = []
         self.extra: set[int] = set()
         self._at: dict[tuple[int, int], list[int]] = {}
 
@@ -81,7 +82,7 @@ class Front:
         self._add_face(a, b, vertex, maker, self.face[gate])
         before, after = self.before[gate], self.after[gate]
         self._close(gate)
-        self.second.append((a, b, self.face[gate]))
+        self.second.append((a, b, self.face[gate], vertex == self.apex[gate]))
         left, right = self._gate(a, vertex, b, number), self._gate(vertex, b, a, number)
         self._link(before, left)
         self._link(right, after)
@@ -106,6 +107,10 @@ class Front:
     def open_gates(self, a: int, b: int) -> int:
         """Number of open gates a -> b."""
         return len(self._at.get((a, b), ()))
+
+    def count_open(self) -> int:
+        """Number of open gates."""
+        return sum(self.state[gate] == OPEN for gate in self.queue)
 
     def close_as_border(self, gate: int) -> None:
         self.state[gate] = BORDER
@@ -208,4 +213,5 @@ class Front:
             self._link(other_before, after)
         self._close(gate)
         self._close(other)
-        self.second.append((self.origin[other], self.end[other], self.face[other]))
+        same = self.apex[gate] == self.apex[other]
+        self.second.append((self.origin[other], self.end[other], self.face[other], same))

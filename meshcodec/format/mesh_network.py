@@ -203,8 +203,8 @@ SPANS = 3  # vectors that make up a mean
 BUMPED = 3  # residuals -1, 0 and 1 have a factor of their own
 CANDIDATES = 7  # so do candidates
 OUTPUTS = COMPONENTS * (2 + SPANS) + BUMPED + CANDIDATES
-"""Outputs of a network: of each component the logarithm of its weight, three factors of its mean and log2 of its
-width; then logarithms of factors."""
+"""Outputs of a network: of each component the logarithm of its weight, three factors of its mean and log2
+of its width; then logarithms of factors."""
 EDGES = np.append(FIRSTS - 0.5, LASTS[-1] + 0.5)
 MIDDLE = BINS // 2
 _ONE = float(1 << HIDDEN_BITS)
@@ -269,7 +269,9 @@ def mixture_counts(
     parts = outputs[:, : COMPONENTS * (2 + SPANS)].reshape(N, 2 + SPANS, COMPONENTS)
     length = curves.power(lengths)[:, None]
     weight = curves.exponential[
-        np.minimum(parts[:, 0].max(axis=1)[:, None] - parts[:, 0], len(curves.exponential) - 1.0).astype(np.int64)
+        np.minimum(parts[:, 0].max(axis=1)[:, None] - parts[:, 0], len(curves.exponential) - 1.0).astype(
+            np.int64
+        )
     ]
     factors = parts[:, 1:4] * (1.0 / _ONE / (1 << FEATURE_BITS))
     x, y, z = spans[:, :, None]

@@ -33,7 +33,8 @@ from meshcodec.format.mesh_network import CANDIDATES, CoordinateTables, Whole
 PLACE_FEATURES = (183, 191, 216)
 """Features of the three coordinates."""
 PLACE_SPANS = [[90, 93, 101], [91, 94, 110], [92, 95, 119]]
-"""For each coordinate those that are a component of b - a, of the way from c to the middle, and of the normal."""
+"""For each coordinate those that are a component of b - a, of the way from c to the middle, and of the
+normal."""
 THIRD_OFFSET = 200
 """The third coordinate's that is twice the distance from the guess to the plane of the face."""
 _FAR = 4.0  # largest distance, in lengths of the gate, that is told from larger ones

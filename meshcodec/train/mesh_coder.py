@@ -44,7 +44,7 @@ from meshcodec.format.mesh_coder import (
     measures,
     standard_curves,
 )
-from meshcodec.format.mesh_conquest import RANK_CLASSES, Conquest
+from meshcodec.format.mesh_conquest import Conquest
 from meshcodec.format.mesh_network import (
     BINS,
     BUMPED,
@@ -70,6 +70,7 @@ from meshcodec.format.mesh_network import (
 )
 from meshcodec.format.mesh_script import Script
 from meshcodec.format.mesh_seeds import EXPERTS, axis_order
+from meshcodec.format.mesh_teller import RANK_CLASSES
 from meshcodec.geometry.simplify import DECIMATORS, decimator
 from meshcodec.geometry.triangles import merge_identical
 from meshcodec.runtime.files import write_atomic
@@ -77,7 +78,7 @@ from meshcodec.runtime.threads import one_thread, one_thread_here
 from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 
-HIDDEN = {"gate": (96, 48), "first": (160, 64), "second": (160, 64), "third": (160, 64), "seed": (48, 32)}
+HIDDEN = {"gate": (160, 64), "first": (256, 96), "second": (256, 96), "third": (256, 96), "seed": (48, 32)}
 """Hidden units of each network."""
 _BATCH = 1024
 _DROPOUT = 0.05  # share of hidden units that a step does without

@@ -96,14 +96,14 @@ def test_shapes_come_back(shape: str) -> None:
     round_trip(SHAPES[shape], random_mesh_coder(1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(soups(), st.integers(0, 3))
 def test_any_faces_come_back(mesh: GridMesh, seed: int) -> None:
     round_trip(mesh, random_mesh_coder(seed))
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=30)
 @given(soups(most=120), st.integers(0, 3))
 def test_many_faces_come_back(mesh: GridMesh, seed: int) -> None:
     round_trip(mesh, random_mesh_coder(seed))
@@ -111,7 +111,7 @@ def test_many_faces_come_back(mesh: GridMesh, seed: int) -> None:
 
 @pytest.mark.slow
 def test_hundreds_of_parts_come_back() -> None:
-    round_trip(dust(400), random_mesh_coder(0))
+    round_trip(dust(250), random_mesh_coder(0))
 
 
 def test_what_parts_take_is_the_message() -> None:
@@ -225,4 +225,4 @@ def test_an_unknown_payload_is_refused(payload: bytes) -> None:
         payload_kind(payload)
 
 
-PINNED = "2602d50f78c6fbdcf793d55da4d9399b300419d2409b6bbedf1ad58e09bdedaa"
+PINNED = "2602d604fade828c641bda03845ff119287205f8234b1c2ccec490900922c96890"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from meshcodec.format.grid_mesh import GridMesh, Integers
 from meshcodec.format.mesh_coder import FLAGS, NETWORKS, RANKS, SIZES, MeshCoder, standard_curves
-from meshcodec.format.mesh_conquest import RANK_CLASSES
 from meshcodec.format.mesh_network import TOTAL, Network, Whole
 from meshcodec.format.mesh_seeds import EXPERTS
+from meshcodec.format.mesh_teller import RANK_CLASSES
 
 
 def grid_mesh(positions: Sequence[Sequence[int]], faces: Sequence[Sequence[int]], bits: int = 6) -> GridMesh:
