@@ -48,9 +48,11 @@ NUMPY_IN_FORMAT = {
     "meshcodec.format.mesh_conquest",
     "meshcodec.format.mesh_context",
     "meshcodec.format.mesh_network",
+    "meshcodec.format.mesh_parts",
     "meshcodec.format.mesh_place",
     "meshcodec.format.mesh_script",
     "meshcodec.format.mesh_seeds",
+    "meshcodec.format.mesh_teller",
 }
 """Arrays of integers; a file of raw tokens is read and written without numpy."""
 HEAVY = {"torch", "numpy", "trimesh", "scipy"}

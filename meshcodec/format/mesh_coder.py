@@ -258,7 +258,7 @@ def head_of(mesh: GridMesh, sides: Integers) -> Head:
     axes = axis_order(sides.astype(np.float64))
     walk = Conquest(None, Listener(), len(mesh.faces), sides, blind, Script(mesh, axes))
     walk.run()
-    return Head(scale, walk.bordered, walk.tangled, walk.parts.touching, walk.branched)
+    return Head(scale, walk.bordered, walk.tangled, walk.parts.touching, walk.branches.any)
 
 
 def _tell_head(channel: Channel, head: Head | None) -> Head:

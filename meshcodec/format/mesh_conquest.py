@@ -33,6 +33,60 @@ _MOST_GATES = 128  # gates of a wave
 _BRANCHES = (30, 5, 2)  # edges without a further face for one with it each way, to begin with
 
 
+class Branches:
+    """Further faces of edges that have two, or a border.
+
+    Parameters
+    ----------
+    teller : how they are told
+    front : where gates for them are opened
+
+    Attributes
+    ----------
+    any : whether there was one
+    """
+
+    def __init__(self, teller: Teller, front: Front) -> None:
+        self.teller, self.front = teller, front
+        self.any = False
+        # How often edges had no further face, one in their direction, one in the other.
+        self._counts: dict[tuple[int, ...], list[int]] = {}
+        self._uses: dict[tuple[int, int], int] = {}  # faces of each edge
+        self._forked: set[int] = set()  # ends of edges with further faces
+
+    def after_face(self) -> None:
+        """Open gates for further faces of the edges that have two by now."""
+        if not (self.teller.head.branched or self.teller.script):
+            self.front.second.clear()
+            return
+        i, j, k = self.front.corners[-1]
+        for a, b in ((i, j), (j, k), (k, i)):
+            edge = min(a, b), max(a, b)
+            self._uses[edge] = self._uses.get(edge, 0) + 1
+        for a, b, face, same in self.front.second:
+            self.at_edge(int(same), a, b, face)
+        self.front.second.clear()
+
+    def at_edge(self, kind: int, a: int, b: int, face: int) -> None:
+        """Open a gate for one more face of an edge, where there is one: 1 for a -> b, 2 for b -> a."""
+        which = 0
+        if self.teller.script:
+            ways = ((a, b), (b, a))
+            more = [self.teller.script.left_at(*way) > self.front.open_gates(*way) for way in ways]
+            which = 1 if more[0] else 2 if more[1] else 0
+            self.any |= which > 0
+        if not (self.teller.head.branched or self.teller.blind):
+            return
+        beside = (a in self._forked) + (b in self._forked)
+        uses = min(self._uses[min(a, b), max(a, b)], 4)
+        begin = [(_BRANCHES[beside], 1, 1), (1, 1, 1), (4, 1, 1)][max(uses - 2, 0)]
+        counts = self._counts.setdefault((kind, beside, uses), list(begin))
+        which = self.teller.adaptive(counts, which)
+        if which:
+            self._forked.update((a, b))
+            self.front.reopen(*((a, b) if which == 1 else (b, a)), face)
+
+
 class Conquest:
     """One walk.
 
@@ -48,8 +102,8 @@ class Conquest:
 
     Attributes
     ----------
-    known, parts : the mesh so far
-    bordered, tangled, branched : what the head of a message says of the walk, once it is done
+    known, parts, branches : the mesh so far
+    bordered, tangled : what the head of a message says of the walk, once it is done
     """
 
     def __init__(
@@ -68,12 +122,8 @@ class Conquest:
         self.known = head.known(self.front, sides)
         self.teller = Teller(tables, channel, head, self.known, script, watch)
         self.parts = Parts(self.teller)
-        self.bordered = self.tangled = self.branched = False
-        self._branches: dict[
-            tuple[int, ...], list[int]
-        ] = {}  # how often edges had no further face, one each way
-        self._uses: dict[tuple[int, int], int] = {}  # faces of each edge
-        self._forked: set[int] = set()  # ends of edges with further faces
+        self.branches = Branches(self.teller, self.front)
+        self.bordered = self.tangled = False
 
     def run(self) -> tuple[Integers, Integers]:
         """Positions (V, 3) and faces (F, 3), both in the order of the walk. CorruptFileError: there are
@@ -81,7 +131,7 @@ class Conquest:
         while self._left():
             while self._left() and self.parts.wanted(self.front.count_open()):
                 self.front.seed(*self.parts.begin())
-                self._branch()
+                self.branches.after_face()
                 self.known.measure_faces()
             if self._left():
                 self._conquer(self.front.wave(_MOST_GATES))
@@ -150,7 +200,7 @@ class Conquest:
             for end in (a, b):
                 self.known.bordered[end] += 1
             if gate not in front.extra:
-                self._branch_at(2, b, a, front.face[gate])
+                self.branches.at_edge(2, b, a, front.face[gate])
             return symbol
         place = -1
         if symbol == NEW:
@@ -167,40 +217,8 @@ class Conquest:
         if vertex in (a, b):
             raise DAMAGED
         front.attach(gate, vertex, place, symbol)
-        self._branch()
+        self.branches.after_face()
         return symbol
-
-    def _branch(self) -> None:
-        """Open gates for further faces of the edges that have two by now."""
-        if not (self.head.branched or self.script):
-            self.front.second.clear()
-            return
-        i, j, k = self.front.corners[-1]
-        for a, b in ((i, j), (j, k), (k, i)):
-            edge = min(a, b), max(a, b)
-            self._uses[edge] = self._uses.get(edge, 0) + 1
-        for a, b, face, same in self.front.second:
-            self._branch_at(int(same), a, b, face)
-        self.front.second.clear()
-
-    def _branch_at(self, kind: int, a: int, b: int, face: int) -> None:
-        """Open a gate for one more face of an edge, where there is one: 1 for a -> b, 2 for b -> a."""
-        which = 0
-        if self.script:
-            ways = ((a, b), (b, a))
-            more = [self.script.left_at(*way) > self.front.open_gates(*way) for way in ways]
-            which = 1 if more[0] else 2 if more[1] else 0
-            self.branched |= which > 0
-        if not (self.head.branched or self.teller.blind):
-            return
-        beside = (a in self._forked) + (b in self._forked)
-        uses = min(self._uses[min(a, b), max(a, b)], 4)
-        begin = [(_BRANCHES[beside], 1, 1), (1, 1, 1), (4, 1, 1)][max(uses - 2, 0)]
-        counts = self._branches.setdefault((kind, beside, uses), list(begin))
-        which = self.teller.adaptive(counts, which)
-        if which:
-            self._forked.update((a, b))
-            self.front.reopen(*((a, b) if which == 1 else (b, a)), face)
 
     def _symbol_of(
         self,

@@ -21,7 +21,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,8 @@ def train_mesh_coder(
 
         def write(number: int) -> None:
             data = io.BytesIO()
-            np.savez(data, **_walks(items, range(number * _CHUNK, (number + 1) * _CHUNK), config))
+            rows: dict[str, Any] = _walks(items, range(number * _CHUNK, (number + 1) * _CHUNK), config)
+            np.savez(data, **rows)
             write_atomic(paths[number], data.getvalue(), overwrite=True)
 
         missing = [number for number in range(chunks) if not paths[number].exists()]
@@ -195,7 +196,8 @@ def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
     if rng.random() < 0.15:
         axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
         return np.asarray(axes, dtype=np.float64)
-    return np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
+    swapped: NDArray[np.float64] = np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
+    return swapped
 
 
 def _half(
@@ -258,7 +260,12 @@ def recorded(mesh: GridMesh, sides: Integers) -> Rows:
     def flag(kind: int, value: bool) -> None:
         found["flag"].append(np.array([(kind, int(value))]))
 
-    listeners = {"gates": gates, "coordinate": coordinate, "rank": rank, "flag": flag}
+    listeners: dict[str, Callable[..., None]] = {
+        "gates": gates,
+        "coordinate": coordinate,
+        "rank": rank,
+        "flag": flag,
+    }
 
     def watch(what: str, *args: Any) -> None:
         listeners[what](*args)
@@ -285,32 +292,39 @@ class FloatNetwork(nn.Module):
     def __init__(self, features: Tensor, hidden: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         some = features[:: max(1, len(features) // 20_000)].double() / (1 << FEATURE_BITS)
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", some.mean(0).float())
         self.register_buffer("spread", some.std(0).clamp(min=_LEAST_SPREAD).float())
         sizes = [features.shape[1], *hidden, outputs]
         self.layers = nn.ModuleList(nn.Linear(m, n) for m, n in itertools.pairwise(sizes))
-        last = self.layers[-1]
+        last = self.linear()[-1]
         nn.init.normal_(last.weight, std=0.01)
         nn.init.zeros_(last.bias)
+
+    def linear(self) -> list[nn.Linear]:
+        """The layers."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) features as integers -> (N, O) logits."""
         values = (features.float() / (1 << FEATURE_BITS) - self.mean) / self.spread
-        for layer in self.layers[:-1]:
+        *hidden, last = self.linear()
+        for layer in hidden:
             values = layer(values).clamp(0, HIDDEN_MAX / (1 << HIDDEN_BITS))
             values = F.dropout(values, _DROPOUT, self.training)
-        result: Tensor = self.layers[-1](values)
+        result: Tensor = last(values)
         return result
 
     def spread_components(self) -> None:
         """Begin with components of different widths."""
         widths = torch.linspace(-5.0, 0.0, COMPONENTS)
-        self.layers[-1].bias.data[COMPONENTS * (1 + SPANS) : COMPONENTS * (2 + SPANS)] = widths
+        self.linear()[-1].bias.data[COMPONENTS * (1 + SPANS) : COMPONENTS * (2 + SPANS)] = widths
 
     def rounded(self) -> Network:
         """As integers, the spread of features taken into the first layer."""
         weights, biases = [], []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.linear()):
             weight, bias = layer.weight.detach().double().T, layer.bias.detach().double()
             if number == 0:
                 weight = weight / self.spread.double()[:, None]
@@ -435,6 +449,6 @@ def _counted(name: str, paths: list[Path], kinds: int, values: int) -> Whole:
             if name in walks:
                 np.add.at(counts, tuple(walks[name].T), 1)
     spare = TOTAL - values
-    whole = np.floor(counts / counts.sum(axis=1, keepdims=True) * spare) + 1
+    whole: Whole = np.floor(counts / counts.sum(axis=1, keepdims=True) * spare) + 1
     whole[np.arange(kinds), counts.argmax(axis=1)] += TOTAL - whole.sum(axis=1)
     return whole

@@ -58,7 +58,8 @@ def sheet(width: int, height: int, seed: int = 0) -> GridMesh:
 
 
 def sides_of(mesh: GridMesh) -> Integers:
-    return np.maximum(mesh.positions.max(axis=0), 1)
+    sides: Integers = np.maximum(mesh.positions.max(axis=0), 1)
+    return sides
 
 
 def oriented_faces(positions: Integers, faces: Integers) -> list[tuple[tuple[int, ...], ...]]:
