@@ -72,7 +72,8 @@ class Decimations:
             return _pruned(next(one for one in reversed(self._halves) if len(one[1]) >= count), count)
         joined = self.vertices, self.faces
         if _CLUSTERED[name] * count < len(self.faces):
-            joined = merge_identical(*decimator("sloppy")(*joined, _CLUSTERED[name] * count))
+            vertices, clustered = decimator("sloppy")(*joined, _CLUSTERED[name] * count)
+            joined = merge_identical(self._snapped(vertices, clustered), clustered)
         while len(joined[1]) > 2 * count:
             finer, joined = joined, _pruned(joined, len(joined[1]) // 2)
             if len(joined[1]) > _STALLED * len(finer[1]):

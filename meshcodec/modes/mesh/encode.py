@@ -168,7 +168,7 @@ class MeshSearch:
     def _calibrate(self, recipes: list[Recipe]) -> None:
         """Code one mesh that is about as large as fits, so that the rate model knows what this mesh costs."""
         for recipe in recipes:
-            mesh, grid = self._made(replace(recipe, work=Work.NONE), self._faces_for(recipe))
+            mesh, grid = self._made(recipe, self._faces_for(recipe))
             if len(mesh.faces):
                 self._learn(mesh, len(self._coder.encode(mesh, grid.sides)))
                 return

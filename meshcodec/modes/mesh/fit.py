@@ -55,16 +55,14 @@ class FitRound:
 
 
 _ROUNDS = (
-    FitRound(2500, 0.10, 0.10, 5e-3),
-    FitRound(2500, 0.10, 0.05, 2e-3),
-    FitRound(2500, 0.06, 0.02, 1e-3),
-    FitRound(2500, 0.04, 0.01, 5e-4),
-    FitRound(5000, 0.03, 0.005, 2e-4),
-    FitRound(5000, 0.03, 0.005, 5e-5),
-    FitRound(10_000, 0.015, 0.005, 5e-5),
+    FitRound(2500, 0.10, 0.10, 2e-2),
+    FitRound(2500, 0.10, 0.05, 1e-2),
+    FitRound(2500, 0.06, 0.02, 5e-3),
+    FitRound(2500, 0.04, 0.01, 3e-3),
+    FitRound(5000, 0.03, 0.005, 1e-3),
+    FitRound(5000, 0.03, 0.005, 3e-4),
+    FitRound(10_000, 0.015, 0.005, 3e-4),
 )
-
-
 _QUICK_ROUNDS = 4
 
 

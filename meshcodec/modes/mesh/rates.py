@@ -18,8 +18,8 @@ class RateModel:
     costs over that.
     """
 
-    vertex: float = 10.0
-    spacing: float = 2.2
+    vertex: float = 1.5
+    spacing: float = 1.6
     least: float = 3.0
     face: float = 1.5
     head: float = 8.0

@@ -36,7 +36,7 @@ EFFORTS = (
     MeshEffort(creases=(5,)),
     MeshEffort(creases=(3, 5)),
     MeshEffort(creases=(1, 3, 5)),
-    MeshEffort(creases=(1, 3, 5), depths=(-1, 1), codings=3),
+    MeshEffort(creases=(1, 3, 5), depths=(-1, 1)),
     MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4),
     MeshEffort(2, _MORE, (-1, 1), 3, 4),
     MeshEffort(3, _MORE, (-1, 1), 4, 5, True),
