@@ -82,6 +82,7 @@ HIDDEN = {"gate": (160, 64), "first": (256, 96), "second": (256, 96), "third": (
 """Hidden units of each network."""
 _BATCH = 1024
 _DROPOUT = 0.05  # share of hidden units that a step does without
+_MOST_ROUNDING = 0.02  # bits a symbol that whole numbers may take more
 _LEAST_SPREAD = 0.25  # features that vary less are not stretched more
 _CHUNK = 40  # meshes of a file
 _MOST_ROWS = 1_500_000  # rows that a network is fitted to at most
@@ -391,7 +392,7 @@ def _fit(name: str, paths: list[Path], folder: Path, config: MeshCoderConfig) ->
     rows = _rows_of(name, paths)
     held = rows.pop("held")
     known = {key: values[~held] for key, values in rows.items()}
-    nats = gate_nats if name == "gate" else functools.partial(coordinate_nats, k=NETWORKS.index(name))
+    nats = _nats_of(name)
     network = FloatNetwork(known["features"], HIDDEN[name], SIZES[name][1])
     if name != "gate":
         network.spread_components()
@@ -426,19 +427,37 @@ def _bits(network: nn.Module, rows: dict[str, Tensor], nats: Any) -> float:
 
 def export(folder: Path, paths: list[Path]) -> MeshCoder:
     """The coder of a run whose networks are all fitted."""
-    networks, report = {}, {}
+    networks: dict[str, Network] = {}
+    report: dict[str, dict[str, float]] = {}
     for name in NETWORKS:
         kept = torch.load(folder / f"{name}.pt")
         inputs, outputs = SIZES[name]
         network = FloatNetwork(torch.zeros(2, inputs, dtype=torch.int16), HIDDEN[name], outputs)
         network.load_state_dict(kept["state"])
         networks[name] = network.rounded()
-        report[name] = kept["bits"]
+        rows = _rows_of(name, paths[:1])
+        report[name] = {"bits": kept["bits"], "rounding": rounding_bits(name, network, networks[name], rows)}
+        if abs(report[name]["rounding"]) > _MOST_ROUNDING:
+            raise ArithmeticError(f"{name}: whole numbers take {report[name]['rounding']:.3f} bits more")
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     ranks, flags = _counted("rank", paths, RANKS, RANK_CLASSES), _counted("flag", paths, FLAGS, 2)
     guesses = _GUESSES.astype(np.float64)
     assert guesses.shape == (3, EXPERTS)
     return MeshCoder(networks, standard_curves(), ranks, flags, guesses)
+
+
+@torch.no_grad()
+def rounding_bits(name: str, network: FloatNetwork, whole: Network, rows: dict[str, Tensor]) -> float:
+    """Bits a row that the network takes more once it is made of whole numbers."""
+    nats = _nats_of(name)
+    rounded = torch.from_numpy(whole.logits(rows["features"].numpy().astype(np.float64))).float()
+    network.eval()
+    both = [nats(logits, rows) for logits in (rounded / (1 << HIDDEN_BITS), network(rows["features"]))]
+    return float((both[0] - both[1]).mean()) / math.log(2)
+
+
+def _nats_of(name: str) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+    return gate_nats if name == "gate" else functools.partial(coordinate_nats, k=NETWORKS.index(name))
 
 
 def _counted(name: str, paths: list[Path], kinds: int, values: int) -> Whole:
