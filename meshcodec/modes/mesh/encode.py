@@ -23,6 +23,7 @@ from meshcodec.modes.mesh.decimate import DECIMATORS, FROM_FITTED, Decimations, 
 from meshcodec.modes.mesh.decode import decoded_surface
 from meshcodec.modes.mesh.fit import ControlMesh, Target, fit
 from meshcodec.modes.mesh.original import Original, original_of
+from meshcodec.modes.mesh.pinches import split_pinches
 from meshcodec.modes.mesh.rounding import rounded, without_repeated
 from meshcodec.modes.mesh.settings import MeshSettings
 
@@ -207,7 +208,7 @@ class MeshSearch:
         else:
             vertices, faces = self._part(recipe.mirrored)[0].mesh(recipe.decimator, count)
         if self._original.closed:
-            return compact(vertices, without_repeated(faces, folds=True))
+            return split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
         return vertices, faces
 
     def _steps(self, recipe: Recipe, count: int) -> Decimations:
