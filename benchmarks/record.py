@@ -50,7 +50,7 @@ def record(meshes: Path, golden: Path, efforts: tuple[int, ...]) -> dict[str, st
     for effort in efforts:
         for path in sorted(meshes.glob("*.obj")):
             for size in SIZES:
-                data = codec.encode(path, size, effort)
+                data = codec.encode(path, size, effort, mode="tokens")
                 found[f"{path.stem} {size} B effort {effort}"] = sha256(data)
                 print(path.stem, size, effort, len(data), file=sys.stderr)
     return found

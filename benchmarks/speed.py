@@ -271,7 +271,8 @@ def encode_stages(table: Table, codec: Codec, mesh_path: Path) -> None:
 
     table.time(f"{name}: {steps} steps of refinement", refined, 3)
     for size in (512, 4096):
-        table.time(f"{name}: {size} B, effort 0", partial(codec.encode, mesh_path, size, 0))
+        encode = partial(codec.encode, mesh_path, size, 0, mode="tokens")
+        table.time(f"{name}: {size} B, effort 0", encode)
 
 
 def processes(table: Table, path: Path, folder: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from meshcodec.config import (
     DEFAULT_EFFORT,
+    DEFAULT_MODE,
     DEFAULT_RESOLUTION,
     DEFAULT_SIZE,
     MAX_BYTES,
@@ -28,18 +29,19 @@ from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.sources import MeshSource, several
 from meshcodec.model import VariationalTokenizer
 from meshcodec.modes.budget import check_request
+from meshcodec.modes.choose import CodecSettings, check_mode, encode_meshes
+from meshcodec.modes.decode import decode_file
 from meshcodec.modes.fewer_faces import check_faces_asked, with_at_most
-from meshcodec.modes.prepare import MeshLimits, PreparedMesh, prepare
+from meshcodec.modes.prepare import LoadedMesh, MeshLimits, PreparedMesh, load, prepare
 from meshcodec.modes.result import Decoded, Encoded, Progress
-from meshcodec.modes.tokens.decode import decode_file
-from meshcodec.modes.tokens.encode import TokenRequest, TokenSettings, encode_batch
+from meshcodec.modes.tokens.encode import TokenRequest
 from meshcodec.modes.tokens.fill import shortest_payload
 from meshcodec.modes.tokens.refine import Stop
 from meshcodec.registry import Registry, WeightsEntry
 from meshcodec.runtime.vat_source import VatSource, named, vat_bytes
 from meshcodec.target import Measured, Target, check_target, smallest_sufficient
 
-DEFAULT_SETTINGS = TokenSettings()
+DEFAULT_SETTINGS = CodecSettings()
 """Tuned numbers of a codec that is given no others."""
 
 ENCODER_BATCH = 16
@@ -136,7 +138,8 @@ class Decoder:
         resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
-        faces : triangles at most, 4 or more; what is decoded is simplified to so many, and still closed
+        faces : triangles at most, 4 or more: a subdivision surface has as many levels as that allows, what is
+            decoded with more is simplified, and closed as before
 
         Raises
         ------
@@ -150,7 +153,7 @@ class Decoder:
         check_faces_asked(faces)
         with named(data):
             file = data if isinstance(data, VatFile) else VatFile.from_bytes(vat_bytes(data))
-            decoded = decode_file(self.engine, file, resolution, tokens, dense)
+            decoded = decode_file(self.engine, file, resolution, tokens, dense, faces)
             return decoded if faces is None else with_at_most(decoded, faces)
 
     def tokens(self, data: VatSource) -> NDArray[np.uint8]:
@@ -162,10 +165,13 @@ class Decoder:
             Not a whole ``.vat`` file.
         WeightsError
             They are entropy-coded, and the model that it names is not here.
+        UsageError
+            The file holds a mesh.
         """
         with named(data):
             file = VatFile.from_bytes(vat_bytes(data))
-            entropy_model = None if file.packing == Packing.BYTES else self.engine.open(file).entropy_model
+            coded = file.packing == Packing.CODED
+            entropy_model = self.engine.open(file).entropy_model if coded else None
             return np.frombuffer(file.tokens(entropy_model), dtype=np.uint8)
 
 
@@ -192,7 +198,7 @@ class Codec(Decoder):
         weights: Path | None = None,
         max_faces: int = MAX_FACES,
         max_bytes: int = MAX_BYTES,
-        settings: TokenSettings | None = None,
+        settings: CodecSettings | None = None,
     ) -> None:
         super().__init__(device, weights)
         self.settings = settings or DEFAULT_SETTINGS
@@ -215,10 +221,11 @@ class Codec(Decoder):
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
         file_type: str | None = None,
     ) -> bytes:
         """A mesh (path, open file, bytes, mesh, scene, arrays) to a ``.vat`` file of at most `size` bytes."""
-        return self.encode_detailed(source, size, effort, seed, file_type, packing=packing).data
+        return self.encode_detailed(source, size, effort, seed, file_type, packing=packing, mode=mode).data
 
     def encode_many(
         self,
@@ -227,6 +234,7 @@ class Codec(Decoder):
         effort: int = DEFAULT_EFFORT,
         seed: int = 0,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
         file_type: str | None = None,
     ) -> list[bytes]:
         """`encode` of many meshes, `ENCODER_BATCH` of them at a time.
@@ -234,21 +242,17 @@ class Codec(Decoder):
         Sums are taken in another order than for one mesh alone: now and then a token is its neighbour.
         The first mesh that is bad ends it; `meshcodec.batch.compress` goes on, and uses all cores.
 
-        Raises
-        ------
-        BadMeshError
-            A mesh cannot be read or holds no surface.
-        UsageError
-            `size`, `effort` or `packing` is out of range.
+        Raises what `encode_detailed` does.
         """
-        check_request(size, effort, len(self.settings.efforts), packing)
+        self._check(size, effort, packing, mode)
         rest, files = several(sources, "encode_many"), list[bytes]()
-        while batch := self.prepare_many(itertools.islice(rest, ENCODER_BATCH), seed, file_type):
+        while batch := [self.load(each, seed, file_type) for each in itertools.islice(rest, ENCODER_BATCH)]:
             # On a CPU a batch takes as long as its meshes one by one, and their memory at the same time.
             together = 1 if self.device.type == "cpu" else len(batch)
             for start in range(0, len(batch), together):
-                part = self.encode_subjects(batch[start : start + together], size, effort, packing=packing)
-                files += [encoded.data for encoded in part]
+                part = batch[start : start + together]
+                found = self.encode_subjects(part, size, effort, packing=packing, mode=mode)
+                files += [encoded.data for encoded in found]
         return files
 
     def encode_detailed(
@@ -261,6 +265,7 @@ class Codec(Decoder):
         progress: Progress | None = None,
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -274,26 +279,27 @@ class Codec(Decoder):
         stop : when it says True, the best tokens found so far are taken
         packing : "coded", tokens range-coded, as many as fit, or "bytes", one byte each, as many in every
             file of a size
+        mode : "tokens", "mesh", or "auto", the better of both by measurement
 
         Raises
         ------
         BadMeshError
             The mesh cannot be read or holds no surface.
+        DoesNotFitError
+            With mode "mesh": its coarsest mesh takes more than `size` bytes.
         UsageError
-            `size`, `effort` or `packing` is out of range.
+            `size`, `effort`, `packing` or `mode` is out of range.
         """
-        check_request(size, effort, len(self.settings.efforts), packing)
-        prepared = self.prepare(source, seed, file_type)
-        return self.encode_subject(prepared, size, effort, progress, stop, packing)
+        self._check(size, effort, packing, mode)
+        loaded = self.load(source, seed, file_type)
+        return self.encode_subject(loaded, size, effort, progress, stop, packing, mode)
+
+    def load(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> LoadedMesh:
+        """Read and place a mesh: what all modes and sizes need. Raises what `encode_detailed` does."""
+        return load(source, seed, file_type, self._limits)
 
     def prepare(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> PreparedMesh:
-        """Load, sample and encode a mesh: what does not depend on the size of the file.
-
-        Raises
-        ------
-        BadMeshError
-            The mesh cannot be read or holds no surface.
-        """
+        """`load`, sample and encode a mesh: what tokens of any size need."""
         (prepared,) = self.prepare_many([source], seed, file_type)
         return prepared
 
@@ -301,33 +307,35 @@ class Codec(Decoder):
         self, sources: Iterable[MeshSource], seed: int = 0, file_type: str | None = None
     ) -> list[PreparedMesh]:
         """`prepare` of several meshes, which go through the encoder together."""
-        return prepare(self.engine, sources, seed, file_type, self._limits)
+        return prepare(self.engine, [self.load(source, seed, file_type) for source in sources])
 
     def encode_subject(
         self,
-        subject: PreparedMesh,
+        subject: LoadedMesh,
         size: int = DEFAULT_SIZE,
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
     ) -> Encoded:
-        """`encode_detailed` of a mesh that `prepare` has made ready."""
-        (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing)
+        """`encode_detailed` of a mesh that `load` or `prepare` has made ready."""
+        (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing, mode)
         return encoded
 
     def encode_subjects(
         self,
-        subjects: Sequence[PreparedMesh],
+        subjects: Sequence[LoadedMesh],
         size: int = DEFAULT_SIZE,
         effort: int = DEFAULT_EFFORT,
         progress: Progress | None = None,
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
     ) -> list[Encoded]:
         """`encode_subject` of many meshes, of which each round of refinement is one batch."""
         request = TokenRequest(size, effort, packing, progress, stop)
-        return encode_batch(self.engine, subjects, request, self.settings)
+        return encode_meshes(self.engine, subjects, mode, request, self.settings)
 
     def encode_to_target(
         self,
@@ -339,6 +347,7 @@ class Codec(Decoder):
         progress: Progress | None = None,
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
+        mode: str = DEFAULT_MODE,
     ) -> Measured:
         """The smallest preset size whose decode meets a target, or the best there is.
 
@@ -353,16 +362,20 @@ class Codec(Decoder):
         UsageError
             `effort` or the target is out of range.
         """
-        check_request(MIN_SIZE, effort, len(self.settings.efforts), packing)
+        self._check(MIN_SIZE, effort, packing, mode)
         check_target(target)
-        prepared = self.prepare(source, seed, file_type)
+        loaded = self.load(source, seed, file_type)
         return smallest_sufficient(
             target,
-            prepared.mesh,
-            encode=lambda size: self.encode_subject(prepared, size, effort, progress, stop, packing),
-            decode=lambda data: self.decode(data, self.settings.judge.full_resolution),
+            loaded.mesh,
+            encode=lambda size: self.encode_subject(loaded, size, effort, progress, stop, packing, mode),
+            decode=lambda data: self.decode(data, self.settings.tokens.judge.full_resolution),
             stop=stop,
         )
+
+    def _check(self, size: int, effort: int, packing: str, mode: str) -> None:
+        check_request(size, effort, len(self.settings.tokens.efforts), packing)
+        check_mode(mode, packing)
 
     def from_tokens(
         self,
@@ -424,9 +437,10 @@ def encode(
     seed: int = 0,
     device: str = "auto",
     file_type: str | None = None,
+    mode: str = DEFAULT_MODE,
 ) -> bytes:
     """A mesh to the bytes of a ``.vat`` file of at most `size`. See `Codec.encode_detailed`."""
-    return _default_codec(device).encode(source, size, effort, seed, file_type=file_type)
+    return _default_codec(device).encode(source, size, effort, seed, file_type=file_type, mode=mode)
 
 
 def decode(

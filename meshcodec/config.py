@@ -23,6 +23,12 @@ DEFAULT_SIZE = SIZES["1k"]
 DEFAULT_EFFORT = 4
 """Effort of an encoding where none is asked for (by hand, see docs/experiments/README.md)."""
 
+MODES = ("auto", "tokens", "mesh")
+"""Ways of coding that may be asked for; "auto" is the better of the others by measurement."""
+
+DEFAULT_MODE = "auto"
+"""Way of coding where none is asked for."""
+
 DEFAULT_RESOLUTION = 256
 """Cells a side of the decoded grid where none are asked for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,17 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
     """What the header of a file says, and what the registry knows of its model.
 
     Without a registry, or where it lacks the model, ``model_name`` and ``scales`` are None. Needs no torch.
+
+    Raises CorruptFileError: the payload of a mesh is damaged.
     """
-    entry = registry.entries.get(file.model_id.hex()) if registry else None
-    return {
+    entry = registry.entries.get(file.model_id.hex()) if registry and not file.is_mesh else None
+    record = {
         "file": quote_name(name),
         "bytes": len(data),
         "version": data[3],
+        "mode": file.mode,
         "packing": int(file.packing),
-        "tokens": file.count,
+        "tokens": None if file.is_mesh else file.count,
         "model": file.model_id.hex(),
         "model_name": entry.name if entry else None,
         "scales": _scales(entry, file.count) if entry else None,
@@ -42,6 +46,22 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
         "mirrored": file.mirrored,
         "level": file.iso_offset,
     }
+    return record | _describe_mesh(file, registry) if file.is_mesh else record
+
+
+def _describe_mesh(file: VatFile, registry: Registry | None) -> dict[str, Any]:
+    """What a file in mesh mode holds: its faces alone, where the networks that code it are not here.
+
+    Raises CorruptFileError: its payload is damaged.
+    """
+    unread = {"faces": file.count, "vertices": None, "bits": None, "crease": None, "closed": None}
+    if registry is None or file.model_id.hex() not in registry.mesh_coders:
+        return unread
+    from meshcodec.modes.mesh.file import mesh_facts, read_mesh
+    from meshcodec.weights import load_mesh_coder
+
+    coder = load_mesh_coder(registry.find_mesh_coder(file.model_id))
+    return {"model_name": "mesh coder", **asdict(mesh_facts(*read_mesh(file, coder)))}
 
 
 def _scales(entry: WeightsEntry, count: int) -> dict[str, Any]:
@@ -56,7 +76,8 @@ def _scales(entry: WeightsEntry, count: int) -> dict[str, Any]:
 
 
 def verify_file(name: str, file: VatFile, codec: Codec, reference: trimesh.Trimesh | None) -> dict[str, Any]:
-    """Decode a file and check that its mesh, as it is written, is closed; measure it against a reference.
+    """Decode a file; check that its mesh, as it is written, is closed where the file holds tokens; measure it
+    against a reference.
 
     Raises
     ------
@@ -79,15 +100,17 @@ def verify_file(name: str, file: VatFile, codec: Codec, reference: trimesh.Trime
                 raise
             resolution = DEFAULT_RESOLUTION  # a thin sheet can slip between the points of the small grid
             mesh = as_written(codec.decode_detailed(file, resolution).mesh)
-        if not is_closed(mesh):
+        closed = is_closed(mesh)
+        if not (closed or file.is_mesh):
             raise CorruptFileError("its tokens decode to an open mesh", "encode the mesh again")
         return {
             "file": quote_name(name),
-            "tokens": file.count,
+            "mode": file.mode,
+            "tokens": None if file.is_mesh else file.count,
             "model": file.model_id.hex(),
             "resolution": resolution,
             "faces": len(mesh.faces),
-            "closed": True,
+            "closed": closed,
             "fscore": by_tau(fscore(reference, mesh)) if reference is not None else None,
         }
 

@@ -17,6 +17,7 @@ import torch
 from meshcodec.config import ModelConfig
 from meshcodec.errors import CorruptFileError
 from meshcodec.format.container import VatFile
+from meshcodec.format.mesh_coder import MeshCoder
 from meshcodec.format.payload import Packing
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.kernels import choose_kernel
@@ -24,7 +25,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.registry import Registry, WeightsEntry
 from meshcodec.runtime.device import choose_device
 from meshcodec.runtime.threads import one_thread_after_forks
-from meshcodec.weights import load_coder, load_model
+from meshcodec.weights import load_coder, load_mesh_coder, load_model
 
 T = TypeVar("T")
 
@@ -98,6 +99,7 @@ class Engine:
         self.kernel, self.kernel_reason = choose_kernel(self.device)
         self.registry = Registry(weights)
         self._networks: dict[bytes, Networks] = {}
+        self._mesh_coders: dict[bytes, MeshCoder] = {}
         self.encoding = self.networks(self.registry.default())
         """Networks of the model that encodes."""
 
@@ -125,6 +127,19 @@ class Engine:
             fault = f"its tokens are coded, and model {file.model_id.hex()} has no coder here"
             raise CorruptFileError(fault, "install the meshcodec version that wrote it")
         return networks
+
+    @property
+    def codes_meshes(self) -> bool:
+        """Whether the weights folder has a coder of meshes."""
+        return self.registry.default_mesh_coder_id is not None
+
+    def mesh_coder(self, model_id: bytes | None = None) -> tuple[MeshCoder, bytes]:
+        """A coder of meshes, by default the one that encodes, and its model id. Raises WeightsError."""
+        registry = self.registry
+        entry = registry.find_mesh_coder(model_id) if model_id else registry.default_mesh_coder()
+        if entry.coder_id not in self._mesh_coders:
+            self._mesh_coders[entry.coder_id] = load_mesh_coder(entry)
+        return self._mesh_coders[entry.coder_id], entry.coder_id
 
     def or_on_cpu(self, work: Callable[[], T]) -> T:
         """The result of `work`, done again on the CPU, from then on, where the GPU's memory is too small."""

@@ -37,6 +37,7 @@ from meshcodec.geometry.triangles import (
     Floats,
     Ints,
     area_normals,
+    has_no_border,
     merge_identical,
     used_vertices,
 )
@@ -351,11 +352,7 @@ def is_closed(mesh: MeshSource) -> bool:
     """
     vertices, faces = arrays_of(mesh)
     faces = merge_identical(vertices, faces)[1]
-    if not len(faces):
-        return False
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    _, counts = np.unique(edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1], return_counts=True)
-    return bool((counts == 2).all())
+    return has_no_border(faces)
 
 
 class Surface:

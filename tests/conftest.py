@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from support.tiny import ball_model, write_vat
 
 from meshcodec.api import Codec
 from meshcodec.geometry.io import export_mesh
+from meshcodec.modes.choose import CodecSettings
+from meshcodec.registry import Registry
 from meshcodec.session import forget_codecs
 from meshcodec.weights import save_model
 
@@ -57,6 +60,20 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def both_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with the model of `ball_model` and the shipped networks that code meshes."""
+    folder = tmp_path_factory.mktemp("both")
+    shutil.copytree(tiny_weights, folder, dirs_exist_ok=True)
+    shipped = Registry()
+    path = shipped.default_mesh_coder().path
+    shutil.copy(path, folder)
+    registry, theirs = (json.loads((f / "registry.json").read_text()) for f in (folder, shipped.folder))
+    registry |= {name: theirs[name] for name in ("mesh_coders", "default_mesh_coder")}
+    (folder / "registry.json").write_text(json.dumps(registry))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shipped() -> Codec:
     """A codec of the shipped weights on the CPU. Whoever changes it does so with `monkeypatch`."""
     return Codec("cpu")
@@ -79,7 +96,7 @@ def vat(tmp_path: Path, tiny_weights: Path) -> Path:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings of every codec that is not given others, such as those that the command line makes."""
-    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", HURRIED)
+    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", CodecSettings(tokens=HURRIED))
     forget_codecs()
     yield
     forget_codecs()

@@ -102,8 +102,8 @@ def test_what_cannot_be_decoded_is_said(codec: Codec, tmp_path: Path, tiny_weigh
 @pytest.mark.slow
 def test_the_functions_of_the_package_take_the_same() -> None:
     data = (EXAMPLES / "spot.obj").read_bytes()
-    made = meshcodec.encode(data, size=512, effort=0, device="cpu", file_type="obj")
-    assert made == meshcodec.encode(EXAMPLES / "spot.obj", size=512, effort=0, device="cpu")
+    made = meshcodec.encode(data, size=512, effort=0, device="cpu", file_type="obj", mode="tokens")
+    assert made == meshcodec.encode(EXAMPLES / "spot.obj", size=512, effort=0, device="cpu", mode="tokens")
     assert len(meshcodec.decode(io.BytesIO(made), 32, "cpu").faces) > 100
 
 
@@ -143,12 +143,12 @@ torch.set_num_threads(2)
 codec = Codec("cpu")
 path, mesh = Path(sys.argv[1]), sys.argv[2]
 whole = codec.decode(path, 64)  # starts the threads of this process
-made = codec.encode(mesh, size=512, effort=0)
+made = codec.encode(mesh, size=512, effort=0, mode="tokens")
 
 def work(_):
     again = codec.decode(path, 64)
     same = (again.vertices == whole.vertices).all()
-    as_before = bool(same) and codec.encode(mesh, size=512, effort=0) == made
+    as_before = bool(same) and codec.encode(mesh, size=512, effort=0, mode="tokens") == made
     return torch.get_num_threads(), as_before, fscore(whole, again)
 
 with multiprocessing.get_context("fork").Pool(2) as pool:

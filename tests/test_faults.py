@@ -319,7 +319,7 @@ def test_a_read_only_disk(obj: Path, vat: Path, tmp_path: Path, tiny_weights: Pa
             assert_one_line(result.stderr, f"{disk} is read-only")
         folder = call("compress", obj.parent, "-o", disk, "-j", 1, "-q", "--weights", tiny_weights)
         assert folder.exit_code == 2
-        assert_one_line(folder.stderr, batch.MANIFEST, "Read-only file system")
+        assert_one_line(folder.stderr, disk, "Read-only file system")
 
 
 def test_a_full_disk_keeps_the_old_file(obj: Path, vat: Path, tmp_path: Path, tiny_weights: Path) -> None:

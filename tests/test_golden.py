@@ -108,6 +108,8 @@ def bad_files() -> dict[str, bytes]:
         "flag-2-without-placement.vat": _sealed(whole[:4] + b"\x04" + whole[5:]),
         "flag-7-without-placement.vat": _sealed(whole[:4] + b"\x80" + whole[5:]),
         "packing-2.vat": _sealed(whole[:4] + b"\x02" + whole[5:]),
+        "mesh-without-faces.vat": _sealed(placed[:4] + b"\x12" + placed[5:9] + bytes(2) + placed[11:]),
+        "mesh-with-iso-offset.vat": _sealed(placed[:4] + b"\x32" + placed[5:]),
         "packing-3.vat": _sealed(whole[:4] + b"\x03" + whole[5:]),
         "damaged-model-id.vat": whole[:5] + b"\xff" + whole[6:],
         "damaged-checksum.vat": whole[:11] + bytes(4) + whole[15:],
@@ -202,7 +204,9 @@ def test_a_number_of_tokens_that_the_model_does_not_have(
 def test_a_placement_that_throws_the_mesh_out_of_float32(shipped: Codec, tmp_path: Path) -> None:
     """Each number of the placement is finite, the cube's corners are not: a PLY would hold infinities."""
     path = tmp_path / "far.vat"
-    tokens = shipped.tokens(shipped.encode(trimesh.creation.icosphere(subdivisions=2), 512, 0)).tobytes()
+    tokens = shipped.tokens(
+        shipped.encode(trimesh.creation.icosphere(subdivisions=2), 512, 0, mode="tokens")
+    ).tobytes()
     path.write_bytes(_vat(tokens, (3e38, 3e38, 3e38, 3e38), bytes.fromhex(shipped.model_id)))
     command = ["decode", str(path), "--resolution", "32", "-o", str(tmp_path / "out.ply")]
     result = CliRunner().invoke(cli, command)
@@ -246,7 +250,7 @@ def regenerate() -> None:
                 path = GOLDEN / f"{source}-{codec.model_id}-{size}{ending}.vat"
                 if not path.exists():  # what has been written stays
                     mesh = EXAMPLES / f"{source}.obj"
-                    path.write_bytes(codec.encode(mesh, SIZES[size], EFFORT, packing=packing))
+                    path.write_bytes(codec.encode(mesh, SIZES[size], EFFORT, packing=packing, mode="tokens"))
     record_geometry()
 
 

@@ -44,7 +44,7 @@ REFINED = {"car": (0.987, 0.941), "burger": (0.923, 0.770)}
 def at_once(codec: Codec, name: str) -> tuple[float, ...]:
     """F-scores of an example at effort 0."""
     mesh = load_mesh(EXAMPLES / f"{name}.obj")
-    decoded = codec.decode(codec.encode(mesh, SIZE, effort=0), RESOLUTION)
+    decoded = codec.decode(codec.encode(mesh, SIZE, effort=0, mode="tokens"), RESOLUTION)
     return fscore(mesh, decoded, DISTANCES, SAMPLES)
 
 
@@ -54,7 +54,8 @@ def refined(name: str, folder: Path) -> tuple[float, ...]:
     There nothing that a test replaces is replaced: candidates are judged at the resolution of a decode.
     """
     path, out = EXAMPLES / f"{name}.obj", folder / f"{name}.vat"
-    options = ["--size", SIZE, "--effort", DEFAULT_EFFORT, "--device", "cpu", "--verify", "--json"]
+    options = ["--mode", "tokens", "--size", SIZE, "--effort", DEFAULT_EFFORT]
+    options += ["--device", "cpu", "--verify", "--json"]
     command = [sys.executable, "-m", "meshcodec", "encode", path, "-o", out, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

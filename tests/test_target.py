@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import trimesh
@@ -15,7 +13,10 @@ from meshcodec.errors import UsageError
 from meshcodec.format.payload import Packing
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
+from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.result import Encoded
+from meshcodec.modes.tokens.encode import TokenSettings
+from meshcodec.modes.tokens.judge import JudgeSettings
 from meshcodec.target import Measured, Target, smallest_sufficient
 
 BALL = trimesh.creation.icosphere(3)
@@ -84,19 +85,19 @@ def test_scores_are_those_of_the_metric() -> None:
 @pytest.mark.slow
 def test_a_real_mesh_gets_the_size_that_trying_all_gives() -> None:
     tau, codec = TAUS[1], Codec("cpu")
-    quick = dataclasses.replace(codec.settings.judge, full_resolution=48)
-    codec.settings = dataclasses.replace(codec.settings, judge=quick)
+    quick = TokenSettings(judge=JudgeSettings(full_resolution=48))
+    codec.settings = CodecSettings(tokens=quick)
     path = EXAMPLES / "spot.obj"
     reference = Reference(load_mesh(path))
 
     def scores(data: bytes) -> Scores:
         return reference.score(codec.decode(data, 48), exterior=False, points=False, iou=False)
 
-    files = [codec.encode(path, size, effort=0) for size in SIZES_UP]
+    files = [codec.encode(path, size, effort=0, mode="tokens") for size in SIZES_UP]
     wanted = [Target(tau=tau).fscore(scores(data)) for data in files]
     for fscore in wanted:
         first = next(data for data, reached in zip(files, wanted, strict=True) if reached >= fscore)
-        measured = codec.encode_to_target(path, Target(fscore, tau), effort=0)
+        measured = codec.encode_to_target(path, Target(fscore, tau), effort=0, mode="tokens")
         assert measured.encoded.data == first
         assert measured.met
 

@@ -93,20 +93,37 @@ def encode_file(
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
         measured = codec.encode_to_target(
-            _source(path, data), target, options.effort, options.seed, kind, packing=options.packing
+            _source(path, data),
+            target,
+            options.effort,
+            options.seed,
+            kind,
+            packing=options.packing,
+            mode=options.mode,
         )
         if not measured.met and not options.best_effort:
             raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
         encoded, found = measured.encoded, by_tau(measured.scores.f)
     else:
         encoded = ready.get(sha256_of(data)) or codec.encode_detailed(
-            _source(path, data), options.size, options.effort, options.seed, kind, packing=options.packing
+            _source(path, data),
+            options.size,
+            options.effort,
+            options.seed,
+            kind,
+            packing=options.packing,
+            mode=options.mode,
         )
         found = {}
         if options.measure:
             original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)
             found = by_tau(fscore(original, codec.decode(encoded.data)))
-    about = {"tokens": encoded.tokens, "refined": encoded.refined, "fscore": found or None}
+    about = {
+        "mode": encoded.mode,
+        "tokens": encoded.tokens,
+        "refined": encoded.refined,
+        "fscore": found or None,
+    }
     return encoded.data, about
 
 
@@ -156,7 +173,11 @@ def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
                     source = _source(job.path, data)
                     subjects[sha256_of(data)] = codec.prepare(source, options.seed, ending_of(job.path))
             encoded = codec.encode_subjects(
-                list(subjects.values()), options.size, options.effort, packing=options.packing
+                list(subjects.values()),
+                options.size,
+                options.effort,
+                packing=options.packing,
+                mode=options.mode,
             )
     except Exception as error:  # memory that does for one of them, perhaps; no other file is to suffer
         fault = f"{len(subjects)} meshes could not be encoded together ({one_line(error)}): each alone"

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from meshcodec.config import DEFAULT_EFFORT, DEFAULT_RESOLUTION, DEFAULT_SIZE, MAX_BYTES, MAX_FACES, TAUS
+from meshcodec.config import (
+    DEFAULT_EFFORT,
+    DEFAULT_MODE,
+    DEFAULT_RESOLUTION,
+    DEFAULT_SIZE,
+    MAX_BYTES,
+    MAX_FACES,
+    TAUS,
+)
 from meshcodec.format.payload import DEFAULT_PACKING
 
 
@@ -20,6 +28,7 @@ class CompressOptions:
     min_fscore, tau, max_error : quality to reach, see `meshcodec.target.Target`
     best_effort : write the best also where no size reaches the quality
     measure : decode what was written and record its F-scores
+    mode : way of coding, one of `meshcodec.config.MODES`
     packing : how tokens become bytes, one of `meshcodec.format.payload.PACKING_WORDS`
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
@@ -33,6 +42,7 @@ class CompressOptions:
     effort: int = DEFAULT_EFFORT
     seed: int = 0
     measure: bool = True
+    mode: str = DEFAULT_MODE
     packing: str = DEFAULT_PACKING
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES

@@ -90,7 +90,9 @@ def _description(record: dict[str, Any]) -> str:
     lines = [
         f"{record['file']}: {record['bytes']} bytes, format version {record['version']}",
         f"  model   {record['model']} ({record['model_name'] or 'not installed'})",
-        f"  tokens  {record['tokens']}, packing {record['packing']}",
+        f"  mesh    {_mesh_facts(record)}"
+        if record["mode"] == "mesh"
+        else f"  tokens  {record['tokens']}, packing {record['packing']}",
     ]
     if scales is not None:
         sides = " ".join(map(str, scales["sides"]))
@@ -106,8 +108,18 @@ def _description(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _mesh_facts(record: dict[str, Any]) -> str:
+    if record["vertices"] is None:
+        return f"{record['faces']} faces; its networks are not installed"
+    surface = "flat faces" if not record["crease"] else f"subdivision surface, crease code {record['crease']}"
+    border = "closed" if record["closed"] else "open"
+    counts = f"{record['faces']} faces, {record['vertices']} vertices"
+    return f"{counts}, {record['bits']} bits a coordinate, {surface}, {border}"
+
+
 def _verdict(record: dict[str, Any]) -> str:
-    line = f"{record['file']}: ok, {record['tokens']} tokens, model {record['model']}"
+    what = f"{record['faces']} faces" if record["mode"] == "mesh" else f"{record['tokens']} tokens"
+    line = f"{record['file']}: ok, {what}, model {record['model']}"
     return f"{line}, {fscore_line(record['fscore'])}" if record["fscore"] else line
 
 

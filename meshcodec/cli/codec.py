@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,15 +42,19 @@ from meshcodec.cli.streams import (
     stages_line,
     write_output,
 )
-from meshcodec.config import DEFAULT_RESOLUTION, DEFAULT_SIZE
+from meshcodec.config import DEFAULT_RESOLUTION, DEFAULT_SIZE, TAUS
 from meshcodec.errors import PartialFailureError, UsageError, error_context, quote_name
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.runtime.memory import bounded_memory, memory_share
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from meshcodec.api import Codec
     from meshcodec.cli.streams import Pipe
-    from meshcodec.modes.result import Decoded, Encoded
+    from meshcodec.modes.result import Encoded
     from meshcodec.target import Measured
 
 MANY_FACES = 250_000
@@ -123,14 +127,16 @@ def _encoded(
     """The file of a mesh and, where a quality was asked for, what was measured."""
     from meshcodec.target import Target
 
-    effort, seed, packing = coding.effort, coding.seed, coding.packing
+    effort, seed, packing, mode = coding.effort, coding.seed, coding.packing, coding.mode
     with progress_bar(reply.quiet) as progress, interruptible() as stop:
         if not quality.asked:
             size = quality.size or DEFAULT_SIZE
-            found = codec.encode_detailed(mesh, size, effort, seed, file_type, progress, stop, packing)
+            found = codec.encode_detailed(mesh, size, effort, seed, file_type, progress, stop, packing, mode)
             return found, None
         target = Target(*quality.fscore, quality.max_error)
-        measured = codec.encode_to_target(mesh, target, effort, seed, file_type, progress, stop, packing)
+        measured = codec.encode_to_target(
+            mesh, target, effort, seed, file_type, progress, stop, packing, mode
+        )
     if not measured.met and not quality.best_effort:
         raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
     return measured.encoded, measured
@@ -166,24 +172,39 @@ def _encode_record(source: str, out: str, encoded: Encoded, codec: Codec, second
         "input": quote_name(source),
         "output": display_target(out),
         "bytes": len(encoded.data),
+        "mode": encoded.mode,
+        "mesh": None if encoded.mesh is None else asdict(encoded.mesh),
+        "compared": [asdict(one) for one in encoded.compared],
         "tokens": encoded.tokens,
         "packing": int(encoded.packing),
         "scales": encoded.scales,
         "effort": encoded.effort,
         "refined": encoded.refined,
         "interrupted": encoded.interrupted,
-        "model": codec.model_id,
+        "model": VatFile.from_bytes(encoded.data).model_id.hex(),
         "device": codec.device.type,
         "seconds": {"total": seconds, **encoded.seconds},
     }
 
 
 def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None:
+    mesh = encoded.mesh
+    what = f"{encoded.tokens} tokens, {encoded.scales} scales"
+    if mesh is not None:
+        border = "closed" if mesh.closed else "open"
+        what = f"a mesh of {mesh.faces} faces, {mesh.vertices} vertices, {border}"
     reply.log(
-        f"{record['input']} -> {record['output']}: {record['bytes']} bytes, {encoded.tokens} tokens, "
-        f"{encoded.scales} scales, effort {encoded.effort}, {record['seconds']['total']:.1f} s"
+        f"{record['input']} -> {record['output']}: {record['bytes']} bytes, {what}, "
+        f"effort {encoded.effort}, {record['seconds']['total']:.1f} s"
     )
-    reply.detail(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
+    for one in encoded.compared:
+        scores = fscore_line({str(tau): f for tau, f in zip(TAUS, one.fscores, strict=True)})
+        reply.detail(
+            f"as {one.mode}: {scores}  normals {one.normal_consistency:.4f}  {one.bytes} bytes, "
+            f"{one.seconds:.1f} s"
+        )
+    if mesh is None:
+        reply.detail(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
     reply.detail(stages_line(encoded.seconds))
 
 
@@ -227,33 +248,96 @@ def decode(
     out = decoded_path(source, output, format_ or "obj")
     kind = _kind(out, format_)
     check_output(out, reply.force, reply.as_json, binary=kind not in TEXT_FORMATS)
-    from meshcodec.api import Codec
-    from meshcodec.geometry.io import export_mesh
-
     began = time.perf_counter()
-    codec = Codec(machine.device, machine.weights)
     with error_context(source), _bounded(max_memory):
-        decoded = codec.decode_detailed(file, resolution, tokens, dense, faces)
-        mesh = export_mesh(decoded.mesh, kind)
+        if file.is_mesh:
+            mesh, known = _decoded_mesh(file, tokens, faces, machine, kind)
+        else:
+            mesh, known = _decoded_tokens(file, resolution, tokens, dense, faces, machine, kind)
     write_output(out, mesh, reply.force)
+    seconds = {"total": time.perf_counter() - began, **known.pop("seconds")}
     record = {
         "input": quote_name(source),
         "output": display_target(out),
+        "mode": file.mode,
+        "model": file.model_id.hex(),
+        **known,
+        "seconds": seconds,
+    }
+    _log_decoded(record, reply, hint=faces is None)
+    if reply.as_json:
+        print_json(record)
+
+
+def _decoded_mesh(
+    file: VatFile, tokens: int | None, faces: int | None, machine: Machine, kind: str
+) -> tuple[bytes, dict[str, Any]]:
+    """The mesh file of a file in mesh mode, and what is known of it. Neither torch nor trimesh is loaded."""
+    from meshcodec.geometry.writers import write_mesh
+    from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
+    from meshcodec.modes.mesh.file import refuse_tokens, surface_of
+    from meshcodec.registry import Registry
+    from meshcodec.runtime.clock import Clock
+    from meshcodec.weights import load_mesh_coder
+
+    refuse_tokens(tokens)
+    clock = Clock()
+    coder = load_mesh_coder(Registry(machine.weights).find_mesh_coder(file.model_id))
+    with clock("code"):
+        surface = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
+    if faces is not None and len(surface[1]) > faces:
+        return _simplified(surface, faces, kind)
+    with clock("write"):
+        data = write_mesh(*surface, kind)
+    return data, {"vertices": len(surface[0]), "faces": len(surface[1]), "seconds": clock.seconds}
+
+
+def _simplified(
+    surface: tuple[NDArray[np.float64], NDArray[np.int64]], faces: int, kind: str
+) -> tuple[bytes, dict[str, Any]]:
+    """The mesh file of a surface with fewer faces than it is coded with, and what is known of it."""
+    import trimesh
+
+    from meshcodec.geometry.io import export_mesh
+    from meshcodec.modes.fewer_faces import with_at_most
+    from meshcodec.modes.result import Decoded
+
+    found = with_at_most(Decoded(trimesh.Trimesh(*surface, process=False), 0, 0), faces)
+    known = {"vertices": len(found.mesh.vertices), "faces": len(found.mesh.faces), "seconds": found.seconds}
+    return export_mesh(found.mesh, kind), {
+        **known,
+        "simplified": found.simplified and asdict(found.simplified),
+    }
+
+
+def _decoded_tokens(
+    file: VatFile,
+    resolution: int,
+    tokens: int | None,
+    dense: bool,
+    faces: int | None,
+    machine: Machine,
+    kind: str,
+) -> tuple[bytes, dict[str, Any]]:
+    """The mesh file of a file of tokens, and what is known of it."""
+    from meshcodec.api import Codec
+    from meshcodec.geometry.io import export_mesh
+
+    codec = Codec(machine.device, machine.weights)
+    decoded = codec.decode_detailed(file, resolution, tokens, dense, faces)
+    known = {
         "vertices": len(decoded.mesh.vertices),
         "faces": len(decoded.mesh.faces),
         "resolution": resolution,
         "tokens": tokens or file.count,
         "evaluated": decoded.evaluated,
         "total": decoded.total,
-        "model": file.model_id.hex(),
         "device": codec.device.type,
-        "seconds": {"total": time.perf_counter() - began, **decoded.seconds},
+        "seconds": decoded.seconds,
     }
     if faces is not None:
-        record["simplified"] = decoded.simplified and dataclasses.asdict(decoded.simplified)
-    _log_decoded(record, decoded, reply, hint=faces is None)
-    if reply.as_json:
-        print_json(record)
+        known["simplified"] = decoded.simplified and asdict(decoded.simplified)
+    return export_mesh(decoded.mesh, kind), known
 
 
 def _kind(out: str, format_: str | None) -> str:
@@ -265,16 +349,19 @@ def _kind(out: str, format_: str | None) -> str:
     return kind
 
 
-def _log_decoded(record: dict[str, Any], decoded: Decoded, reply: Reply, hint: bool) -> None:
+def _log_decoded(record: dict[str, Any], reply: Reply, hint: bool) -> None:
+    of_tokens = record["mode"] == "tokens"
     many = " (--faces N for fewer)" if hint and record["faces"] > MANY_FACES else ""
+    resolution = f"resolution {record['resolution']}, " if of_tokens else ""
     reply.log(
         f"{record['input']} -> {record['output']}: {record['vertices']} vertices, {record['faces']} faces"
-        f"{many}, resolution {record['resolution']}, {record['seconds']['total']:.1f} s"
+        f"{many}, {resolution}{record['seconds']['total']:.1f} s"
     )
-    if (cost := decoded.simplified) is not None:
-        moved = f"the surface moved by about {100 * cost.error:.2g} % of the longest side"
-        reply.detail(f"simplified from {cost.faces} faces, {moved}")
-    share = 100 * decoded.evaluated / decoded.total
-    grid = f"{decoded.total} points of a {record['resolution']}^3 grid"
-    reply.detail(f"field evaluated at {decoded.evaluated} of the {grid} ({share:.1f} %)")
-    reply.detail(stages_line(decoded.seconds))
+    if (cost := record.get("simplified")) is not None:
+        moved = f"the surface moved by about {100 * cost['error']:.2g} % of the longest side"
+        reply.detail(f"simplified from {cost['faces']} faces, {moved}")
+    if of_tokens:
+        share = 100 * record["evaluated"] / record["total"]
+        grid = f"{record['total']} points of a {record['resolution']}^3 grid"
+        reply.detail(f"field evaluated at {record['evaluated']} of the {grid} ({share:.1f} %)")
+    reply.detail(stages_line(record["seconds"]))

@@ -61,6 +61,7 @@ def bench(
         sizes=tuple(sizes),
         effort=coding.effort,
         baselines=tuple(baselines),
+        mode=coding.mode,
         packing=coding.packing,
         resolution=resolution,
         device=machine.device,

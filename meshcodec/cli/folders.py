@@ -100,6 +100,7 @@ def _compress_options(
         effort=coding.effort,
         seed=coding.seed,
         measure=measure,
+        mode=coding.mode,
         packing=coding.packing,
         max_faces=limits.max_faces,
         max_bytes=limits.max_bytes,

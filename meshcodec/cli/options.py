@@ -13,9 +13,11 @@ import click
 
 from meshcodec.config import (
     DEFAULT_EFFORT,
+    DEFAULT_MODE,
     DEFAULT_RESOLUTION,
     MAX_BYTES,
     MAX_FACES,
+    MODES,
     SIZES,
     TAUS,
 )
@@ -143,8 +145,9 @@ class Reply:
 
 @dataclass(frozen=True)
 class Coding:
-    """``--effort``, ``--packing`` and ``--seed``: how a mesh is encoded."""
+    """``--mode``, ``--effort``, ``--packing`` and ``--seed``: how a mesh is encoded."""
 
+    mode: str
     effort: int
     packing: str
     seed: int = 0
@@ -233,6 +236,14 @@ effort_option = click.option(
     " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
     " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
 )
+_mode_option = click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default=DEFAULT_MODE,
+    show_default=True,
+    help="tokens: closed, whatever the mesh; mesh: a small fitted mesh, open where the original is;"
+    " auto: the better of both, as measured.",
+)
 _packing_option = click.option(
     "--packing",
     type=click.Choice(PACKING_WORDS),
@@ -240,8 +251,8 @@ _packing_option = click.option(
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )
-coding_options = gathered("coding", Coding, effort_option, _packing_option, seed_option)
-unseeded_coding_options = gathered("coding", Coding, effort_option, _packing_option)
+coding_options = gathered("coding", Coding, _mode_option, effort_option, _packing_option, seed_option)
+unseeded_coding_options = gathered("coding", Coding, _mode_option, effort_option, _packing_option)
 quality_options = gathered(
     "quality",
     Quality,

@@ -9,14 +9,15 @@ nothing between them and nothing after.
     0       3     magic, the ASCII letters ``VAT``
     3       1     version, u8, 1
     4       1     flags, u8
-                    bits 0-1  packing of the payload: 0 one byte per token; 1 range coded
+                    bits 0-1  kind of the payload: 0 tokens, one byte each; 1 tokens, range coded; 2 a mesh,
+                              only with bit 4 and without bit 5
                     bits 2-3  mirrored across x, mirrored across y; only with bit 4
                     bit  4    placement present
                     bit  5    iso offset present
                     bit  6    the placement has a box in place of a scale; only with bit 4
                     bit  7    mirrored across z; only with bit 4
-    5       4     model id: first 4 bytes of the SHA-256 of the weights file
-    9       2     token count, u16
+    5       4     model id: first 4 bytes of the SHA-256 of the weights file; of a mesh, of its coder's file
+    9       2     count of tokens or, of a mesh, of coded faces, u16; of a mesh at least 1
     11      4     CRC-32 (that of zlib), u32, of the whole file with these 4 bytes as zero
     15      12    placement: centre x, y, z, 3 * f32, finite
     27      4     placement: scale, f32, finite, above 0; or a box: mantissas mx, my, mz, u8, the largest of
@@ -24,7 +25,8 @@ nothing between them and nothing after.
                   float32's range
     15/31   1     iso offset, i8, not 0: the surface lies where the decoded distance is iso offset / 2000
     15-32   n     payload: the tokens, coarse to fine: with packing 0 themselves, n is the token count; with
-                  packing 1 the message of `meshcodec.format.token_coder`, with the networks of the model
+                  packing 1 the message of `meshcodec.format.token_coder`, with the networks of the model;
+                  with packing 2 a byte and the message of `meshcodec.format.mesh_coder`
 
 A placement and an iso offset are there where the flags say so. Without an iso offset the surface lies where
 the distance is 0; an iso offset above 0 thickens the shape. A point p of the decoder's cube [-1, 1]^3 is
@@ -35,9 +37,10 @@ box, with the middle plane at p = -1.05, where the decoder's planes end: ``centr
 codes, viewed as bytes.
 
 A reader refuses, in this order: a wrong magic, a version it does not know, a file shorter than its header,
-flags that lack another or an unknown packing, a length that is not what the header says, a wrong CRC, a
-placement or iso offset outside its range. Whether the model id is known is not this module's business, nor
-are the tokens of packing 1, of which only the networks know whether they are whole.
+flags that lack another or an unknown packing, a mesh with an iso offset or without a face, a length that is
+not what the header says, a wrong CRC, a placement or iso offset outside its range. Whether the model id is
+known is not this module's business, nor are the tokens of packing 1, of which only the networks know
+whether they are whole.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from meshcodec.errors import CorruptFileError
+from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.format.box import NO_AXES, Axes, Triple, is_box, pack_box, placement_fault, unpack_box
 from meshcodec.format.payload import Packing, TokenCoder, payload_size, unpack
 
@@ -78,10 +81,11 @@ class VatFile:
 
     Attributes
     ----------
-    payload : bytes that hold at most 65535 tokens; with packing 0 the tokens, unsigned bytes, coarse to fine.
+    payload : bytes that hold at most 65535 tokens; with packing 0 the tokens, unsigned bytes, coarse to fine;
+        with `Packing.MESH` a mesh, of at most 65535 faces, which needs a placement and has no iso offset.
     model_id : 4 bytes.
-    count : number of tokens; with packing 0 the length of the payload.
-    packing : how the payload holds the tokens.
+    count : number of tokens or of coded faces; with packing 0 the length of the payload.
+    packing : what the payload holds, and how.
     center, half_extents : placement in the units of the mesh, both or neither. The centre is rounded here to
         float32 as the file stores it, and so are half-extents that are all the same; others must be what
         `round_box` gives.
@@ -114,6 +118,8 @@ class VatFile:
             raise ValueError("a placement needs both its centre and its half-extents")
         if any(self.mirrored) and self.center is None:
             raise ValueError("a mirror needs a placement")
+        if self.is_mesh and (self.center is None or self.iso_offset or not self.count):
+            raise ValueError("a mesh needs a placement and a face, and has no iso offset")
         if self.center is not None and self.half_extents is not None:
             center, half_extents = _as_stored(self.center, self.half_extents)
             object.__setattr__(self, "center", center)
@@ -141,6 +147,16 @@ class VatFile:
         )
 
     @property
+    def is_mesh(self) -> bool:
+        """Whether the payload holds a mesh rather than tokens."""
+        return self.packing == Packing.MESH
+
+    @property
+    def mode(self) -> str:
+        """The way of coding: "mesh" or "tokens"."""
+        return "mesh" if self.is_mesh else "tokens"
+
+    @property
     def scale(self) -> float | None:
         """The longest half-extent of the placement."""
         return None if self.half_extents is None else max(self.half_extents)
@@ -161,7 +177,11 @@ class VatFile:
         ------
         CorruptFileError
             Not the payload of any tokens.
+        UsageError
+            The file holds a mesh.
         """
+        if self.is_mesh:
+            raise UsageError("the file holds a mesh, and no tokens", "encode with --mode tokens")
         return unpack(self.payload, self.count, self.packing, coder)
 
     def to_bytes(self) -> bytes:
@@ -190,6 +210,8 @@ class VatFile:
                 f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN
             )
         packing = Packing.from_number(flags & _PACKING_MASK)
+        if packing == Packing.MESH:
+            _check_mesh_flags(flags, count)
         iso_offset_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
         payload_at = iso_offset_at + (ISO_OFFSET_BYTES if flags & _HAS_ISO_OFFSET else 0)
         _check_length(len(data), payload_at, payload_size(count, packing))
@@ -240,6 +262,14 @@ def _check_start(data: bytes) -> None:
         raise CorruptFileError(
             f"too short: {len(data)} bytes, and the header alone is {HEADER_BYTES}", _FETCH_AGAIN
         )
+
+
+def _check_mesh_flags(flags: int, count: int) -> None:
+    """Refuse a mesh without a placement or a face, or with an iso offset."""
+    if not flags & _HAS_PLACEMENT or flags & _HAS_ISO_OFFSET:
+        raise CorruptFileError(f"the flags 0x{flags:02x} are none of a mesh", _FETCH_AGAIN)
+    if not count:
+        raise CorruptFileError("its mesh has no faces", _WRITER_AT_FAULT)
 
 
 def _check_length(size: int, payload_at: int, payload: int | None) -> None:

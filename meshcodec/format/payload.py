@@ -1,4 +1,7 @@
-"""Tokens to payload bytes and back."""
+"""The kinds of payload, and tokens to payload bytes and back.
+
+The payload of a mesh (`Packing.MESH`) is the business of `meshcodec.format.mesh_coder`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from meshcodec.errors import CorruptFileError, UsageError
 
 
 class Packing(IntEnum):
-    """How tokens become the payload of a file. The value is the number in the low two bits of its flags."""
+    """What the payload of a file holds, and how. The value is the number in the low two bits of its flags."""
 
     BYTES = 0
-    """One byte for each token."""
+    """Tokens, one byte for each."""
     CODED = 1
-    """The message of a range coder, with the probabilities that belong to the model of the tokens
+    """Tokens as the message of a range coder, with the probabilities that belong to the model of the tokens
     (`meshcodec.format.token_coder`)."""
+    MESH = 2
+    """Vertices and faces on a grid (`meshcodec.format.mesh_coder`)."""
 
     @property
     def word(self) -> str:
@@ -24,8 +29,8 @@ class Packing(IntEnum):
 
     @classmethod
     def parse(cls, word: str) -> Packing:
-        """The packing of a name. UsageError: there is none of that name."""
-        for packing in cls:
+        """The packing of tokens by its name. UsageError: tokens have none of that name."""
+        for packing in TOKEN_PACKINGS:
             if packing.word == word:
                 return packing
         raise UsageError(f"there is no packing {word!r}", f"choose {' or '.join(PACKING_WORDS)}")
@@ -42,6 +47,7 @@ class Packing(IntEnum):
             ) from error
 
 
+TOKEN_PACKINGS = (Packing.BYTES, Packing.CODED)  # kinds of payload that hold tokens
 DEFAULT_PACKING = Packing.CODED.word  # an encoder that is asked for it takes the shorter of both packings
 PACKING_WORDS = (DEFAULT_PACKING, Packing.BYTES.word)  # what an encoder may be asked for, the default first
 
@@ -73,8 +79,10 @@ def unpack(payload: bytes, count: int, packing: Packing, coder: TokenCoder | Non
     CorruptFileError
         Wrong length, or a message that no coder writes.
     ValueError
-        Coded without a coder.
+        Coded without a coder, or no tokens at all.
     """
+    if packing not in TOKEN_PACKINGS:
+        raise ValueError(f"packing {int(packing)} holds no tokens")
     if packing == Packing.BYTES:
         if len(payload) != count:
             raise CorruptFileError(
@@ -87,5 +95,5 @@ def unpack(payload: bytes, count: int, packing: Packing, coder: TokenCoder | Non
 
 
 def payload_size(count: int, packing: Packing) -> int | None:
-    """Bytes that ``count`` tokens take, None where it depends on them."""
+    """Bytes that ``count`` tokens or faces take, None where it depends on them."""
     return count if packing == Packing.BYTES else None

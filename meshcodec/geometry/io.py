@@ -42,7 +42,7 @@ from meshcodec.geometry.sources import (
     name_of,
 )
 from meshcodec.geometry.triangles import mesh_arrays
-from meshcodec.geometry.writers import write_glb, write_obj, write_off, write_ply, write_stl
+from meshcodec.geometry.writers import write_mesh
 from meshcodec.runtime.files import ending_of, foreign_message
 
 _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
@@ -50,13 +50,6 @@ _READERS: dict[str, Callable[[bytes, int], tuple[Vertices, Faces]]] = {
     "off": read_off,
     "ply": read_ply,
     "stl": read_stl,
-}
-_WRITERS: dict[str, Callable[[Vertices, Faces], bytes]] = {
-    "obj": write_obj,
-    "ply": write_ply,
-    "stl": write_stl,
-    "glb": write_glb,
-    "off": write_off,
 }
 
 
@@ -137,10 +130,10 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
     ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format.
     """
     kind = _normal_type(file_type)
-    if kind not in _WRITERS:
+    if kind not in WRITE_FORMATS:
         raise UsageError(f"cannot write {file_type!r} files", f"use one of {', '.join(WRITE_FORMATS)}")
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    return _WRITERS[kind](vertices, np.asarray(mesh.faces, dtype=np.int64))
+    return write_mesh(vertices, np.asarray(mesh.faces, dtype=np.int64), kind)
 
 
 def as_written(mesh: trimesh.Trimesh) -> trimesh.Trimesh:

@@ -120,3 +120,12 @@ def merge_identical(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     distinct = places[first] + 0.0  # no place is at -0.0
     used = used_vertices(merged, len(distinct))
     return distinct[used], (np.cumsum(used) - 1)[merged]
+
+
+def has_no_border(faces: Ints) -> bool:
+    """Whether every edge of faces (F, 3) is shared by exactly two of them; no edge is no such surface."""
+    if not len(faces):
+        return False
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, counts = np.unique(edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all())

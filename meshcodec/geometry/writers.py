@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from meshcodec.errors import MeshWarning
@@ -28,6 +28,11 @@ _MOST_DIGITS = 17
 """The same of float64."""
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 """Odd numbers by which three coordinates become one hash."""
+
+
+def write_mesh(vertices: Floats, faces: Ints, kind: str) -> bytes:
+    """A mesh file of one of ``WRITE_FORMATS``. Raises KeyError for another kind."""
+    return _WRITERS[kind](vertices, faces)
 
 
 def write_obj(vertices: Floats, faces: Ints) -> bytes:
@@ -122,6 +127,17 @@ def _rows(form: str, values: Floats | Ints) -> str:
 
 
 def _by_trimesh(vertices: Floats, faces: Ints, kind: str, **options: Any) -> bytes:
+    import trimesh  # here, because it takes half a second to load, and text files do without
+
     data = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind, **options)
     assert isinstance(data, bytes)  # text and dicts are for other formats
     return data
+
+
+_WRITERS: dict[str, Callable[[Floats, Ints], bytes]] = {
+    "obj": write_obj,
+    "ply": write_ply,
+    "stl": write_stl,
+    "glb": write_glb,
+    "off": write_off,
+}

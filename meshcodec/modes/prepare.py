@@ -1,9 +1,10 @@
-"""A mesh made ready to be encoded at any size and effort: loaded, placed, classified, sampled, encoded."""
+"""A mesh made ready to be encoded: loaded and placed and, for tokens, classified, sampled, encoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from meshcodec.geometry.signed_distance import LARGE, FaceClasses, classify
 from meshcodec.geometry.sources import MeshSource, check_source
 from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.geometry.triangles import merge_identical, mesh_arrays
+from meshcodec.metrics import SAMPLES, Reference
 from meshcodec.runtime.clock import Clock
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -34,61 +36,61 @@ class MeshLimits:
 
 
 @dataclass(frozen=True)
-class PreparedMesh:
-    """A mesh that is ready to be encoded at any size and effort.
+class LoadedMesh:
+    """A mesh that is read and placed: what every mode needs of it.
 
     Attributes
     ----------
     mesh : the mesh, in its own frame; of a large one, vertices at one place are merged
     transform : the way from the decoder's cube to that frame
-    classes : its faces by what they bound, in the cube
-    latents : the encoder's unbounded latents of each scale, (1, 3, n, n, D), n the scale's cells a side
     seed : seed of all sampling
     seconds : seconds of each stage so far
     """
 
     mesh: trimesh.Trimesh
     transform: BoxTransform
-    classes: FaceClasses
-    latents: list[torch.Tensor]
     seed: int
     seconds: dict[str, float]
 
+    def reference(self, samples: int = SAMPLES) -> Reference:
+        """What decodes are measured against, the same for every mode and size; made at the first call."""
+        if samples not in self._references:
+            self._references[samples] = Reference(self.mesh, samples=samples)
+        return self._references[samples]
 
-def prepare(
-    engine: Engine,
-    sources: Iterable[MeshSource],
-    seed: int = 0,
-    file_type: str | None = None,
-    limits: MeshLimits | None = None,
-) -> list[PreparedMesh]:
-    """Load and sample meshes, and put them through the encoder together.
+    @cached_property
+    def _references(self) -> dict[int, Reference]:
+        return {}
+
+
+@dataclass(frozen=True)
+class PreparedMesh(LoadedMesh):
+    """A mesh that is ready to be encoded by tokens at any size and effort.
+
+    Attributes
+    ----------
+    classes : its faces by what they bound, in the cube
+    latents : the encoder's unbounded latents of each scale, (1, 3, n, n, D), n the scale's cells a side
+    """
+
+    classes: FaceClasses
+    latents: list[torch.Tensor]
+
+
+def load(
+    source: MeshSource, seed: int = 0, file_type: str | None = None, limits: MeshLimits | None = None
+) -> LoadedMesh:
+    """Read a mesh and find the box that it is coded in.
 
     Raises
     ------
     BadMeshError
-        A mesh cannot be read or holds no surface.
+        It cannot be read or holds no surface.
     TypeError
-        A source is nothing that `load_mesh` takes.
+        It is nothing that `load_mesh` takes.
     """
-    sampled = [_sample(engine, source, seed, file_type, limits or MeshLimits()) for source in sources]
-    if not sampled:
-        return []
-    clock = Clock()
-    points, normals = (np.stack([part[k] for _, part in sampled]) for k in (0, 1))
-    latents = engine.or_on_cpu(lambda: _encode(engine, points, normals, clock))
-    share = {stage: seconds / len(sampled) for stage, seconds in clock.seconds.items()}
-    return [
-        replace(mesh, latents=[part[k : k + 1] for part in latents], seconds=mesh.seconds | share)
-        for k, (mesh, _) in enumerate(sampled)
-    ]
-
-
-def _sample(
-    engine: Engine, source: MeshSource, seed: int, file_type: str | None, limits: MeshLimits
-) -> tuple[PreparedMesh, Sample]:
-    """A mesh without its latents, and the sample that these are made of."""
     check_source(source, "encode")
+    limits = limits or MeshLimits()
     clock = Clock()
     with clock("load"):
         mesh = load_mesh(source, file_type, limits.max_faces, limits.max_bytes)
@@ -96,11 +98,43 @@ def _sample(
             # Once, and not wherever neighbours are asked for. Of smaller meshes, vertices stay as they are.
             mesh.vertices, mesh.faces = merge_identical(*mesh_arrays(mesh))
         transform = fit_coding_box(mesh.vertices, mesh.faces, seed)
+    return LoadedMesh(mesh, transform, seed, clock.seconds)
+
+
+def prepare(engine: Engine, meshes: Sequence[LoadedMesh]) -> list[PreparedMesh]:
+    """Sample meshes, and put them through the encoder together; those that are prepared stay as they are."""
+    rest = [mesh for mesh in meshes if not isinstance(mesh, PreparedMesh)]
+    made = iter(_prepared(engine, rest) if rest else [])
+    return [mesh if isinstance(mesh, PreparedMesh) else next(made) for mesh in meshes]
+
+
+def _prepared(engine: Engine, meshes: Sequence[LoadedMesh]) -> list[PreparedMesh]:
+    sampled = [_sample(engine, mesh) for mesh in meshes]
+    clock = Clock()
+    points, normals = (np.stack([part[k] for _, _, part in sampled]) for k in (0, 1))
+    latents = engine.or_on_cpu(lambda: _encode(engine, points, normals, clock))
+    share = {stage: seconds / len(sampled) for stage, seconds in clock.seconds.items()}
+    return [
+        PreparedMesh(
+            mesh.mesh,
+            mesh.transform,
+            mesh.seed,
+            mesh.seconds | {"sample": seconds} | share,
+            classes,
+            [part[k : k + 1] for part in latents],
+        )
+        for k, (mesh, (classes, seconds, _)) in enumerate(zip(meshes, sampled, strict=True))
+    ]
+
+
+def _sample(engine: Engine, mesh: LoadedMesh) -> tuple[FaceClasses, float, Sample]:
+    """The faces of a mesh by what they bound, the seconds that this takes, and a sample of the surface."""
+    clock = Clock()
     with clock("sample"):
-        classes = classify(transform.to_unit(mesh.vertices), mesh.faces)
-        rng = np.random.default_rng([seed, 0])
+        classes = classify(mesh.transform.to_unit(mesh.mesh.vertices), mesh.mesh.faces)
+        rng = np.random.default_rng([mesh.seed, 0])
         sample = sample_surface(classes, engine.encoding.config.input_points, rng)
-    return PreparedMesh(mesh, transform, classes, [], seed, clock.seconds), sample
+    return classes, clock.seconds["sample"], sample
 
 
 @torch.no_grad()

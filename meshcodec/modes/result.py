@@ -4,13 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import trimesh
+from typing import TYPE_CHECKING
 
 from meshcodec.format.payload import Packing
 
+if TYPE_CHECKING:
+    import trimesh
+
 Progress = Callable[[int, int, float, float], None]
 """Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, by proxy."""
+
+
+@dataclass(frozen=True)
+class MeshFacts:
+    """What is coded in a file in mesh mode.
+
+    Attributes
+    ----------
+    faces, vertices : as coded, before they are subdivided and mirrored
+    bits : of a coordinate along the longest side
+    crease : crease code of the surface, see `meshcodec.format.grid_mesh`
+    closed : whether the decode is closed
+    """
+
+    faces: int
+    vertices: int
+    bits: int
+    crease: int
+    closed: bool
+
+
+@dataclass(frozen=True)
+class ModeScores:
+    """What one way of coding reaches with a mesh, by the default decode.
+
+    Attributes
+    ----------
+    mode : "mesh" or "tokens"
+    bytes : bytes of its file
+    fscores : F-scores at the distances of `meshcodec.config.TAUS`
+    normal_consistency : 0 to 1
+    seconds : seconds that encoding and measuring took
+    """
+
+    mode: str
+    bytes: int
+    fscores: tuple[float, ...]
+    normal_consistency: float
+    seconds: float
+
+    @property
+    def total(self) -> float:
+        """What ways of coding are ranked by: the sum of the F-scores and the normal consistency."""
+        return sum(self.fscores) + self.normal_consistency
 
 
 @dataclass(frozen=True)
@@ -20,13 +66,15 @@ class Encoded:
     Attributes
     ----------
     data : the ``.vat`` file
-    tokens : tokens in it
-    packing : code of the payload's packing: 0, one byte each, or 1, range-coded
+    tokens : tokens in it; 0 in a mesh
+    packing : kind of the payload: 0, tokens of one byte each, 1, tokens range-coded, or 2, a mesh
     scales : scales of which there is a token
     effort : as asked for
     refined : whether the refined tokens were kept, rather than the encoder's own
     interrupted : whether `stop` ended the refinement early
     seconds : seconds of each stage
+    mesh : what a mesh of the file's own has; None where it holds tokens
+    compared : the ways of coding that were measured against each other, the one that was kept first
     """
 
     data: bytes
@@ -37,6 +85,13 @@ class Encoded:
     refined: bool
     interrupted: bool
     seconds: dict[str, float]
+    mesh: MeshFacts | None = None
+    compared: tuple[ModeScores, ...] = ()
+
+    @property
+    def mode(self) -> str:
+        """The way of coding: "mesh" or "tokens"."""
+        return "tokens" if self.mesh is None else "mesh"
 
 
 @dataclass(frozen=True)
@@ -59,7 +114,7 @@ class Decoded:
 
     Attributes
     ----------
-    mesh : closed, in the original frame
+    mesh : in the original frame; closed, unless the file holds an open mesh
     evaluated, total : points at which the field was evaluated, and points of the whole grid
     seconds : seconds of each stage
     simplified : what fewer faces cost; None where none were asked for, or there are no more

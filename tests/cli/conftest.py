@@ -9,11 +9,13 @@ import trimesh
 from support.cli import CENTER, RADIUS, vat_bytes
 from support.refinement import COARSE
 
+from meshcodec.modes.choose import CodecSettings
+
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of every codec that the command line makes in this process."""
-    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", COARSE)
+    monkeypatch.setattr("meshcodec.api.DEFAULT_SETTINGS", CodecSettings(tokens=COARSE))
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_decode_says_how_much_of_the_grid_it_looked_at(vat: Path, tiny_weights: 
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert list(record) == [
-        "input", "output", "vertices", "faces", "resolution", "tokens", "evaluated", "total", "model",
+        "input", "output", "mode", "model", "vertices", "faces", "resolution", "tokens", "evaluated", "total",
         "device", "seconds",
     ]  # fmt: skip
     assert record["total"] == 65**3

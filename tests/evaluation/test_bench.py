@@ -36,7 +36,9 @@ class FakeCodec:
     def model_id(self) -> str:
         return FakeCodec.model
 
-    def encode(self, source: trimesh.Trimesh, size: int, effort: int, seed: int, packing: str) -> bytes:
+    def encode(
+        self, source: trimesh.Trimesh, size: int, effort: int, seed: int, packing: str, mode: str
+    ) -> bytes:
         FakeCodec.calls += 1
         if len(source.faces) == 12:
             raise CorruptFileError("boxes do not decode", "use spheres")
@@ -356,7 +358,7 @@ def test_the_ratio_is_above_one_where_ours_is_better(tmp_path: Path) -> None:
         )
 
     rows = [row(OURS, 512, 0.6), row(OURS, 1024, 0.5), row("draco", 512, 0.4), row("draco", 1024, 0.6)]
-    report = BenchReport(rows, [512, 1024], "0badcafe", 0, "coded", 256, 0, tmp_path)
+    report = BenchReport(rows, [512, 1024], "0badcafe", 0, "tokens", "coded", 256, 0, tmp_path)
     better, worse = [e for e in report.equivalents() if e.tau == 0.02]
     assert better.ratio == pytest.approx(2.0)
     assert worse.ratio == pytest.approx(math.sqrt(0.5))

@@ -95,7 +95,7 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (sealed(b"VAT\x01\x80" + BARE_BYTES[5:]), "the flags 0x80 need a placement"),
         (sealed(b"VAT\x01\x04" + BARE_BYTES[5:]), "the flags 0x04 need a placement"),
         (sealed(b"VAT\x01\x08" + BARE_BYTES[5:]), "the flags 0x08 need a placement"),
-        (sealed(b"VAT\x01\x02" + BARE_BYTES[5:]), "unknown packing 2;.*newer meshcodec"),
+        (sealed(b"VAT\x01\x02" + BARE_BYTES[5:]), "the flags 0x02 are none of a mesh"),
         (sealed(b"VAT\x01\x03" + BARE_BYTES[5:]), "unknown packing 3;.*newer meshcodec"),
         (sealed(BARE_BYTES + b"\0"), "wrong length: 18 bytes where the header says 17"),
         (sealed(PLACED_BYTES + b"trailing"), "wrong length"),
@@ -304,3 +304,44 @@ def test_reading_a_file_needs_neither_torch_nor_numpy() -> None:
     code = f"import sys, meshcodec.format.container; print(sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_mesh_has_the_third_kind_of_payload() -> None:
+    file = VatFile(
+        payload=b"\x04abc",
+        model_id=b"abcd",
+        count=7,
+        packing=Packing.MESH,
+        center=(1.0, -2.0, 0.5),
+        half_extents=(4.0, 4.0, 4.0),
+        mirrored=(True, False, False),
+    )
+    data = file.to_bytes()
+    assert data[:11] == b"VAT\x01\x16abcd\x07\x00"
+    assert (file.mode, file.is_mesh, VatFile.from_bytes(data)) == ("mesh", True, file)
+    with pytest.raises(UsageError, match="encode with --mode tokens"):
+        file.tokens()
+
+
+@pytest.mark.parametrize("change", [{"count": 0}, {"iso_offset": 1}, {"center": None, "half_extents": None}])
+def test_a_mesh_has_a_placement_and_faces_and_no_iso_offset(change: dict[str, Any]) -> None:
+    given: dict[str, Any] = {
+        "payload": b"\x04abc",
+        "model_id": b"abcd",
+        "count": 7,
+        "packing": Packing.MESH,
+        "center": (1.0, -2.0, 0.5),
+        "half_extents": (4.0, 4.0, 4.0),
+    }
+    with pytest.raises(ValueError, match="a mesh needs a placement and a face"):
+        VatFile(**{**given, **change})
+
+
+@pytest.mark.parametrize(
+    ("flags", "count", "message"),
+    [(0x32, b"\x07\0", "the flags 0x32 are none of a mesh"), (0x12, b"\0\0", "its mesh has no faces")],
+)
+def test_a_file_of_a_mesh_that_cannot_be_is_refused(flags: int, count: bytes, message: str) -> None:
+    changed = sealed(PLACED_BYTES[:4] + bytes([flags]) + PLACED_BYTES[5:9] + count + PLACED_BYTES[11:])
+    with pytest.raises(CorruptFileError, match=message):
+        VatFile.from_bytes(changed)

@@ -17,6 +17,7 @@ from meshcodec.format.container import VatFile
 from meshcodec.geometry.normalize import fit_box, halve
 from meshcodec.geometry.signed_distance import unsigned_distance
 from meshcodec.geometry.symmetry import mirror_axes
+from meshcodec.modes.choose import CodecSettings
 
 
 def axes_of(mesh: trimesh.Trimesh) -> tuple[bool, bool, bool]:
@@ -101,7 +102,7 @@ def test_halves_for_training() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("effort", [0, 1])
 def test_a_symmetric_mesh_is_decoded_whole_and_symmetric(tiny_weights: Path, effort: int) -> None:
-    codec = Codec("cpu", tiny_weights, settings=HURRIED)
+    codec = Codec("cpu", tiny_weights, settings=CodecSettings(tokens=HURRIED))
     mesh = letter_l()
     mesh.apply_translation((5, 5, 5))
     data = codec.encode(mesh, size=256, effort=effort)

@@ -127,7 +127,7 @@ def test_the_kernel_on_a_gpu_is_the_reference_in_float64(model: str, count: int)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_decodes_the_same_mesh_by_either_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = Codec("cpu").encode(load_mesh(EXAMPLES / "spot.obj"), 512, 0)
+    data = Codec("cpu").encode(load_mesh(EXAMPLES / "spot.obj"), 512, 0, mode="tokens")
     meshes = []
     for kernel in ("triton", "reference"):
         monkeypatch.setenv(VARIABLE, kernel)

@@ -38,7 +38,7 @@ def ball(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("ball")
     mesh = trimesh.creation.icosphere(3)
     mesh.export(folder / "ball.obj")
-    (folder / "ball.vat").write_bytes(Codec("cpu").encode(mesh, 512, 0))
+    (folder / "ball.vat").write_bytes(Codec("cpu").encode(mesh, 512, 0, mode="tokens"))
     return folder / "ball.obj", folder / "ball.vat"
 
 

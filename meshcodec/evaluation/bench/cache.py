@@ -90,6 +90,7 @@ class Plan:
             return {}
         return {
             "effort": self.options.effort,
+            "mode": self.options.mode,
             "packing": self.options.packing,
             "resolution": self.options.resolution,
             "seed": 0,

@@ -13,7 +13,8 @@ from meshcodec.errors import MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decimate_draco_many, decode_draco
 from meshcodec.evaluation.bench.cache import Plan, Want
 from meshcodec.evaluation.bench.rows import SIZELESS
-from meshcodec.metrics import Reference
+from meshcodec.format.container import VatFile
+from meshcodec.metrics import Reference, is_closed
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,15 @@ def _sizeless(codec: str, mesh: trimesh.Trimesh) -> Coded:
 def _through_ours(plan: Plan, mesh: trimesh.Trimesh, size: int) -> Coded:
     codec, options = plan.options.codec(), plan.options
     start = time.perf_counter()
-    data = codec.encode(mesh, size=size, effort=options.effort, seed=0, packing=options.packing)
+    data = codec.encode(
+        mesh, size=size, effort=options.effort, seed=0, packing=options.packing, mode=options.mode
+    )
     encoded = time.perf_counter()
     decoded = codec.decode(data, resolution=options.resolution)
     seconds = time.perf_counter() - encoded
     error = f"{len(data)} bytes are more than {size}" if len(data) > size else ""
-    return Coded(data, decoded, {}, encoded - start, seconds, error)
+    kept = {"mode_kept": VatFile.from_bytes(data).mode, "closed": is_closed(decoded)}
+    return Coded(data, decoded, kept, encoded - start, seconds, error)
 
 
 def _broken(error: Exception) -> Coded:

@@ -34,6 +34,7 @@ def write_files(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike 
         "date": date.today().isoformat(),
         "model_id": report.model_id,
         "effort": report.effort,
+        "mode": report.mode,
         "packing": report.packing,
         "resolution": report.resolution,
         "sizes": report.sizes,

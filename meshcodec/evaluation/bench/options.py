@@ -9,7 +9,7 @@ from typing import Protocol
 
 import trimesh
 
-from meshcodec.config import DEFAULT_EFFORT, DEFAULT_RESOLUTION
+from meshcodec.config import DEFAULT_EFFORT, DEFAULT_MODE, DEFAULT_RESOLUTION
 from meshcodec.errors import UsageError
 from meshcodec.evaluation.baselines import require
 from meshcodec.evaluation.bench.rows import BASELINES, OURS
@@ -26,7 +26,9 @@ class CodecLike(Protocol):
         """8 hex digits."""
         ...
 
-    def encode(self, source: trimesh.Trimesh, size: int, effort: int, seed: int, packing: str) -> bytes:
+    def encode(
+        self, source: trimesh.Trimesh, size: int, effort: int, seed: int, packing: str, mode: str
+    ) -> bytes:
         """A mesh to at most ``size`` bytes."""
         ...
 
@@ -49,6 +51,8 @@ class BenchOptions:
         Some of `meshcodec.evaluation.bench.rows.BASELINES`.
     ours : bool
         Whether our codec takes part.
+    mode : str
+        Our way of coding, one of `meshcodec.config.MODES`.
     packing : str
         Packing of our files, one of `meshcodec.format.payload.PACKING_WORDS`.
     resolution : int
@@ -73,6 +77,7 @@ class BenchOptions:
     effort: int = DEFAULT_EFFORT
     baselines: tuple[str, ...] = ()
     ours: bool = True
+    mode: str = DEFAULT_MODE
     packing: str = DEFAULT_PACKING
     resolution: int = DEFAULT_RESOLUTION
     device: str = "cpu"

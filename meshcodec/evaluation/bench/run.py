@@ -71,6 +71,7 @@ def run_bench(folder: Path, out: Path, options: BenchOptions) -> BenchReport:
         sizes=list(options.ascending()),
         model_id=plan.model_id,
         effort=options.effort,
+        mode=options.mode,
         packing=options.packing,
         resolution=options.resolution,
         computed=wanted,

@@ -62,7 +62,7 @@ class BenchReport:
         Bytes, ascending.
     model_id : str
         Id of our model, 8 hex digits; empty if our codec did not take part.
-    effort, packing, resolution : int, str, int
+    effort, mode, packing, resolution : int, str, str, int
         What our codec ran at.
     computed : int
         Rows that this run computed; all others came from the cache.
@@ -76,6 +76,7 @@ class BenchReport:
     sizes: list[int]
     model_id: str
     effort: int
+    mode: str
     packing: str
     resolution: int
     computed: int
@@ -133,9 +134,11 @@ class BenchReport:
     def table(self) -> str:
         """The report as Markdown."""
         count = len({row.file for row in self.rows})
-        ours = f", model {self.model_id}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
+        settings = f"mode {self.mode}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
+        ours = f", model {self.model_id}, {settings}"
         lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
-        lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._wins(), *self._ratios()]
+        lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._modes(), *self._wins()]
+        lines += self._ratios()
         return "\n".join([*lines, *self._lowest()]) + "\n"
 
     def _each(self) -> Iterator[tuple[str, int | None]]:
@@ -165,6 +168,19 @@ class BenchReport:
             cells.append([codec, "-" if size is None else str(size), *means])
         title = f"Means over the {len(files)} meshes with several parts or a border:"
         return ["", title, "", *_markdown(["codec", "size", *_AT_TAUS], cells)]
+
+    def _modes(self) -> list[str]:
+        """How many of our files hold a mesh, and how many decodes of closed meshes are closed."""
+        if OURS not in self.codecs():
+            return []
+        cells = []
+        for size in self.sizes:
+            done = [row for row in self.of(OURS, size) if not row.error]
+            meshes = sum(row.settings["mode_kept"] == "mesh" for row in done)
+            of_closed = [row.settings["closed"] for row in done if row.scores.volume_iou is not None]
+            cells.append([str(size), f"{meshes} of {len(done)}", f"{sum(of_closed)} of {len(of_closed)}"])
+        title = "Our files that hold a mesh rather than tokens, and closed decodes of closed meshes:"
+        return ["", title, "", *_markdown(["size", "mesh", "closed"], cells)]
 
     def _wins(self) -> list[str]:
         others = [codec for codec in self.codecs() if codec != OURS]

@@ -67,7 +67,7 @@ def extract_surface(
     return without_small_components(found, SMALL_COMPONENT)
 
 
-def decode_file(
+def decode_tokens(
     engine: Engine,
     file: VatFile,
     resolution: int = DEFAULT_RESOLUTION,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from meshcodec.config import SIZES, ModelConfig
-from meshcodec.format.payload import Packing, pack
+from meshcodec.format.payload import TOKEN_PACKINGS, Packing, pack
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.modes.budget import payload_bytes
@@ -67,7 +67,7 @@ def shortest_payload(tokens: bytes, entropy_model: TokenModel | None) -> tuple[b
     """The shorter of the payloads of tokens, and its packing; without an entropy model there is one."""
     if entropy_model is None:
         return tokens, Packing.BYTES
-    payloads = [(pack(tokens, packing, entropy_model), packing) for packing in Packing]
+    payloads = [(pack(tokens, packing, entropy_model), packing) for packing in TOKEN_PACKINGS]
     return min(payloads, key=lambda payload: len(payload[0]))
 
 

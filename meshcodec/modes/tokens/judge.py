@@ -94,10 +94,6 @@ class Judge:
     def _proxy_reference(self) -> Reference:
         return Reference(self._prepared.mesh, samples=self.settings.proxy_samples, seed=self._prepared.seed)
 
-    @cached_property
-    def _full_reference(self) -> Reference:
-        return Reference(self._prepared.mesh, samples=self.settings.full_samples)
-
     def field(self, tokens: bytes) -> Field:
         """The field of tokens, which the methods below take along: evaluating it is what costs."""
         return token_field(self._engine, self._engine.encoding, tokens)
@@ -166,7 +162,9 @@ class Judge:
             field = self.field(candidate.tokens)
             found = self._extract(field, candidate.iso_offset, self.settings.full_resolution)
             decoded = self._prepared.transform.to_world(found.vertices), found.faces
-            self._full_fscores[key] = self._full_reference.fscore(decoded, self.settings.taus)
+            self._full_fscores[key] = self._prepared.reference(self.settings.full_samples).fscore(
+                decoded, self.settings.taus
+            )
         return self._full_fscores[key]
 
     def _extract(self, field: Field, iso_offset: int, resolution: int) -> Extraction:

@@ -21,6 +21,7 @@ from meshcodec.cli import cli
 from meshcodec.errors import CorruptFileError, UsageError, WeightsError
 from meshcodec.format.container import VatFile
 from meshcodec.format.payload import Packing
+from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.tokens.fill import token_budget
 from meshcodec.tokens import TokenDataset
 from meshcodec.weights import save_coder
@@ -46,7 +47,7 @@ def ball() -> trimesh.Trimesh:
 @settings(deadline=None, max_examples=15)
 @given(size=st.integers(64, 160), effort=st.sampled_from([0, 0, 1]))
 def test_coded_files_hold_at_most_their_size(coded_weights: Path, size: int, effort: int) -> None:
-    codec = Codec("cpu", coded_weights, settings=HURRIED)
+    codec = Codec("cpu", coded_weights, settings=CodecSettings(tokens=HURRIED))
     data = codec.encode(ball(), size, effort)
     file = VatFile.from_bytes(data)
     assert len(data) <= size

@@ -14,6 +14,7 @@ from support.tiny import BALL_RADIUS
 
 from meshcodec.api import Codec
 from meshcodec.format.container import VatFile
+from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.result import Encoded
 from meshcodec.modes.tokens.efforts import EarlyStop, Effort
 from meshcodec.modes.tokens.encode import Refinement, TokenRequest, TokenSettings, run_rounds
@@ -93,7 +94,7 @@ def test_meshes_below_the_early_stop_get_more_rounds(
 ) -> None:
     settings = dataclasses.replace(SHORT, early_stop=EarlyStop(fscores=enough), judge=HURRIED.judge)
     seen: list[tuple[int, int]] = []
-    Codec("cpu", tiny_weights, settings=settings).encode_detailed(
+    Codec("cpu", tiny_weights, settings=CodecSettings(tokens=settings)).encode_detailed(
         trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, *_: seen.append((done, total))
     )
     known = [sum(steps[: max(2, number + 1)]) for number in range(len(steps))]
@@ -143,7 +144,7 @@ def test_a_stop_in_the_first_round_still_has_its_result_measured(tiny_weights: P
 
 @pytest.mark.slow
 def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
-    codec = Codec("cpu", tiny_weights, settings=HURRIED)
+    codec = Codec("cpu", tiny_weights, settings=CodecSettings(tokens=HURRIED))
     meshes = codec.prepare_many([ball(), trimesh.creation.box((1, 2, 3)), trimesh.creation.icosphere(2)])
     together = codec.encode_subjects(meshes, 128, 1)
     for mesh, found in zip(meshes, together, strict=True):

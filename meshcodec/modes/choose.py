@@ -1,0 +1,159 @@
+"""Which way of coding a mesh gets: tokens, a fitted mesh, or the better of both by measurement.
+
+A fitted mesh takes seconds, tokens a multiple of that. So the mesh comes first, and where its scores leave
+nothing to win no tokens are made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from meshcodec.config import MODES
+from meshcodec.engine import Engine
+from meshcodec.errors import DoesNotFitError, UsageError
+from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
+from meshcodec.format.payload import DEFAULT_PACKING, Packing
+from meshcodec.geometry.triangles import MeshLike
+from meshcodec.modes.budget import payload_bytes
+from meshcodec.modes.decode import decode_file
+from meshcodec.modes.mesh.encode import MeshSearch, Work
+from meshcodec.modes.mesh.file import mesh_facts, mesh_file, surface_of
+from meshcodec.modes.mesh.original import original_of
+from meshcodec.modes.mesh.settings import MeshSettings
+from meshcodec.modes.prepare import LoadedMesh, prepare
+from meshcodec.modes.result import Encoded, ModeScores
+from meshcodec.modes.tokens.encode import TokenRequest, TokenSettings, encode_batch
+
+_HEAD = 1  # bytes of a mesh's payload before its message
+
+
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """When tokens are not tried.
+
+    Attributes
+    ----------
+    enough : sum of the F-scores and the normal consistency of a mesh from which on tokens have nothing to
+        win (docs/experiments/modes.md)
+    """
+
+    enough: float = 3.75
+
+
+@dataclass(frozen=True)
+class CodecSettings:
+    """Every tuned number of an encoder; the defaults are what ships."""
+
+    tokens: TokenSettings = field(default_factory=TokenSettings)
+    mesh: MeshSettings = field(default_factory=MeshSettings)
+    choice: ChoiceSettings = field(default_factory=ChoiceSettings)
+
+
+def check_mode(mode: str, packing: str) -> None:
+    """Raise UsageError for an unknown mode, and for a mesh that is to hold tokens of some packing."""
+    if mode not in MODES:
+        raise UsageError(f"there is no mode {mode!r}", f"choose {', '.join(MODES)}")
+    if mode == "mesh" and packing != DEFAULT_PACKING:
+        raise UsageError(f"--packing {packing} is about tokens", "leave it out, or encode with --mode tokens")
+
+
+def encode_meshes(
+    engine: Engine, meshes: Sequence[LoadedMesh], mode: str, request: TokenRequest, settings: CodecSettings
+) -> list[Encoded]:
+    """Encode meshes in a mode; tokens of several are refined together.
+
+    In mode "auto" the way with the higher `ModeScores.total` is kept. Tokens alone are made where a packing
+    of them is asked for, and where the weights folder has no coder of meshes.
+
+    Raises
+    ------
+    DoesNotFitError
+        Mode "mesh", and the coarsest mesh does not fit.
+    UsageError
+        Size, effort, packing or mode out of range.
+    WeightsError
+        Mode "mesh", and there is no coder of meshes.
+    """
+    check_mode(mode, request.packing)
+    if mode == "mesh":
+        return [_as_mesh(engine, mesh, request, settings.mesh) for mesh in meshes]
+    only_tokens = mode == "tokens" or request.packing != DEFAULT_PACKING or not engine.codes_meshes
+    if only_tokens:
+        return encode_batch(engine, prepare(engine, meshes), request, settings.tokens)
+    found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
+    left = [k for k, one in enumerate(found) if one is None or one.compared[0].total < settings.choice.enough]
+    began = time.perf_counter()
+    tokens = encode_batch(engine, prepare(engine, [meshes[k] for k in left]), request, settings.tokens)
+    share = (time.perf_counter() - began) / max(len(left), 1)
+    for k, one in zip(left, tokens, strict=True):
+        found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.full_resolution)
+    return [one for one in found if one is not None]
+
+
+def _mesh_if_it_fits(
+    engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: MeshSettings
+) -> Encoded | None:
+    try:
+        encoded = _as_mesh(engine, mesh, request, settings)
+    except DoesNotFitError:
+        return None
+    return encoded
+
+
+def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: MeshSettings) -> Encoded:
+    """The best file of a mesh, measured."""
+    began = time.perf_counter()
+    coder, coder_id = engine.mesh_coder()
+    original = original_of(mesh.mesh, settings.most_faces, mesh.transform.mirrored, mesh.seed)
+    room = payload_bytes(request.size) - _HEAD
+    try:
+        best = MeshSearch(original, room, coder, request.effort, settings, mesh.seed).best()
+    except DoesNotFitError as error:
+        least = error.least + _HEAD + HEADER_BYTES + PLACEMENT_BYTES
+        fault = f"its coarsest mesh takes a file of {least} bytes"
+        remedy = f"ask for --size {least} or more, or use --mode tokens"
+        raise DoesNotFitError(fault, remedy, least) from error
+    file = mesh_file(best.mesh, best.grid, coder, coder_id)
+    data = file.to_bytes()
+    surface = surface_of(file, coder)
+    scores = _scores("mesh", mesh, data, surface, began)
+    return Encoded(
+        data=data,
+        tokens=0,
+        packing=Packing.MESH,
+        scales=0,
+        effort=request.effort,
+        refined=best.recipe.work != Work.NONE,
+        interrupted=False,
+        seconds=mesh.seconds | {"mesh": time.perf_counter() - began},
+        mesh=mesh_facts(best.mesh, best.grid),
+        compared=(scores,),
+    )
+
+
+def _scores(mode: str, mesh: LoadedMesh, data: bytes, decoded: MeshLike, began: float) -> ModeScores:
+    found = mesh.reference().score(decoded, exterior=False, points=False, iou=False)
+    seconds = time.perf_counter() - began
+    return ModeScores(mode, len(data), found.f, found.normal_consistency, seconds)
+
+
+def _better(
+    engine: Engine,
+    mesh: LoadedMesh,
+    by_mesh: Encoded | None,
+    by_tokens: Encoded,
+    seconds: float,
+    resolution: int,
+) -> Encoded:
+    """The one of two files that measures higher; tokens took `seconds`, and are decoded at `resolution`."""
+    if by_mesh is None:
+        return by_tokens
+    began = time.perf_counter() - seconds
+    decoded = decode_file(engine, VatFile.from_bytes(by_tokens.data), resolution).mesh
+    of_tokens, of_mesh = _scores("tokens", mesh, by_tokens.data, decoded, began), by_mesh.compared[0]
+    kept, scores = by_mesh, (of_mesh, of_tokens)
+    if of_tokens.total > of_mesh.total:
+        kept, scores = by_tokens, (of_tokens, of_mesh)
+    return replace(kept, compared=scores, seconds=by_tokens.seconds | by_mesh.seconds)

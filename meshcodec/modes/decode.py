@@ -1,0 +1,50 @@
+"""A file of either kind to a mesh in its original frame."""
+
+from __future__ import annotations
+
+import trimesh
+
+from meshcodec.config import DEFAULT_RESOLUTION
+from meshcodec.engine import Engine
+from meshcodec.format.container import VatFile
+from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
+from meshcodec.modes.mesh.file import refuse_tokens, surface_of
+from meshcodec.modes.result import Decoded
+from meshcodec.modes.tokens.decode import decode_tokens
+from meshcodec.runtime.clock import Clock
+
+
+def decode_file(
+    engine: Engine,
+    file: VatFile,
+    resolution: int = DEFAULT_RESOLUTION,
+    tokens: int | None = None,
+    dense: bool = False,
+    faces: int | None = None,
+) -> Decoded:
+    """A parsed file to a mesh.
+
+    Parameters
+    ----------
+    engine : with the model that the file names
+    file : header and payload
+    resolution, tokens, dense : of a file of tokens, see `meshcodec.modes.tokens.decode.decode_tokens`
+    faces : of a mesh that is a subdivision surface, faces at most
+
+    Raises
+    ------
+    CorruptFileError
+        A payload that does not decode, or to no surface, or a placement beyond float32.
+    WeightsError
+        The model that it names is not here.
+    UsageError
+        `resolution` or `tokens` out of range, or tokens asked of a mesh.
+    """
+    if not file.is_mesh:
+        return decode_tokens(engine, file, resolution, tokens, dense)
+    refuse_tokens(tokens)
+    clock = Clock()
+    coder, _ = engine.mesh_coder(file.model_id)
+    with clock("code"):
+        vertices, corners = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
+    return Decoded(trimesh.Trimesh(vertices, corners, process=False), 0, 0, clock.seconds)

@@ -1,0 +1,89 @@
+"""Files that hold a mesh: written from a candidate, read to a surface. Reading needs no torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.format.container import VatFile
+from meshcodec.format.grid_mesh import GridMesh, Integers, MeshGrid
+from meshcodec.format.mesh_coder import MeshCoder, pack_mesh, payload_kind, unpack_mesh
+from meshcodec.format.payload import Packing
+from meshcodec.geometry.triangles import has_no_border
+from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES, decoded_surface, with_images
+from meshcodec.modes.result import MeshFacts
+
+
+def mesh_file(mesh: GridMesh, grid: MeshGrid, coder: MeshCoder, coder_id: bytes) -> VatFile:
+    """The file of a mesh, which was read back and compared.
+
+    Parameters
+    ----------
+    mesh, grid : the mesh and where it lies
+    coder, coder_id : by what it is coded, and the model id of that
+    """
+    file = VatFile(
+        payload=pack_mesh(mesh, coder, grid.sides),
+        model_id=coder_id,
+        count=len(mesh.faces),
+        packing=Packing.MESH,
+        center=grid.center,
+        half_extents=grid.half_extents,
+        mirrored=grid.mirrored,
+    )
+    again, _ = read_mesh(file, coder)
+    if (again.bits, again.crease) != (mesh.bits, mesh.crease) or _faces(again) != _faces(mesh):
+        raise AssertionError("the coded mesh does not decode to itself")
+    return file
+
+
+def read_mesh(file: VatFile, coder: MeshCoder) -> tuple[GridMesh, MeshGrid]:
+    """The mesh that a file holds, and its grid.
+
+    Raises
+    ------
+    CorruptFileError
+        Its payload is that of no mesh.
+    """
+    bits, _ = payload_kind(file.payload)
+    center, half_extents, mirrored = file.box
+    grid = MeshGrid(center, half_extents, mirrored, bits)
+    return unpack_mesh(file.payload, file.count, coder, grid.sides), grid
+
+
+def mesh_facts(mesh: GridMesh, grid: MeshGrid) -> MeshFacts:
+    """What there is to say of a mesh: it is closed where its images make it so."""
+    _, faces = with_images(mesh.positions, mesh.faces, grid.mirrored)
+    return MeshFacts(len(mesh.faces), len(mesh.positions), mesh.bits, mesh.crease, has_no_border(faces))
+
+
+def refuse_tokens(tokens: int | None) -> None:
+    """Raise UsageError where a number of tokens of a mesh is asked for."""
+    if tokens is not None:
+        raise UsageError("the file holds a mesh, and no tokens", "encode with --mode tokens")
+
+
+def surface_of(
+    file: VatFile, coder: MeshCoder, most_faces: int = DEFAULT_MOST_FACES
+) -> tuple[NDArray[np.float64], Integers]:
+    """Vertices (V, 3) and faces (F, 3) of the surface that a file holds, in the frame of the original.
+
+    Raises
+    ------
+    CorruptFileError
+        Its payload is that of no mesh, or its placement is beyond float32.
+    """
+    vertices, faces = decoded_surface(*read_mesh(file, coder), most_faces)
+    if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
+        raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
+    return vertices, faces
+
+
+def _faces(mesh: GridMesh) -> set[tuple[tuple[int, ...], ...]]:
+    """The faces by the places of their corners, each begun at its least one."""
+    faces = set()
+    for corners in mesh.positions[mesh.faces].tolist():
+        first = corners.index(min(corners))
+        faces.add(tuple(map(tuple, corners[first:] + corners[:first])))
+    return faces
