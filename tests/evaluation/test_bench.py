@@ -21,6 +21,7 @@ from meshcodec.evaluation.bench.options import BenchOptions
 from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.run import run_bench
 from meshcodec.evaluation.bench.tables import BenchReport, bytes_for
+from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
 from meshcodec.metrics import Scores
 from meshcodec.runtime.sources import PACKAGE, code_hash
 
@@ -47,13 +48,16 @@ class FakeCodec:
         if len(source.faces) == 80 and "BENCH_TEST_PARENT" in os.environ:
             assert os.getpid() != int(os.environ["BENCH_TEST_PARENT"])
             os._exit(9)  # as the out-of-memory killer does
-        scale, center = float(np.ptp(source.vertices[:, 0]) / 2), source.bounds.mean(axis=0)
-        return np.array([size, scale, *center], dtype="<f4").tobytes().ljust(size + self.lies, b"\0")
+        scale, (x, y, z) = float(np.ptp(source.vertices[:, 0]) / 2), source.bounds.mean(axis=0).tolist()
+        tokens = bytes(size + self.lies - HEADER_BYTES - PLACEMENT_BYTES)
+        return VatFile.of_tokens(tokens, bytes.fromhex(self.model), (x, y, z), (scale,) * 3).to_bytes()
 
     def decode(self, data: bytes, resolution: int) -> trimesh.Trimesh:
-        size, scale, *center = np.frombuffer(data[:20], dtype="<f4").tolist()
-        mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, scale * (1 + 4 / size))
-        mesh.apply_translation(center)
+        file = VatFile.from_bytes(data)
+        assert file.scale is not None
+        assert file.center is not None
+        mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, file.scale * (1 + 4 / len(data)))
+        mesh.apply_translation(file.center)
         return mesh
 
 
@@ -255,7 +259,7 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_table(folder: Path, tmp_path: Path) -> None:
     lines = run(folder, tmp_path / "out").table().splitlines()
-    assert "2 meshes, model 0badcafe, effort 0, coded, resolution 256" in lines[0]
+    assert "2 meshes, model 0badcafe, mode auto, effort 0, coded, resolution 256" in lines[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     head, rows = cells[0], {(row[0], row[1]): row for row in cells[2:]}
     at = {name: k for k, name in enumerate(head)}
