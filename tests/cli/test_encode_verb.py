@@ -83,8 +83,8 @@ def test_encode_verify_prints_the_scores_of_what_was_written(
 
 
 JSON_FIELDS = [
-    "input", "output", "bytes", "tokens", "packing", "scales", "effort", "refined", "interrupted", "model",
-    "device", "seconds", "fscore",
+    "input", "output", "bytes", "mode", "mesh", "compared", "tokens", "packing", "scales", "effort",
+    "refined", "interrupted", "model", "device", "seconds", "fscore",
 ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_python_asks_for_faces(vat: Path, tiny_weights: Path) -> None:
     assert few.simplified.faces == len(whole.mesh.faces)
     assert 0 < few.simplified.error < 0.02
     assert set(few.seconds) == {*whole.seconds, "simplify"}
-    assert fscore(whole.mesh, few.mesh, samples=20_000)[0] > 0.95
+    assert fscore(whole.mesh, few.mesh, samples=20_000)[0] > 0.9
     for mesh in (codec.decode(vat, 64, faces=500), *codec.decode_many([vat], 64, faces=500)):
         np.testing.assert_array_equal(mesh.vertices, few.mesh.vertices)
     enough = codec.decode_detailed(vat, 64, faces=len(whole.mesh.faces))

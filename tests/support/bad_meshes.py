@@ -378,7 +378,7 @@ TABLE: dict[str, tuple[Make, str | float]] = {
     ),
     "obj, one coordinate of 1e38 among small ones": (
         file("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1e38\nf 1 2 3\nf 1 2 4\n"),
-        "none has an area",
+        0.3,  # the second face has no area at its scale, and is left out
     ),
     # glTF
     "gltf, a node below itself": (scene(nodes=[{"mesh": 0, "children": [0]}]), "node 0 lies below itself"),
