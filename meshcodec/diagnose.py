@@ -168,6 +168,8 @@ def describe_installation(weights: Path | None) -> tuple[dict[str, Any], Weights
 
 def _describe_weights(weights: Path | None) -> tuple[str | None, list[dict[str, Any]], WeightsError | None]:
     """The folder, None where there is none, a record for each of its models, and the last fault."""
+    from meshcodec.weights import load_mesh_coder
+
     try:
         registry = Registry(weights)
     except WeightsError as error:
@@ -179,6 +181,14 @@ def _describe_weights(weights: Path | None) -> tuple[str | None, list[dict[str, 
             {"id": model_id, "name": entry.name, "default": model_id == registry.default_id, **record}
         )
         fault = damage or fault
+    for coder_id, coder in registry.mesh_coders.items():
+        state = "ok"
+        try:
+            load_mesh_coder(coder)
+        except WeightsError as error:
+            state, fault = error.fault, error
+        default = coder_id == registry.default_mesh_coder_id
+        models.append({"id": coder_id, "name": "mesh coder", "default": default, "state": state, "parts": []})
     try:
         registry.default()
     except WeightsError as error:

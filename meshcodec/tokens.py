@@ -70,4 +70,6 @@ class TokenDataset(Dataset[Tensor]):
 
 def _read(path: Path) -> VatFile:
     with named(path):
-        return VatFile.from_bytes(vat_bytes(path))
+        file = VatFile.from_bytes(vat_bytes(path))
+        file.check_holds_tokens()
+        return file

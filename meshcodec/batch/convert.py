@@ -29,7 +29,7 @@ from meshcodec.session import codec_of_process
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec
-    from meshcodec.modes.prepare import PreparedMesh
+    from meshcodec.modes.prepare import LoadedMesh
     from meshcodec.modes.result import Encoded
 
 
@@ -68,7 +68,9 @@ class Verb:
         for name in ("device", "weights", "max_faces", "max_bytes", "max_memory"):
             options.pop(name, None)
         if isinstance(self.options, CompressOptions):  # decoding goes by the model that the file names
-            options["model"] = Registry(self.options.weights).default().model_id.hex()
+            registry = Registry(self.options.weights)
+            options["model"] = registry.default().model_id.hex()
+            options["mesh_coder"] = registry.default_mesh_coder_id
         return {**options, "version": __version__, "code": code_hash(*_MADE_OF)}
 
     def most_bytes(self) -> int:
@@ -164,14 +166,14 @@ def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
     if not isinstance(options, CompressOptions) or options.size is None:
         raise ValueError("only meshes that are encoded to a size can be encoded together")
     codec = _codec(options)
-    subjects: dict[str, PreparedMesh] = {}
+    subjects: dict[str, LoadedMesh] = {}
     try:
         with bounded_memory(options.max_memory):
             for job in jobs:
                 with suppress(Exception):
                     data = _bytes_within(job.path, job.verb.most_bytes())
                     source = _source(job.path, data)
-                    subjects[sha256_of(data)] = codec.prepare(source, options.seed, ending_of(job.path))
+                    subjects[sha256_of(data)] = codec.load(source, options.seed, ending_of(job.path))
             encoded = codec.encode_subjects(
                 list(subjects.values()),
                 options.size,

@@ -275,12 +275,13 @@ def _decoded_mesh(
     """The mesh file of a file in mesh mode, and what is known of it. Neither torch nor trimesh is loaded."""
     from meshcodec.geometry.writers import write_mesh
     from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
-    from meshcodec.modes.mesh.file import refuse_tokens, surface_of
+    from meshcodec.modes.mesh.file import surface_of
     from meshcodec.registry import Registry
     from meshcodec.runtime.clock import Clock
     from meshcodec.weights import load_mesh_coder
 
-    refuse_tokens(tokens)
+    if tokens is not None:
+        file.check_holds_tokens()
     clock = Clock()
     coder = load_mesh_coder(Registry(machine.weights).find_mesh_coder(file.model_id))
     with clock("code"):

@@ -156,6 +156,11 @@ class VatFile:
         """The way of coding: "mesh" or "tokens"."""
         return "mesh" if self.is_mesh else "tokens"
 
+    def check_holds_tokens(self) -> None:
+        """Raise UsageError where the file holds a mesh."""
+        if self.is_mesh:
+            raise UsageError("the file holds a mesh, and no tokens", "encode with --mode tokens")
+
     @property
     def scale(self) -> float | None:
         """The longest half-extent of the placement."""
@@ -180,8 +185,7 @@ class VatFile:
         UsageError
             The file holds a mesh.
         """
-        if self.is_mesh:
-            raise UsageError("the file holds a mesh, and no tokens", "encode with --mode tokens")
+        self.check_holds_tokens()
         return unpack(self.payload, self.count, self.packing, coder)
 
     def to_bytes(self) -> bytes:

@@ -273,9 +273,14 @@ def _tell_head(channel: Channel, head: Head | None) -> Head:
 
 def pack_mesh(mesh: GridMesh, coder: MeshCoder, sides: Integers) -> bytes:
     """The payload of a mesh: a byte with its bits and crease code, then its message."""
+    return payload_head(mesh) + coder.encode(mesh, sides)
+
+
+def payload_head(mesh: GridMesh) -> bytes:
+    """What stands before the message of a mesh. ValueError: bits or a crease code out of range."""
     if not (LEAST_BITS <= mesh.bits <= MOST_BITS and 0 <= mesh.crease <= MOST_CREASE):
         raise ValueError(f"{mesh.bits} bits and crease code {mesh.crease}")
-    return bytes([mesh.bits - LEAST_BITS | mesh.crease << 4]) + coder.encode(mesh, sides)
+    return bytes([mesh.bits - LEAST_BITS | mesh.crease << 4])
 
 
 def payload_kind(payload: bytes) -> tuple[int, int]:

@@ -18,9 +18,8 @@ from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.mesh.encode import MeshSearch, Work
+from meshcodec.modes.mesh.encode import Work, encode_grid_mesh
 from meshcodec.modes.mesh.file import mesh_facts, mesh_file, surface_of
-from meshcodec.modes.mesh.original import original_of
 from meshcodec.modes.mesh.settings import MeshSettings
 from meshcodec.modes.prepare import LoadedMesh, prepare
 from meshcodec.modes.result import Encoded, ModeScores
@@ -36,7 +35,7 @@ class ChoiceSettings:
     Attributes
     ----------
     enough : sum of the F-scores and the normal consistency of a mesh from which on tokens have nothing to
-        win (docs/experiments/modes.md)
+        win (by hand)
     """
 
     enough: float = 3.75
@@ -83,10 +82,13 @@ def encode_meshes(
     if only_tokens:
         return encode_batch(engine, prepare(engine, meshes), request, settings.tokens)
     found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
-    left = [k for k, one in enumerate(found) if one is None or one.compared[0].total < settings.choice.enough]
+    enough = 0.0 if request.stop is not None and request.stop() else settings.choice.enough
+    left = [k for k, one in enumerate(found) if one is None or one.compared[0].total < enough]
+    if not left:
+        return [one for one in found if one is not None]
     began = time.perf_counter()
     tokens = encode_batch(engine, prepare(engine, [meshes[k] for k in left]), request, settings.tokens)
-    share = (time.perf_counter() - began) / max(len(left), 1)
+    share = (time.perf_counter() - began) / len(left)
     for k, one in zip(left, tokens, strict=True):
         found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.full_resolution)
     return [one for one in found if one is not None]
@@ -106,16 +108,16 @@ def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: 
     """The best file of a mesh, measured."""
     began = time.perf_counter()
     coder, coder_id = engine.mesh_coder()
-    original = original_of(mesh.mesh, settings.most_faces, mesh.transform.mirrored, mesh.seed)
-    room = payload_bytes(request.size) - _HEAD
+    room, mirrored = payload_bytes(request.size) - _HEAD, mesh.transform.mirrored
     try:
-        best = MeshSearch(original, room, coder, request.effort, settings, mesh.seed).best()
+        best = encode_grid_mesh(mesh.mesh, room, coder, request.effort, settings, mirrored, mesh.seed)
     except DoesNotFitError as error:
         least = error.least + _HEAD + HEADER_BYTES + PLACEMENT_BYTES
         fault = f"its coarsest mesh takes a file of {least} bytes"
         remedy = f"ask for --size {least} or more, or use --mode tokens"
         raise DoesNotFitError(fault, remedy, least) from error
-    file = mesh_file(best.mesh, best.grid, coder, coder_id)
+    assert best.payload is not None  # what the search ends with is coded
+    file = mesh_file(best.mesh, best.grid, best.payload, coder, coder_id)
     data = file.to_bytes()
     surface = surface_of(file, coder)
     scores = _scores("mesh", mesh, data, surface, began)
@@ -126,7 +128,7 @@ def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: 
         scales=0,
         effort=request.effort,
         refined=best.recipe.work != Work.NONE,
-        interrupted=False,
+        interrupted=request.stop is not None and request.stop(),
         seconds=mesh.seconds | {"mesh": time.perf_counter() - began},
         mesh=mesh_facts(best.mesh, best.grid),
         compared=(scores,),
@@ -156,4 +158,5 @@ def _better(
     kept, scores = by_mesh, (of_mesh, of_tokens)
     if of_tokens.total > of_mesh.total:
         kept, scores = by_tokens, (of_tokens, of_mesh)
-    return replace(kept, compared=scores, seconds=by_tokens.seconds | by_mesh.seconds)
+    seconds_of_both = by_tokens.seconds | by_mesh.seconds
+    return replace(kept, compared=scores, seconds=seconds_of_both, interrupted=by_tokens.interrupted)

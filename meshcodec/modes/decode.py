@@ -8,7 +8,7 @@ from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.engine import Engine
 from meshcodec.format.container import VatFile
 from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
-from meshcodec.modes.mesh.file import refuse_tokens, surface_of
+from meshcodec.modes.mesh.file import surface_of
 from meshcodec.modes.result import Decoded
 from meshcodec.modes.tokens.decode import decode_tokens
 from meshcodec.runtime.clock import Clock
@@ -42,7 +42,8 @@ def decode_file(
     """
     if not file.is_mesh:
         return decode_tokens(engine, file, resolution, tokens, dense)
-    refuse_tokens(tokens)
+    if tokens is not None:
+        file.check_holds_tokens()
     clock = Clock()
     coder, _ = engine.mesh_coder(file.model_id)
     with clock("code"):

@@ -10,7 +10,9 @@ import trimesh
 from support.cli import assert_refused, messages, python
 from support.commands import call
 
+from meshcodec.errors import UsageError
 from meshcodec.geometry.io import load_mesh
+from meshcodec.tokens import TokenDataset
 
 
 @pytest.fixture
@@ -100,3 +102,21 @@ def test_a_cold_decode_needs_neither_torch_nor_trimesh(encoded: Path, both_weigh
     done = python("-c", script, "decode", encoded, "-o", out, "-q", "--weights", both_weights)
     assert (done.stdout, done.stderr) == ("[]\n", "")
     assert len(load_mesh(out).faces)
+
+
+@pytest.mark.slow
+def test_doctor_checks_the_networks_that_code_meshes(both_weights: Path, tmp_path: Path) -> None:
+    for path in both_weights.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert "mesh coder, default: ok" in call("doctor", "--weights", tmp_path).stdout
+    (networks,) = tmp_path.glob("mesh-coder-*.safetensors")
+    networks.write_bytes(networks.read_bytes()[:-1])
+    damaged = call("doctor", "--weights", tmp_path, "--json")
+    assert damaged.exit_code == 5
+    assert [model["state"] == "ok" for model in json.loads(damaged.stdout)["models"]] == [True, False]
+
+
+@pytest.mark.slow
+def test_a_mesh_is_no_row_of_tokens(encoded: Path) -> None:
+    with pytest.raises(UsageError, match=r"box\.vat: .*encode with --mode tokens"):
+        TokenDataset(encoded.parent)

@@ -104,3 +104,11 @@ def test_what_needs_tokens_says_so(both_weights: Path) -> None:
 def test_many_meshes_are_encoded_as_each_alone(both_weights: Path) -> None:
     codec = codec_with(both_weights, 5.0)
     assert codec.encode_many([BOX, BALL], 200, 0) == [codec.encode(mesh, 200, 0) for mesh in (BOX, BALL)]
+
+
+@pytest.mark.slow
+def test_who_stops_gets_the_mesh_that_there_is(both_weights: Path) -> None:
+    codec = codec_with(both_weights, 5.0)
+    encoded = codec.encode_detailed(BALL, 200, 0, stop=lambda: True)
+    assert (encoded.mode, encoded.interrupted, len(encoded.compared)) == ("mesh", True, 1)
+    assert encoded.data == codec.encode(BALL, 200, 0, mode="mesh")

@@ -17,6 +17,7 @@ from typing import Any
 
 from meshcodec.evaluation.bench.options import BenchOptions
 from meshcodec.evaluation.bench.rows import OURS, BenchRow, sizes_of
+from meshcodec.registry import Registry
 from meshcodec.runtime.files import write_atomic
 from meshcodec.runtime.sources import PACKAGE, code_hash
 
@@ -27,7 +28,7 @@ _MODULES = {
     "target": "meshcodec.evaluation.bounds",
 }
 _PACKAGES = {
-    OURS: ("torch",),
+    OURS: ("torch", "fast-simplification", "meshoptimizer"),
     "draco": ("DracoPy", "fast-simplification", "meshoptimizer"),
     "target": ("torch",),
 }
@@ -91,6 +92,7 @@ class Plan:
         return {
             "effort": self.options.effort,
             "mode": self.options.mode,
+            "mesh_coder": Registry(self.options.weights).default_mesh_coder_id,
             "packing": self.options.packing,
             "resolution": self.options.resolution,
             "seed": 0,

@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.errors import CorruptFileError, UsageError
+from meshcodec.errors import CorruptFileError
 from meshcodec.format.container import VatFile
 from meshcodec.format.grid_mesh import GridMesh, Integers, MeshGrid
-from meshcodec.format.mesh_coder import MeshCoder, pack_mesh, payload_kind, unpack_mesh
+from meshcodec.format.mesh_coder import MeshCoder, payload_head, payload_kind, unpack_mesh
 from meshcodec.format.payload import Packing
 from meshcodec.geometry.triangles import has_no_border
 from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES, decoded_surface, with_images
 from meshcodec.modes.result import MeshFacts
 
 
-def mesh_file(mesh: GridMesh, grid: MeshGrid, coder: MeshCoder, coder_id: bytes) -> VatFile:
+def mesh_file(mesh: GridMesh, grid: MeshGrid, message: bytes, coder: MeshCoder, coder_id: bytes) -> VatFile:
     """The file of a mesh, which was read back and compared.
 
     Parameters
     ----------
     mesh, grid : the mesh and where it lies
-    coder, coder_id : by what it is coded, and the model id of that
+    message : the mesh as it is coded
+    coder, coder_id : by what, and the model id of that
     """
     file = VatFile(
-        payload=pack_mesh(mesh, coder, grid.sides),
+        payload=payload_head(mesh) + message,
         model_id=coder_id,
         count=len(mesh.faces),
         packing=Packing.MESH,
@@ -56,12 +57,6 @@ def mesh_facts(mesh: GridMesh, grid: MeshGrid) -> MeshFacts:
     """What there is to say of a mesh: it is closed where its images make it so."""
     _, faces = with_images(mesh.positions, mesh.faces, grid.mirrored)
     return MeshFacts(len(mesh.faces), len(mesh.positions), mesh.bits, mesh.crease, has_no_border(faces))
-
-
-def refuse_tokens(tokens: int | None) -> None:
-    """Raise UsageError where a number of tokens of a mesh is asked for."""
-    if tokens is not None:
-        raise UsageError("the file holds a mesh, and no tokens", "encode with --mode tokens")
 
 
 def surface_of(
