@@ -367,7 +367,7 @@ class Codec(Decoder):
         loaded = self.load(source, seed, file_type)
         return smallest_sufficient(
             target,
-            loaded.mesh,
+            loaded.reference(),
             encode=lambda size: self.encode_subject(loaded, size, effort, progress, stop, packing, mode),
             decode=lambda data: self.decode(data, self.settings.tokens.judge.full_resolution),
             stop=stop,

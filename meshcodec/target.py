@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import trimesh
 
 from meshcodec.config import SIZES, TAUS
-from meshcodec.errors import UsageError
+from meshcodec.errors import DoesNotFitError, UsageError
 from meshcodec.metrics import Reference, Scores
 from meshcodec.modes.result import Encoded
 
@@ -75,7 +75,7 @@ def check_target(target: Target) -> None:
 
 def smallest_sufficient(
     target: Target,
-    mesh: trimesh.Trimesh,
+    reference: Reference,
     encode: Callable[[int], Encoded],
     decode: Callable[[bytes], trimesh.Trimesh],
     stop: Callable[[], bool] | None = None,
@@ -85,15 +85,22 @@ def smallest_sufficient(
     Parameters
     ----------
     target : quality to reach
-    mesh : reference that decodes are measured against
+    reference : what decodes are measured against
     encode : a size in bytes -> a file
     decode : bytes of a file -> its mesh
     stop : when it says True after a size, no larger one is tried
+
+    Raises what `encode` does; DoesNotFitError only of the largest size.
     """
-    reference = Reference(mesh)
     found: list[Measured] = []
-    for size in sorted(SIZES.values()):
-        encoded = encode(size)
+    sizes = sorted(SIZES.values())
+    for size in sizes:
+        try:
+            encoded = encode(size)
+        except DoesNotFitError:
+            if size == sizes[-1]:
+                raise
+            continue
         scores = reference.score(decode(encoded.data), exterior=False, points=False, iou=False)
         found.append(Measured(encoded, scores, target.met_by(scores)))
         if found[-1].met or (stop is not None and stop()):

@@ -9,7 +9,7 @@ from support.paths import EXAMPLES
 
 from meshcodec.api import Codec
 from meshcodec.config import SIZES, TAUS
-from meshcodec.errors import UsageError
+from meshcodec.errors import DoesNotFitError, UsageError
 from meshcodec.format.payload import Packing
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
@@ -33,13 +33,15 @@ def stub(radii: dict[int, float], target: Target, **options: object) -> tuple[Me
 
     def encode(size: int) -> Encoded:
         tried.append(size)
+        if size not in radii:
+            raise DoesNotFitError("too small")
         return encoded(size)
 
     def decode(data: bytes) -> trimesh.Trimesh:
         mesh: trimesh.Trimesh = trimesh.creation.icosphere(3, radii[len(data)])
         return mesh
 
-    return smallest_sufficient(target, BALL, encode, decode, **options), tried  # type: ignore[arg-type]
+    return smallest_sufficient(target, Reference(BALL), encode, decode, **options), tried  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -64,6 +66,14 @@ def test_the_best_where_none_is_enough() -> None:
     measured, _ = stub(by_size, Target(max_error=1e-6))
     assert (measured.met, len(measured.encoded.data)) == (False, 1024)
     assert "the best, of 1024 bytes, has an error of 0.00" in Target(max_error=1e-6).missed_by(measured)
+
+
+@pytest.mark.slow
+def test_a_size_that_holds_nothing_is_passed_over() -> None:
+    measured, tried = stub({1024: 1.0}, Target(0.9))
+    assert (measured.met, len(measured.encoded.data), tried) == (True, 1024, [512, 1024])
+    with pytest.raises(DoesNotFitError):
+        stub({}, Target(0.9))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from meshcodec import __version__
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Options
 from meshcodec.errors import BadMeshError, MeshWarning, PartialFailureError, one_line
 from meshcodec.format.container import LARGEST_FILE
-from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.geometry.io import as_written, export_mesh, load_mesh
 from meshcodec.registry import Registry
 from meshcodec.runtime.files import ending_of, is_local, write_whole
 from meshcodec.runtime.memory import bounded_memory
@@ -119,7 +119,7 @@ def encode_file(
         found = {}
         if options.measure:
             original = load_mesh(_source(path, data), kind, options.max_faces, options.max_bytes)
-            found = by_tau(fscore(original, codec.decode(encoded.data)))
+            found = by_tau(fscore(original, as_written(codec.decode(encoded.data))))
     about = {
         "mode": encoded.mode,
         "tokens": encoded.tokens,
@@ -151,14 +151,22 @@ def decode_file(options: DecompressOptions, path: Path, data: bytes) -> tuple[by
 def run_batch(jobs: list[Job]) -> list[Record]:
     """`run_job` of files to be encoded, whose meshes are refined in one batch."""
     began = time.perf_counter()
-    convert = partial(encode_file, ready=_encoded_together(jobs))
+    heard: dict[str, list[str]] = {job.input: [] for job in jobs}
+    convert = partial(encode_file, ready=_encoded_together(jobs, heard))
     share = (time.perf_counter() - began) / len(jobs)
     records = [run_job(replace(job, verb=replace(job.verb, convert=convert))) for job in jobs]
-    return [{**record, "seconds": round(record["seconds"] + share, 3)} for record in records]
+    return [
+        {
+            **record,
+            "seconds": round(record["seconds"] + share, 3),
+            "warnings": list(dict.fromkeys([*heard[record["input"]], *record["warnings"]])),
+        }
+        for record in records
+    ]
 
 
-def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
-    """What could be encoded together, by digests.
+def _encoded_together(jobs: list[Job], heard: Mapping[str, list[str]]) -> dict[str, Encoded]:
+    """What could be encoded together, by digests; warnings are added to those `heard` of each input.
 
     The others are left to `run_job`, which does each alone, meets its error again and records it.
     """
@@ -170,7 +178,7 @@ def _encoded_together(jobs: list[Job]) -> dict[str, Encoded]:
     try:
         with bounded_memory(options.max_memory):
             for job in jobs:
-                with suppress(Exception):
+                with suppress(Exception), _heard(heard[job.input], f"{job.path}: "):
                     data = _bytes_within(job.path, job.verb.most_bytes())
                     source = _source(job.path, data)
                     subjects[sha256_of(data)] = codec.load(source, options.seed, ending_of(job.path))
@@ -256,7 +264,9 @@ def _heard(heard: list[str], name: str) -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, MeshWarning):
-                heard.append(str(message).removeprefix(name))
+                text = str(message).removeprefix(name)
+                if text not in heard:  # a mesh is read again to be measured
+                    heard.append(text)
             else:
                 shown(message, category, filename, lineno, file, line)
 

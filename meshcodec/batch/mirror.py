@@ -46,7 +46,7 @@ from meshcodec.batch.convert import (
 )
 from meshcodec.batch.manifest import MANIFEST, Manifest, StoredManifest, read_manifest, still_true
 from meshcodec.batch.options import CompressOptions, DecompressOptions, Engine, Options
-from meshcodec.batch.plan import Earlier, foreign_owner, plan, sort_out
+from meshcodec.batch.plan import Earlier, foreign_owner, place_of, plan, sort_out
 from meshcodec.errors import UsageError
 from meshcodec.geometry.formats import MESH_ENDINGS
 from meshcodec.runtime.files import is_local, temporary_files
@@ -237,10 +237,11 @@ def _mirror(asked: _Run) -> Summary:
                 total=len(planned.jobs), initial=len(kept), unit="file", disable=True if run.quiet else None
             ) as bar,
         ):
+            taken, given = (sum(record[key] for record in kept) for key in ("bytes_in", "bytes_out"))
             for record in _records(run.engine, missing, run.jobs, together):
                 lines.add(record)
                 records.append(record)
-                taken, given = (sum(r[key] for r in records) for key in ("bytes_in", "bytes_out"))
+                taken, given = taken + record["bytes_in"], given + record["bytes_out"]
                 bar.set_postfix_str(f"{taken / 1e6:.1f} MB in, {given / 1e6:.3f} MB out", refresh=False)
                 bar.update()
     order = {job.input: number for number, job in enumerate(planned.jobs)}
@@ -277,12 +278,12 @@ def _divided(run: _Run, jobs: list[Job], earlier: Earlier) -> tuple[list[Record]
     ]
     done = {record["output"] for record in kept}
     missing = [job for job in jobs if job.output not in done]
-    _check_outputs(run, missing, before)
+    _check_outputs(run, missing, before, earlier)
     # The long ones first, so that none is last and alone.
     return kept, sorted(missing, key=lambda job: _bytes_of(job.path), reverse=True)
 
 
-def _check_outputs(run: _Run, missing: list[Job], before: dict[str, Record]) -> None:
+def _check_outputs(run: _Run, missing: list[Job], before: dict[str, Record], earlier: Earlier) -> None:
     """Raise UsageError where outputs are there already and may not be overwritten."""
     if run.force:
         return
@@ -293,7 +294,12 @@ def _check_outputs(run: _Run, missing: list[Job], before: dict[str, Record]) -> 
             fault = f"{existing[0]} exists{others}"
             raise UsageError(fault, "pass -f to overwrite, or choose another folder")
         return
+    lines = [*earlier.others, *earlier.own.values()]
+    sources = {(record.get("folder"), record["input"]) for record in lines}
     for job in missing:
+        if (place_of(run.out), job.output) in sources and job.target.exists():
+            fault = f"{job.target} is a file that a run before has read"
+            raise UsageError(fault, "choose another folder, or pass -f to overwrite")
         owner = foreign_owner(before[job.output], job.folder) if job.output in before else None
         if owner is not None:
             fault = f"{job.target} was made of {owner}, not of {job.path}"

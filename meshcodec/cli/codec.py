@@ -287,23 +287,26 @@ def _decoded_mesh(
     with clock("code"):
         surface = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
     if faces is not None and len(surface[1]) > faces:
-        return _simplified(surface, faces, kind)
+        return _simplified(surface, faces, kind, clock.seconds)
     with clock("write"):
         data = write_mesh(*surface, kind)
     return data, {"vertices": len(surface[0]), "faces": len(surface[1]), "seconds": clock.seconds}
 
 
 def _simplified(
-    surface: tuple[NDArray[np.float64], NDArray[np.int64]], faces: int, kind: str
+    surface: tuple[NDArray[np.float64], NDArray[np.int64]], faces: int, kind: str, seconds: dict[str, float]
 ) -> tuple[bytes, dict[str, Any]]:
-    """The mesh file of a surface with fewer faces than it is coded with, and what is known of it."""
+    """The mesh file of a surface with fewer faces than it is coded with, and what is known of it.
+
+    `seconds` were taken by then.
+    """
     import trimesh
 
     from meshcodec.geometry.io import export_mesh
     from meshcodec.modes.fewer_faces import with_at_most
     from meshcodec.modes.result import Decoded
 
-    found = with_at_most(Decoded(trimesh.Trimesh(*surface, process=False), 0, 0), faces)
+    found = with_at_most(Decoded(trimesh.Trimesh(*surface, process=False), 0, 0, seconds), faces)
     known = {"vertices": len(found.mesh.vertices), "faces": len(found.mesh.faces), "seconds": found.seconds}
     return export_mesh(found.mesh, kind), {
         **known,

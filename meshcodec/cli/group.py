@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -32,7 +33,7 @@ class ExitCodes(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = lambda message, *_: log_line(f"meshcodec: warning: {message}")
+                warnings.showwarning = _said_once()
                 return super().invoke(ctx)
         except MeshcodecError as error:
             print_error(error)
@@ -49,6 +50,18 @@ class ExitCodes(click.Command):
         except KeyboardInterrupt:
             click.echo("meshcodec: interrupted", err=True)
             ctx.exit(130)
+
+
+def _said_once() -> Callable[..., None]:
+    """Prints each warning once: what is read again, to be measured, warns again."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            log_line(f"meshcodec: warning: {message}")
+
+    return show
 
 
 class _Verbs(ExitCodes, click.Group):

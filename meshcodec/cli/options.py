@@ -287,7 +287,7 @@ faces_option = click.option(
     "--faces",
     type=click.IntRange(min=4),
     metavar="N",
-    help="Simplify the mesh to at most N triangles; it stays closed.",
+    help="Simplify the mesh to at most N triangles; a closed one stays closed.",
 )
 max_memory_option = click.option(
     "--max-memory",

@@ -226,9 +226,9 @@ def _others(known: Known, around: Integers) -> tuple[Integers, Floats]:
         choices = [first.argmin(axis=1), second.argmin(axis=1)]
         nearest = [first[rows, choices[0]], second[rows, choices[1]]]
     else:
-        where = np.searchsorted(pool, around)
-        where = np.minimum(where, len(pool) - 1)
-        distances[rows, where] = np.where(pool[where] == around, np.inf, distances[rows, where])
+        where = np.minimum(np.searchsorted(pool, around), len(pool) - 1)
+        there = pool[where] == around
+        distances[np.broadcast_to(rows, where.shape)[there], where[there]] = np.inf
         choices = [distances.argmin(axis=1)]
         nearest = [distances[rows, choices[0]]]
         distances[rows, choices[0]] = np.inf

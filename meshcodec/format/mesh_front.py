@@ -17,7 +17,6 @@ NONE, NEW, LEFT, RIGHT, OTHER, KNOWN, FRESH = range(7)
 one with an open gate; any other known vertex; a vertex of this wave, whose place is not known yet."""
 SYMBOLS = 7
 SEED = 7  # what made a face that begins a part
-REACH = 1  # gates to either side of a gate that stay out of its wave
 _SCAN = 512  # gates of the queue that are looked at for a wave
 _STEPS = 4  # gates to either side among which a vertex of this wave is looked for
 
@@ -50,6 +49,7 @@ class Front:
         self.before: list[int] = []
         self.state: list[int] = []
         self.queue: list[int] = []
+        self._open = 0
         self.corners: list[tuple[int, int, int]] = []
         self.maker: list[int] = []
         self.parent: list[int] = []
@@ -110,7 +110,7 @@ class Front:
 
     def count_open(self) -> int:
         """Number of open gates."""
-        return sum(self.state[gate] == OPEN for gate in self.queue)
+        return self._open
 
     def close_as_border(self, gate: int) -> None:
         self.state[gate] = BORDER
@@ -133,8 +133,6 @@ class Front:
                 continue
             left, right = before[gate], after[gate]
             near = [origin[left], end[right]]
-            if REACH > 1:
-                near += [origin[before[left]], end[after[right]]]
             if not ends.isdisjoint(near):
                 continue
             taken.append(gate)
@@ -181,6 +179,7 @@ class Front:
         self.before.append(gate)
         self.state.append(OPEN)
         self.queue.append(gate)
+        self._open += 1
         self._at.setdefault((a, b), []).append(gate)
         return gate
 
@@ -193,6 +192,7 @@ class Front:
         self._forget(gate)
 
     def _forget(self, gate: int) -> None:
+        self._open -= 1
         key = (self.origin[gate], self.end[gate])
         there = self._at[key]
         there.remove(gate)

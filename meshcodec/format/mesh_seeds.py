@@ -68,7 +68,7 @@ class Seeds:
             guesses.append(np.floor(_NEAR / ((1.0 + mirrored) * (1.0 + mirrored))))
         each = np.stack(guesses)
         total = each.sum(axis=1, keepdims=True)
-        self.shares = np.floor(each * (_UNIT / np.where(total > 0, total, 1.0)))
+        self.shares = np.floor(each * _UNIT / np.where(total > 0, total, 1.0))
         mixed = (self.weights[role][:, None] * self.shares).sum(axis=0)
         counts = np.floor(mixed * (TOTAL - limit - 1.0) / mixed.sum()) + 1.0
         counts[mixed.argmax()] += TOTAL - counts.sum()
@@ -80,7 +80,7 @@ class Seeds:
         right = self.weights[role] * self.shares[:, value]
         total = right.sum()
         if total > 0:
-            self.weights[role] += np.floor(right * (_LEARNED / total))
+            self.weights[role] += np.floor(right * _LEARNED / total)
 
     def tables(
         self, corners: list[Floats], values: list[float], axes: tuple[int, int, int]

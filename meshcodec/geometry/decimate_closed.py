@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from meshcodec.errors import UsageError
+from meshcodec.geometry.components import Edges
 from meshcodec.geometry.triangles import Floats, Ints, area_normals, compact, without_degenerate
 
 FEWEST_FACES = 4
@@ -124,9 +125,11 @@ def as_manifold(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     vertex_of[fans] = f.ravel()
     positions = v[vertex_of].copy()
     copies = np.zeros(len(v), dtype=np.int64)
+    corners, ends = np.argsort(fans, kind="stable"), np.cumsum(np.bincount(fans))
     for fan in np.flatnonzero(np.bincount(vertex_of, minlength=len(v))[vertex_of] > 1).tolist():
         copies[vertex_of[fan]] += 1  # by which even fans that are alike come apart
-        step = _inwards(v[f[np.flatnonzero(fans == fan) // 3]], positions[fan])
+        own = corners[ends[fan - 1] if fan else 0 : ends[fan]]
+        step = _inwards(v[f[own // 3]], positions[fan])
         positions[fan] += copies[vertex_of[fan]] * step
     return _halved(positions, fans.reshape(-1, 3), one, other)
 
@@ -203,11 +206,9 @@ def _pairs(vertices: Floats, faces: Ints) -> tuple[Ints, Ints]:
 
     Of an edge of several faces those are paired that have the inside of the solid between them.
     """
-    begin, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
-    key = np.minimum(begin, end) * len(vertices) + np.maximum(begin, end)
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    lengths = np.diff(np.append(starts, len(order)))
+    edges = Edges.of(faces)
+    order, starts, lengths = edges.sides, edges.starts, edges.counts
+    begin = faces.ravel()
     simple = starts[lengths == 2]
     one, other = order[simple], order[simple + 1]
     opposite = begin[one] != begin[other]

@@ -22,7 +22,7 @@ import trimesh
 
 from meshcodec.config import MAX_BYTES, MAX_FACES
 from meshcodec.errors import BadMeshError, OutlierWarning, UsageError
-from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_size, checked_mesh
+from meshcodec.geometry.check import EXPORT_AGAIN, Faces, Vertices, check_indices, check_size, checked_mesh
 from meshcodec.geometry.formats import GZIPPED, READ_FORMATS, WRITE_FORMATS
 from meshcodec.geometry.gltf.scene import read_gltf
 from meshcodec.geometry.outliers import outlier_fault
@@ -110,14 +110,17 @@ def load_mesh(
 def arrays_of(source: MeshSource) -> tuple[Vertices, Faces]:
     """Vertices (V, 3) and faces (F, 3) of whatever `load_mesh` takes, to be measured.
 
-    A mesh and a pair of arrays are taken as they are: what is measured may be without any face.
+    A mesh and a pair of arrays need no face: what is measured may be without any.
     """
     mesh: Any = source
-    if not hasattr(mesh, "faces"):
-        check_source(source, "measuring")
-        if not isinstance(source, tuple):
-            mesh = load_mesh(source)
-    return mesh_arrays(mesh)
+    if hasattr(mesh, "faces"):
+        return mesh_arrays(mesh)
+    check_source(source, "measuring")
+    if not isinstance(source, tuple):
+        return mesh_arrays(load_mesh(source))
+    vertices, faces = arrays_of_pair(source)
+    check_indices(faces, len(vertices))
+    return vertices, faces
 
 
 def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:

@@ -19,7 +19,7 @@ from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
 from meshcodec.modes.mesh.encode import Work, encode_grid_mesh
-from meshcodec.modes.mesh.file import mesh_facts, mesh_file, surface_of
+from meshcodec.modes.mesh.file import mesh_facts, mesh_file, placed_surface
 from meshcodec.modes.mesh.settings import MeshSettings
 from meshcodec.modes.prepare import LoadedMesh, prepare
 from meshcodec.modes.result import Encoded, ModeScores
@@ -110,17 +110,18 @@ def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: 
     coder, coder_id = engine.mesh_coder()
     room, mirrored = payload_bytes(request.size) - _HEAD, mesh.transform.mirrored
     try:
-        best = encode_grid_mesh(mesh.mesh, room, coder, request.effort, settings, mirrored, mesh.seed)
+        best = encode_grid_mesh(
+            mesh.mesh, room, coder, request.effort, settings, mirrored, mesh.seed, request.stop
+        )
     except DoesNotFitError as error:
         least = error.least + _HEAD + HEADER_BYTES + PLACEMENT_BYTES
         fault = f"its coarsest mesh takes a file of {least} bytes"
         remedy = f"ask for --size {least} or more, or use --mode tokens"
         raise DoesNotFitError(fault, remedy, least) from error
     assert best.payload is not None  # what the search ends with is coded
-    file = mesh_file(best.mesh, best.grid, best.payload, coder, coder_id)
+    file, read = mesh_file(best.mesh, best.grid, best.payload, coder, coder_id)
     data = file.to_bytes()
-    surface = surface_of(file, coder)
-    scores = _scores("mesh", mesh, data, surface, began)
+    scores = _scores("mesh", mesh, data, placed_surface(read, best.grid), began)
     return Encoded(
         data=data,
         tokens=0,

@@ -16,8 +16,8 @@ from support.folders import ball, lines, outputs
 
 import meshcodec
 from meshcodec.batch.manifest import MANIFEST
-from meshcodec.batch.mirror import compress
-from meshcodec.batch.options import CompressOptions
+from meshcodec.batch.mirror import compress, decompress
+from meshcodec.batch.options import CompressOptions, DecompressOptions
 from meshcodec.errors import UsageError
 from meshcodec.geometry.io import export_mesh
 from meshcodec.runtime.lock import locked
@@ -69,6 +69,17 @@ def test_the_output_of_another_folder_is_not_overwritten(
     compress(second, out, options, force=True, quiet=True)
     assert outputs(out)["a.vat"] != before["a.vat"]
     assert len(lines(out)) == 6  # one line for each output
+
+
+@pytest.mark.slow
+def test_a_decode_never_replaces_what_was_encoded(tree: Path, options: CompressOptions) -> None:
+    """The folder of the meshes is that of the files, too: `a.obj` is the name of an original."""
+    compress(tree, tree, options, quiet=True)
+    before = (tree / "a.obj").read_bytes()
+    back = DecompressOptions("obj", 32, "cpu", options.weights)
+    with pytest.raises(UsageError, match=r"a\.obj is a file that a run before has read; choose another"):
+        decompress(tree, tree, back, resume=True, quiet=True)
+    assert (tree / "a.obj").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -96,6 +96,20 @@ def test_a_pair_that_is_no_mesh_is_refused(pair: Any, message: str) -> None:
         load_mesh(pair)
 
 
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ((BOX.faces, BOX.vertices), "its faces are of type float64; give vertices first"),
+        ((BOX.vertices, np.asarray([[0, 1, 2, 3]] * 3)), r"its faces have the shape \(3, 4\)"),
+        ((BOX.vertices[:, :2], BOX.faces), "its vertices do not have three coordinates each"),
+        ((BOX.vertices, BOX.faces - 1), "vertices that it does not have"),
+    ],
+)
+def test_a_pair_that_is_no_mesh_is_not_measured(pair: Any, message: str) -> None:
+    with pytest.raises(BadMeshError, match=message):
+        fscore(BOX, pair, samples=100)
+
+
 def test_a_scene_is_flattened_with_its_transforms() -> None:
     scene = trimesh.Scene()
     shift, mirror = np.eye(4), np.diag([-1.0, 1.0, 1.0, 1.0])

@@ -105,5 +105,6 @@ def _pruned(mesh: _Mesh, count: int) -> _Mesh:
 def least_mesh(decimations: Decimations) -> _Mesh:
     """The coarsest mesh that any decimator makes."""
     found = [decimations.mesh(name, count) for name in DECIMATORS for count in _COARSE]
+    found.append((decimations.vertices, decimations.faces))  # where all decimators fail
     vertices, faces = min((mesh for mesh in found if len(mesh[1])), key=lambda mesh: len(mesh[1]))
     return compact(vertices, faces)

@@ -10,6 +10,7 @@ coordinate. What measures best is coded, and made anew with as many faces as the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
@@ -17,6 +18,7 @@ from typing import Protocol
 from meshcodec.errors import DoesNotFitError
 from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.format.grid_mesh import FLAT, LEAST_BITS, MOST_BITS, GridMesh, Integers, MeshGrid
+from meshcodec.format.mesh_coder import MOST_FACES
 from meshcodec.geometry.triangles import Floats, Ints, MeshLike, compact
 from meshcodec.metrics import Scores, is_closed
 from meshcodec.modes.mesh.decimate import DECIMATORS, FROM_FITTED, Decimations, least_mesh
@@ -108,6 +110,7 @@ class MeshSearch:
     effort : 0 to 9
     settings : tuned numbers
     seed : of all samples
+    stop : when it says True, the best candidate so far is filled and taken
     """
 
     def __init__(
@@ -118,8 +121,10 @@ class MeshSearch:
         effort: int = 4,
         settings: MeshSettings | None = None,
         seed: int = 0,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
         self._original, self._size, self._coder = original, size, coder
+        self._stop = stop or (lambda: False)
         self._settings = settings or MeshSettings()
         self._effort = self._settings.efforts[effort]
         self._seed = seed
@@ -150,7 +155,7 @@ class MeshSearch:
         for recipe in self._recipes(self._ranked(found + plain)[:1]):
             depths = [recipe.bits + d for d in effort.depths if LEAST_BITS <= recipe.bits + d <= MOST_BITS]
             found += self._made_of([replace(recipe, bits=bits) for bits in depths])
-        finalists = self._ranked(found + plain)[: effort.finalists]
+        finalists = self._ranked(found + plain)[: 1 if self._stop() else effort.finalists]
         fitting = self._ranked([one for one in map(self._filled, finalists) if one is not None])
         return fitting[0] if fitting else self._least()
 
@@ -164,12 +169,22 @@ class MeshSearch:
 
     def _made_of(self, recipes: list[Recipe]) -> list[Candidate]:
         """The candidates of those recipes that give one."""
-        return [one for one in map(self._candidate, recipes) if one is not None]
+        made = []
+        for recipe in recipes:
+            if self.tried and self._stop():
+                break
+            candidate = self._candidate(recipe)
+            if candidate is not None:
+                made.append(candidate)
+        return made
 
     def _calibrate(self, recipes: list[Recipe]) -> None:
         """Code one mesh that is about as large as fits, so that the rate model knows what this mesh costs."""
         for recipe in recipes:
-            mesh, grid = self._made(recipe, self._faces_for(recipe))
+            count = self._faces_for(recipe)
+            if not self._comes_down(recipe, count):
+                continue
+            mesh, grid = self._made(recipe, count)
             if len(mesh.faces):
                 self._learn(mesh, len(self._coder.encode(mesh, grid.sides)))
                 return
@@ -226,10 +241,14 @@ class MeshSearch:
             self._stepped[key] = decimations
         return self._stepped[key]
 
+    def _comes_down(self, recipe: Recipe, count: int) -> bool:
+        """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
+        return 0 < len(self._coarse(recipe, count)[1]) <= min(_TOO_MANY * count, MOST_FACES)
+
     def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
         """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
         asked = count or self._faces_for(recipe)
-        if not 0 < len(self._coarse(recipe, asked)[1]) <= _TOO_MANY * asked:
+        if not self._comes_down(recipe, asked):
             return None
         mesh, grid = self._made(recipe, asked)
         if not len(mesh.faces):
@@ -263,7 +282,7 @@ class MeshSearch:
                     best = replace(candidate, payload=message)
             else:
                 high = min(high, candidate.asked)
-            enough = best is not None and number + 1 >= self._effort.codings
+            enough = best is not None and (number + 1 >= self._effort.codings or self._stop())
             if enough or self._settings.full * self._size <= len(message) <= self._size:
                 break
             count = round(candidate.asked * self._faces_for(candidate.recipe) / len(candidate.mesh.faces))
@@ -321,6 +340,7 @@ def encode_grid_mesh(
     settings: MeshSettings | None = None,
     mirrored: Axes | None = None,
     seed: int = 0,
+    stop: Callable[[], bool] | None = None,
 ) -> Candidate:
     """The mesh of the grid, and its message, that says most about a mesh in ``size`` bytes of message.
 
@@ -333,6 +353,7 @@ def encode_grid_mesh(
     settings : tuned numbers
     mirrored : the mesh's mirrored axes, where they are known; None looks for them
     seed : of all samples; the same gives the same bytes
+    stop : when it says True, the best candidate so far is filled and taken
 
     Raises
     ------
@@ -343,4 +364,4 @@ def encode_grid_mesh(
     """
     settings = settings or MeshSettings()
     original = original_of(mesh, settings.most_faces, mirrored, seed)
-    return MeshSearch(original, size, coder, effort, settings, seed).best()
+    return MeshSearch(original, size, coder, effort, settings, seed, stop).best()

@@ -15,8 +15,10 @@ from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES, decoded_surface, wit
 from meshcodec.modes.result import MeshFacts
 
 
-def mesh_file(mesh: GridMesh, grid: MeshGrid, message: bytes, coder: MeshCoder, coder_id: bytes) -> VatFile:
-    """The file of a mesh, which was read back and compared.
+def mesh_file(
+    mesh: GridMesh, grid: MeshGrid, message: bytes, coder: MeshCoder, coder_id: bytes
+) -> tuple[VatFile, GridMesh]:
+    """The file of a mesh, and the same mesh as it was read back from there and compared.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def mesh_file(mesh: GridMesh, grid: MeshGrid, message: bytes, coder: MeshCoder, 
     again, _ = read_mesh(file, coder)
     if (again.bits, again.crease) != (mesh.bits, mesh.crease) or _faces(again) != _faces(mesh):
         raise AssertionError("the coded mesh does not decode to itself")
-    return file
+    return file, again
 
 
 def read_mesh(file: VatFile, coder: MeshCoder) -> tuple[GridMesh, MeshGrid]:
@@ -69,7 +71,14 @@ def surface_of(
     CorruptFileError
         Its payload is that of no mesh, or its placement is beyond float32.
     """
-    vertices, faces = decoded_surface(*read_mesh(file, coder), most_faces)
+    return placed_surface(*read_mesh(file, coder), most_faces)
+
+
+def placed_surface(
+    mesh: GridMesh, grid: MeshGrid, most_faces: int = DEFAULT_MOST_FACES
+) -> tuple[NDArray[np.float64], Integers]:
+    """`surface_of` a file that is read. Raises CorruptFileError: its placement is beyond float32."""
+    vertices, faces = decoded_surface(mesh, grid, most_faces)
     if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
         raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
     return vertices, faces

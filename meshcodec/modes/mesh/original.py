@@ -13,7 +13,7 @@ from meshcodec.format.grid_mesh import MeshGrid
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.symmetry import mirror_axes
-from meshcodec.geometry.triangles import Floats, Ints, MeshLike, face_areas, merge_identical, mesh_arrays
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, mesh_arrays
 from meshcodec.metrics import Reference, is_closed
 from meshcodec.modes.mesh.halves import upper_half
 
@@ -63,11 +63,6 @@ class Original:
     def _cut(self, mirrored: Axes) -> tuple[Floats, Ints]:
         return upper_half(self.vertices, self.faces, mirrored, _NEAR_PLANE)
 
-    @cached_property
-    def area(self) -> float:
-        """Of its surface, in the unit frame."""
-        return float(face_areas(self.vertices, self.faces).sum())
-
     def reference(self, samples: int, seed: int) -> Reference:
         """What decodes, in the frame of the mesh, are measured against."""
         return Reference((self.to_world(self.vertices), self.faces), samples=samples, seed=seed)
@@ -100,7 +95,7 @@ def original_of(mesh: MeshLike, most_faces: int, mirrored: Axes | None = None, s
         raise BadMeshError("its coordinates are too large for float32", "scale the mesh down") from error
     closed = is_closed((vertices, faces))
     unit = (vertices - np.array(center)) / max(half_extents)
+    axes = mirror_axes(vertices, faces, seed) if mirrored is None else mirrored
     if len(faces) > most_faces:
         unit, faces = merge_identical(*decimator("prune")(unit, faces, most_faces))
-    axes = mirror_axes(vertices, faces, seed) if mirrored is None else mirrored
     return Original(unit, faces, center, half_extents, axes, closed)

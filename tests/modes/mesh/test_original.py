@@ -52,6 +52,7 @@ def test_known_axes_are_taken() -> None:
 def test_very_many_faces_are_decimated() -> None:
     original = original_of(ball(), 1000)
     assert 900 <= len(original.faces) <= 1000
+    assert original.mirrored == (True, True, True)
     assert original.closed
 
 
