@@ -2,8 +2,9 @@
 
 ``python benchmarks/mesh_coder.py DIR`` makes the meshes of Draco's best files of the evaluation set again:
 ``draco_best.csv`` says which decimator, how many faces and how many bits gave the highest F@0.01 + F@0.02 at
-each size. Each is written by DracoPy (level 10) and by the default mesh coder, decoded and compared, and the
-bytes of whole files are printed, the header and placement of a ``.vat`` file included.
+each size; ``draco_best.py`` writes such a table. Each is written by DracoPy (level 10) and by the default
+mesh coder, decoded and compared, and the bytes of whole files are printed, the header and placement of a
+``.vat`` file included.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 import click
 import numpy as np
 
+from meshcodec.evaluation.baselines import import_draco
 from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
 from meshcodec.format.grid_mesh import GridMesh, Integers
 from meshcodec.format.mesh_coder import MeshCoder, pack_mesh, unpack_mesh
 from meshcodec.geometry.io import load_mesh
-from meshcodec.geometry.simplify import decimator, import_optional
+from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.triangles import Floats, Ints, merge_identical
 from meshcodec.registry import Registry
 from meshcodec.train.mesh_coder import cleaned
@@ -97,7 +99,7 @@ def oriented_faces(mesh: GridMesh) -> Integers:
 
 def measure(vertices: Floats, faces: Ints, row: dict[str, str], coder: MeshCoder) -> Measured | None:
     """Both files of a row of the table; None where nothing is left of the mesh."""
-    draco = import_optional("DracoPy")
+    draco = import_draco()
     vertices, faces = with_faces(vertices, faces, row["decimator"], int(row["faces"]))
     bits = int(row["bits"])
     mesh, sides = on_draco_grid(vertices, faces, bits)

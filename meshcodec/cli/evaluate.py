@@ -35,7 +35,11 @@ _QUIET = "No progress bar."
 @click.option("--sizes", type=parse_sizes, default="512,1k,2k,4k", show_default=True, metavar="SIZE,...")
 @unseeded_coding_options
 @click.option(
-    "--baselines", type=parse_list, default="", metavar="NAME,...", help="Such as draco,hull,target."
+    "--baselines",
+    type=parse_list,
+    default="",
+    metavar="NAME,...",
+    help="Such as draco,draco-fitted,hull,target.",
 )
 @click.option("-o", "--output", type=PATH, default="bench", show_default=True, metavar="DIR", help="Report.")
 @jobs_option

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
+import fast_simplification
+import meshoptimizer
 import numpy as np
 import point_cloud_utils as pcu
 from numpy.typing import NDArray
@@ -25,19 +25,19 @@ _Decimate = Callable[[Floats, Ints, int], tuple[Floats, Ints]]
 def decimator(name: str) -> _Decimate:
     """A function of vertices (V, 3), faces (F, 3) and a number of faces to a mesh of about as many.
 
-    Raises UsageError for a name that is none of `DECIMATORS`, and where its library is not installed.
+    Raises UsageError for a name that is none of `DECIMATORS`.
     """
     if name == "quadric":
-        simplify = import_optional("fast_simplification").simplify
 
         def quadric(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
-            v, f = simplify(vertices.astype(np.float32), faces.astype(np.int32), target_count=count)
+            v, f = fast_simplification.simplify(
+                vertices.astype(np.float32), faces.astype(np.int32), target_count=count
+            )
             return compact(np.asarray(v, dtype=np.float64), np.asarray(f, dtype=np.int64))
 
         return quadric
     if name not in DECIMATORS:
         raise UsageError(f"unknown decimator {name!r}", f"use some of {', '.join(DECIMATORS)}")
-    optimizer = import_optional("meshoptimizer")
 
     def cluster(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
         indices = np.ascontiguousarray(faces.ravel(), dtype=np.uint32)
@@ -45,29 +45,20 @@ def decimator(name: str) -> _Decimate:
         options: dict[str, Any] = {"target_index_count": 3 * count, "target_error": _ANY_ERROR}
         points: NDArray[np.float32] = np.ascontiguousarray(vertices, dtype=np.float32)
         if name == "prune":
-            kept = optimizer.simplify(out, indices, points, options=optimizer.SIMPLIFY_PRUNE, **options)
+            options["options"] = meshoptimizer.SIMPLIFY_PRUNE
+            kept = meshoptimizer.simplify(out, indices, points, **options)
         else:
-            kept = optimizer.simplify_sloppy(out, indices, points, **options)
+            kept = meshoptimizer.simplify_sloppy(out, indices, points, **options)
         return compact(vertices, out[:kept].reshape(-1, 3).astype(np.int64))
 
     return cluster
 
 
-def import_optional(module: str) -> Any:
-    """A module of the extra ``baselines``. Raises UsageError where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            f"the baselines need {module}, which is not installed", 'pip install "meshcodec[baselines]"'
-        ) from error
-
-
 def simplify(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     """A mesh of at most ``count`` faces that looks like the given one.
 
-    Quadric decimation if ``fast_simplification`` is installed. Without it, where it stalls, as it does on
-    many small parts, and where it eats away open borders, vertices are merged by the cells of a grid.
+    Quadric decimation. Where it stalls, as it does on many small parts, and where it eats away open borders,
+    vertices are merged by the cells of a grid.
 
     Parameters
     ----------
@@ -82,12 +73,7 @@ def simplify(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Ints]:
     v, f = merge_identical(vertices, faces)
     if len(f) <= count:
         return v, f
-    if importlib.util.find_spec("fast_simplification") is None:
-        return _finest_grid(v, f, count)
-    from fast_simplification import simplify as quadric
-
-    w, g = quadric(v.astype(np.float32), f.astype(np.int32), target_count=count)
-    w, g = merge_identical(np.asarray(w, dtype=np.float64), np.asarray(g, dtype=np.int64))
+    w, g = merge_identical(*decimator("quadric")(v, f, count))
     if len(g) > count:
         w, g = _finest_grid(w, g, count)
     lost = _lost(v, w, g)

@@ -1,6 +1,6 @@
 """A corpus in one small file, for a machine that nothing else reaches: ``python -m meshcodec.train.pack``.
 
-Reading takes numpy and the standard library; writing takes the extra ``baselines`` too. The file is
+Reading takes numpy and the standard library alone, as a bare machine has; writing takes more. The file is
 
 ====================  =============================================================
 magic, header length  ``MCPK`` and a version byte; uint32
@@ -15,7 +15,6 @@ vertices              xz of the coordinate codes, likewise
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import logging
 import lzma
@@ -23,7 +22,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,9 +130,8 @@ def pack(
     Raises
     ------
     UsageError
-        The extra ``baselines`` is not installed, there is no mesh, or even simplified they do not fit.
+        There is no mesh, or even simplified they do not fit.
     """
-    optimizer = _need("meshoptimizer")
     kept, meshes, left_out = [], [], 0
     for item in [*items, *procedural_items(procedural)]:
         try:
@@ -151,9 +148,9 @@ def pack(
         raise UsageError("no mesh to pack", "give a corpus that holds some")
 
     counts = np.array([len(faces) for _, faces in meshes])
-    limit = _estimate_limit(meshes, counts, max_bytes, bits, optimizer)
+    limit = _estimate_limit(meshes, counts, max_bytes, bits)
     while True:
-        ordered = _shorten(meshes, limit, bits, optimizer)
+        ordered = _shorten(meshes, limit, bits)
         data = _container(kept, ordered, validation_sources, bits)
         log.info("at most %d faces a mesh: %.2f MiB", limit, len(data) / 2**20)
         if len(data) <= max_bytes:
@@ -215,13 +212,6 @@ def unpack(path: Path) -> PackedCorpus:
         raise UsageError(f"{path}: not a whole packed corpus ({error})", "pack the corpus again") from error
 
 
-def _need(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"packing needs {module}", 'pip install "meshcodec[baselines]"') from error
-
-
 def _quantize(vertices: NDArray[np.floating], faces: NDArray[np.integer], bits: int) -> Quantized:
     half = (2**bits - 1) / 2
     grid = np.clip(np.rint((vertices.astype(np.float64) + 1) * half), 0, 2**bits - 1)
@@ -240,7 +230,8 @@ def _weld(vertices: NDArray[np.uint16], faces: NDArray[np.integer]) -> Quantized
 
 def _simplify(mesh: Quantized, limit: int, bits: int) -> Quantized:
     """To `limit` faces or as near as the simplifier gets; the mesh itself when it would leave nothing."""
-    simplify = _need("fast_simplification").simplify
+    from fast_simplification import simplify  # here, because reading does without it
+
     points, faces = simplify(mesh[0].astype(np.float32), mesh[1], target_count=limit)
     grid = np.clip(np.rint(points), 0, 2**bits - 1).astype(np.uint16)
     simpler = _weld(grid, faces)
@@ -264,19 +255,19 @@ def _container(
     return b"".join([_MAGIC, struct.pack("<I", len(packed)), packed, *streams])
 
 
-def _shorten(meshes: list[Quantized], limit: int, bits: int, optimizer: Any) -> list[Quantized]:
+def _shorten(meshes: list[Quantized], limit: int, bits: int) -> list[Quantized]:
+    import meshoptimizer  # here, because reading does without it
+
     shorter = (_simplify(mesh, limit, bits) if len(mesh[1]) > limit else mesh for mesh in meshes)
-    return [order_mesh(mesh, optimizer) for mesh in shorter]
+    return [order_mesh(mesh, meshoptimizer) for mesh in shorter]
 
 
-def _estimate_limit(
-    meshes: list[Quantized], counts: NDArray[np.int64], max_bytes: int, bits: int, optimizer: Any
-) -> int:
+def _estimate_limit(meshes: list[Quantized], counts: NDArray[np.int64], max_bytes: int, bits: int) -> int:
     """The largest limit that a sample of the meshes lets one expect to fit, within a hundredth."""
     chosen = slice(0, None, max(1, len(meshes) // _SAMPLED))
 
     def expected(limit: int) -> float:
-        size = sum(map(len, encode_streams(_shorten(meshes[chosen], limit, bits, optimizer))))
+        size = sum(map(len, encode_streams(_shorten(meshes[chosen], limit, bits))))
         # The sample tells the bytes of a face; the faces of all meshes are known.
         return size * float(np.minimum(counts, limit).sum() / np.minimum(counts[chosen], limit).sum())
 

@@ -8,13 +8,13 @@ import pytest
 import trimesh
 
 pytest.importorskip("DracoPy")
-pytest.importorskip("fast_simplification")
-pytest.importorskip("meshoptimizer")
 
 from meshcodec import metrics
 from meshcodec.errors import BadMeshError, UsageError
 from meshcodec.evaluation import baselines, bounds
+from meshcodec.evaluation.fitted import decimate_fit_draco_many
 from meshcodec.geometry.simplify import DECIMATORS
+from meshcodec.geometry.triangles import Floats, Ints
 
 PLACE = np.array([100.0, -30.0, 7.0])
 
@@ -95,6 +95,57 @@ def test_the_best_is_at_least_every_single_decimator(ball: trimesh.Trimesh) -> N
     assert min(alone) < 0.7 * max(alone)
     assert value(*DECIMATORS) == pytest.approx(max(alone))
     assert value(*reversed(DECIMATORS)) == pytest.approx(max(alone))
+
+
+def value_of(reference: metrics.Reference, result: baselines.BaselineResult) -> float:
+    return sum(reference.fscore(result.mesh, (0.02, 0.01), samples=20_000))
+
+
+def test_fitting_makes_small_files_better_and_none_worse(ball: trimesh.Trimesh) -> None:
+    """A ball's decimations lie inside of it, as their vertices lie on it; fitted ones are on both sides."""
+    reference = metrics.Reference(ball, samples=20_000)
+    sizes = [1024, 10, 200]
+    few: dict[str, Any] = {"bits": [7], "decimators": ["quadric"], "reference": reference}
+    plain = baselines.decimate_draco_many(ball, sizes, **few)
+    fitted = decimate_fit_draco_many(ball, sizes, **few)
+    for size, one, other in zip(sizes, plain, fitted, strict=True):
+        assert len(other.data) <= size
+        if size == 10:
+            assert (other.data, other.mesh, other.settings) == (b"", None, {})
+            continue
+        assert not one.settings["fitted"]
+        assert value_of(reference, other) >= value_of(reference, one)
+        assert other.mesh is not None
+        np.testing.assert_array_equal(baselines.decode_draco(other.data).vertices, other.mesh.vertices)
+    small = fitted[2]
+    assert small.settings["fitted"]
+    assert small.mesh is not None
+    assert value_of(reference, small) > value_of(reference, plain[2]) + 0.1
+    radii = np.linalg.norm(small.mesh.vertices - PLACE, axis=1) / 3
+    assert radii.mean() > 1.01  # the vertices of the ball itself are at 1
+
+
+@pytest.mark.parametrize("shift", [0.5, 0.0])
+def test_moved_vertices_are_kept_only_where_they_are_better(ball: trimesh.Trimesh, shift: float) -> None:
+    """Vertices that a mover spoils, or leaves, lose to those that stay: the same file as without a mover."""
+    few: dict[str, Any] = {"bits": [7], "decimators": ["quadric"]}
+    [plain] = baselines.decimate_draco_many(ball, [256], **few)
+    calls = []
+
+    def mover(vertices: Floats, faces: Ints) -> Floats:
+        calls.append(len(faces))
+        return vertices + shift * np.sin(9 * vertices)
+
+    [found] = baselines.decimate_draco_many(ball, [256], **few, make_mover=lambda v, f: mover)
+    assert calls
+    assert not found.settings["fitted"]
+    assert found.data == plain.data
+
+
+def test_what_fits_whole_is_not_fitted() -> None:
+    [result] = decimate_fit_draco_many(trimesh.creation.box(), [1024], bits=[8])
+    assert not result.settings["fitted"]
+    assert result.settings["faces"] >= 12
 
 
 def test_identical_vertices_are_merged_first(ball: trimesh.Trimesh) -> None:

@@ -161,7 +161,7 @@ def test_other_code_measures_again(folder: Path, tmp_path: Path, monkeypatch: py
 
 def test_every_codec_knows_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     made_of = {codec: code_of(codec) for codec in (OURS, *BASELINES)}
-    assert len({made["sources"] for made in made_of.values()}) == 3  # hull and target are one module
+    assert len({made["sources"] for made in made_of.values()}) == 4  # hull and target are one module
     assert made_of[OURS]["torch"] == importlib.metadata.version("torch")
     assert {"DracoPy", "meshoptimizer", "fast-simplification"} <= set(made_of["draco"])
     assert "torch" not in made_of["hull"]
@@ -246,11 +246,19 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
     kept = json.loads((out / "rows.json").read_text())
     assert [BenchRow.from_dict(row) for row in kept["rows"]] == report.rows
     assert kept["model_id"] == "0badcafe"
+    # The box fails to encode; both balls are closed, and of tokens.
+    assert kept["modes"] == {"512": {"mesh": 0, "tokens": 2}, "1024": {"mesh": 0, "tokens": 2}}
+    assert kept["closed"] == [
+        {"codec": OURS, "size": 512, "closed": 2, "of": 2},
+        {"codec": OURS, "size": 1024, "closed": 2, "of": 2},
+        {"codec": "hull", "size": None, "closed": 3, "of": 3},
+    ]
     with (out / "rows.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["file"] for row in table] == [row.file for row in report.rows]
     box = next(row for row in table if row["file"] == "box.ply" and row["codec"] == OURS)
-    assert (box["f_002"], box["chamfer"], box["size"]) == ("0.0", "", "512")
+    assert (box["f_002"], box["chamfer"], box["size"], box["closed"]) == ("0.0", "", "512", "False")
+    assert [row["closed"] for row in table if row["file"] == "ball.ply"] == ["True"] * 3
     for name in ("f_002.png", "f_001.png", "f_0005.png", "worst.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert (out / "table.md").read_text() == report.table()
@@ -261,7 +269,7 @@ def test_table(folder: Path, tmp_path: Path) -> None:
     lines = run(folder, tmp_path / "out").table().splitlines()
     assert "2 meshes, model 0badcafe, mode auto, effort 0, coded, resolution 256" in lines[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    head, rows = cells[0], {(row[0], row[1]): row for row in cells[2:]}
+    head, rows = cells[0], {(row[0], row[1]): row for row in reversed(cells[2:])}  # of the first table
     at = {name: k for k, name in enumerate(head)}
     assert rows[OURS, "512"][at["F@0.01"]] == "1.000"
     assert rows[OURS, "512"][at["F@0.005"]] == "0.000"
@@ -272,6 +280,34 @@ def test_table(folder: Path, tmp_path: Path) -> None:
     assert rows[OURS, "1024"][at["F@0.005"]] == "1.000"
     assert rows["hull", "-"][at["bytes"]] == "-"
     assert ["hull", "512", "0 / 2 / 0", "0 / 2 / 0", "0 / 0 / 2"] in cells
+    assert ["512", "0", "2"] in cells  # files that hold a mesh, and tokens
+    assert [OURS, "512", "2 of 2", "1.000"] in cells
+
+
+def test_closed_decodes_are_counted_of_closed_originals_alone(tmp_path: Path) -> None:
+    closed_one, open_one = replace(Scores.nothing(), volume_iou=0.5), Scores.nothing()
+
+    def row(file: str, closed: bool, scores: Scores, kept: str, **more: Any) -> BenchRow:
+        common: dict[str, Any] = {"sha256": "", "codec": OURS, "size": 512, "bytes": 500, "model_id": ""}
+        return BenchRow(
+            file=file, settings={"mode_kept": kept}, closed=closed, scores=scores, **common, **more
+        )
+
+    assert open_one.volume_iou is None
+    rows = [
+        row("a", True, closed_one, "mesh"),
+        row("b", False, closed_one, "mesh"),
+        row("c", True, closed_one, "tokens"),
+        row("d", True, open_one, "mesh"),
+        row("e", False, open_one, "mesh"),
+        row("f", False, closed_one, "mesh", error="failed"),
+    ]
+    report = BenchReport(rows, [512], "0badcafe", 0, "auto", "coded", 256, 0, tmp_path)
+    assert report.closed(OURS, 512) == (2, 3)
+    assert report.modes(512) == {"mesh": 4, "tokens": 1}
+    table = report.table()
+    assert "| meshcodec | 512 | 2 of 3 | 0.667 |" in table
+    assert "| 512 | 4 | 1 |" in table
 
 
 @pytest.mark.slow
@@ -313,9 +349,14 @@ def test_meshes_with_several_parts_or_a_border_have_means_of_their_own(folder: P
 
 @pytest.mark.slow
 def test_draco_and_the_bytes_it_needs(folder: Path, tmp_path: Path) -> None:
-    for module in ("DracoPy", "fast_simplification", "meshoptimizer"):
-        pytest.importorskip(module)
-    report = run(folder, tmp_path / "out", baselines=("draco",))
+    pytest.importorskip("DracoPy")
+    report = run(folder, tmp_path / "out", baselines=("draco", "draco-fitted"))
+    fitted = {(r.file, r.size): r for r in report.rows if r.codec == "draco-fitted"}
+    assert sorted(fitted) == [(file, size) for file in ("ball.ply", "deep/ball.obj") for size in (512, 1024)]
+    assert all(r.bytes is not None and r.size is not None and 0 < r.bytes <= r.size for r in fitted.values())
+    assert any(row.settings["fitted"] for row in fitted.values())
+    assert [e.against for e in report.equivalents("draco-fitted")] == ["draco-fitted"] * 6
+    assert "Bytes that decimate + fit + Draco needs" in report.table()
     draco = [r for r in report.rows if r.codec == "draco"]
     assert [r.size for r in draco] == [512, 1024] * 2
     assert all(r.bytes is not None and r.size is not None and 0 < r.bytes <= r.size for r in draco)

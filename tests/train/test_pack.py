@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
+import meshoptimizer
 import numpy as np
 import pytest
 import trimesh
@@ -16,9 +16,6 @@ from meshcodec.train import pack as module
 from meshcodec.train.corpus import CorpusItem, Mesh, to_unit
 from meshcodec.train.mesh_streams import decode_streams, encode_streams, order_mesh
 from meshcodec.train.pack import pack, unpack
-
-pytest.importorskip("meshoptimizer")
-pytest.importorskip("fast_simplification")
 
 
 def item(name: str, mesh: trimesh.Trimesh, source: str = "some") -> CorpusItem:
@@ -84,7 +81,7 @@ def test_every_triangle_comes_back_exactly(tmp_path: Path, bits: int) -> None:
 @pytest.mark.slow
 def test_streams_decode_to_the_arrays_that_were_encoded() -> None:
     shapes = [(grid_of(mesh[0]), mesh[1]) for mesh in (item.load() for item in corpus())]
-    meshes = [order_mesh(mesh, importlib.import_module("meshoptimizer")) for mesh in shapes]
+    meshes = [order_mesh(mesh, meshoptimizer) for mesh in shapes]
     starts = [np.cumsum([0, *(len(mesh[part]) for mesh in meshes)]) for part in range(2)]
     decoded = decode_streams(encode_streams(meshes), starts[0], starts[1])
     for part in range(2):
@@ -128,23 +125,6 @@ def test_what_cannot_fit_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="do not fit"):
         pack(corpus(), tmp_path / "packed", max_bytes=100)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_a_missing_simplifier_is_named_only_when_it_is_needed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = importlib.import_module
-
-    def without(name: str) -> Any:
-        if name == "fast_simplification":
-            raise ModuleNotFoundError(name)
-        return found(name)
-
-    monkeypatch.setattr(importlib, "import_module", without)
-    whole = pack(corpus(), tmp_path / "packed")
-    with pytest.raises(UsageError, match=r"fast_simplification.*baselines"):
-        pack(corpus(), tmp_path / "packed", max_bytes=whole.size // 2)
 
 
 @pytest.mark.slow

@@ -75,8 +75,6 @@ def test_whole_numbers_cost_as_much_as_real_ones() -> None:
 @pytest.mark.train
 @pytest.mark.slow
 def test_networks_are_fitted_and_a_run_goes_on(tmp_path: Path) -> None:
-    pytest.importorskip("fast_simplification", reason="needs the extra baselines")
-    pytest.importorskip("meshoptimizer", reason="needs the extra baselines")
     items = [ball(0.5 + 0.1 * number) for number in range(24)]
     config = MeshCoderConfig(meshes=40, steps=40, faces=(20, 120))
     run, weights = tmp_path / "run", tmp_path / "weights"

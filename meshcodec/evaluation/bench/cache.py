@@ -24,12 +24,14 @@ from meshcodec.runtime.sources import PACKAGE, code_hash
 _MODULES = {
     OURS: "meshcodec.api",
     "draco": "meshcodec.evaluation.baselines",
+    "draco-fitted": "meshcodec.evaluation.fitted",
     "hull": "meshcodec.evaluation.bounds",
     "target": "meshcodec.evaluation.bounds",
 }
 _PACKAGES = {
     OURS: ("torch", "fast-simplification", "meshoptimizer"),
     "draco": ("DracoPy", "fast-simplification", "meshoptimizer"),
+    "draco-fitted": ("DracoPy", "fast-simplification", "meshoptimizer"),
     "target": ("torch",),
 }
 _ALWAYS = ("meshcodec.metrics", "meshcodec.geometry.io")

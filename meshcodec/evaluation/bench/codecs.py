@@ -12,9 +12,10 @@ import trimesh
 from meshcodec.errors import MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decimate_draco_many, decode_draco
 from meshcodec.evaluation.bench.cache import Plan, Want
-from meshcodec.evaluation.bench.rows import SIZELESS
+from meshcodec.evaluation.bench.rows import DRACO, SIZELESS
+from meshcodec.evaluation.fitted import decimate_fit_draco_many
 from meshcodec.format.container import VatFile
-from meshcodec.metrics import Reference, is_closed
+from meshcodec.metrics import Reference
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def encode_with(
     plan: Plan, codec: str, sizes: list[int | None], mesh: trimesh.Trimesh, reference: Reference
 ) -> Iterator[tuple[Want, Coded]]:
     """What a codec makes of a mesh at each size, or its error; `reference` is of that mesh."""
-    if codec == "draco":
-        yield from _draco([size for size in sizes if size is not None], mesh, reference)
+    if codec in DRACO:
+        yield from _draco(codec, [size for size in sizes if size is not None], mesh, reference)
         return
     for size in sizes:
         try:
@@ -55,11 +56,14 @@ def encode_with(
         yield Want(codec, size), coded
 
 
-def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Iterator[tuple[Want, Coded]]:
+def _draco(
+    codec: str, sizes: list[int], mesh: trimesh.Trimesh, reference: Reference
+) -> Iterator[tuple[Want, Coded]]:
+    search = decimate_draco_many if codec == "draco" else decimate_fit_draco_many
     try:
-        results = decimate_draco_many(mesh, sizes, reference=reference)
+        results = search(mesh, sizes, reference=reference)
     except Exception as error:
-        yield from ((Want("draco", size), _broken(error)) for size in sizes)
+        yield from ((Want(codec, size), _broken(error)) for size in sizes)
         return
     for size, result in zip(sizes, results, strict=True):
         start = time.perf_counter()
@@ -67,7 +71,7 @@ def _draco(sizes: list[int], mesh: trimesh.Trimesh, reference: Reference) -> Ite
         seconds = time.perf_counter() - start
         fault = "" if result.data else f"no file of {size} bytes holds it"
         coded = Coded(result.data, decoded, result.settings, result.seconds, seconds, fault)
-        yield Want("draco", size), coded
+        yield Want(codec, size), coded
 
 
 def _sizeless(codec: str, mesh: trimesh.Trimesh) -> Coded:
@@ -86,7 +90,7 @@ def _through_ours(plan: Plan, mesh: trimesh.Trimesh, size: int) -> Coded:
     decoded = codec.decode(data, resolution=options.resolution)
     seconds = time.perf_counter() - encoded
     error = f"{len(data)} bytes are more than {size}" if len(data) > size else ""
-    kept = {"mode_kept": VatFile.from_bytes(data).mode, "closed": is_closed(decoded)}
+    kept = {"mode_kept": VatFile.from_bytes(data).mode}
     return Coded(data, decoded, kept, encoded - start, seconds, error)
 
 

@@ -18,8 +18,8 @@ from meshcodec.errors import BadMeshError, MeshcodecError, one_line
 from meshcodec.evaluation.baselines import decode_draco
 from meshcodec.evaluation.bench.cache import Plan, recall_data
 from meshcodec.evaluation.bench.options import CodecLike
-from meshcodec.evaluation.bench.rows import OURS, SIZELESS, BenchRow
-from meshcodec.evaluation.bench.tables import BenchReport
+from meshcodec.evaluation.bench.rows import DRACO, OURS, SIZELESS, BenchRow
+from meshcodec.evaluation.bench.tables import NAMES, BenchReport
 from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import column
 from meshcodec.runtime.files import write_atomic
@@ -41,7 +41,15 @@ def write_files(report: BenchReport, folder: Path, plan: Plan, codec: CodecLike 
         "curves": {
             codec: {f"{tau:g}": report.curve(codec, tau) for tau in TAUS} for codec in report.codecs()
         },
-        "equivalents": [{**asdict(e), "ratio": e.ratio} for e in report.equivalents()],
+        "equivalents": [
+            {**asdict(e), "ratio": e.ratio} for against in DRACO for e in report.equivalents(against)
+        ],
+        "modes": {str(size): report.modes(size) for size in report.sizes if report.of(OURS, size)},
+        "closed": [
+            {"codec": codec, "size": size, "closed": closed, "of": of}
+            for codec, size in report.each()
+            for closed, of in [report.closed(codec, size)]
+        ],
         "rows": rows,
     }
     text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
@@ -73,7 +81,8 @@ def _plot(report: BenchReport, tau: float, path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for codec, color in zip(report.codecs(), ("C0", "C1", "C2", "C3"), strict=False):
+    for number, codec in enumerate(report.codecs()):
+        color = f"C{number}"
         means = [value for _, value in report.curve(codec, tau)]
         if codec in SIZELESS:
             axes.axhline(means[0], color=color, linestyle=":", label=codec)
@@ -81,7 +90,7 @@ def _plot(report: BenchReport, tau: float, path: Path) -> None:
         medians = [
             float(np.median([row.scores.at(tau) for row in report.of(codec, size)])) for size in report.sizes
         ]
-        label = {OURS: f"meshcodec {report.model_id}", "draco": "decimate + Draco"}[codec]
+        label = f"meshcodec {report.model_id}" if codec == OURS else NAMES[codec]
         axes.plot(report.sizes, means, "o-", color=color, label=f"{label}, mean")
         axes.plot(report.sizes, medians, "--", color=color, linewidth=1, label=f"{label}, median")
     axes.set_xscale("log", base=2)

@@ -12,7 +12,7 @@ import trimesh
 from meshcodec.config import DEFAULT_EFFORT, DEFAULT_MODE, DEFAULT_RESOLUTION
 from meshcodec.errors import UsageError
 from meshcodec.evaluation.baselines import require
-from meshcodec.evaluation.bench.rows import BASELINES, OURS
+from meshcodec.evaluation.bench.rows import BASELINES, DRACO, OURS
 from meshcodec.format.payload import DEFAULT_PACKING
 from meshcodec.metrics import SAMPLES
 from meshcodec.session import codec_of_process
@@ -95,7 +95,7 @@ class BenchOptions:
         for name in self.baselines:
             if name not in BASELINES:
                 raise UsageError(f"unknown baseline {name!r}", f"use some of {', '.join(BASELINES)}")
-        if "draco" in self.baselines:
+        if set(DRACO) & set(self.baselines):
             require()
 
     def ascending(self) -> tuple[int, ...]:

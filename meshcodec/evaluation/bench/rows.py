@@ -11,9 +11,12 @@ from meshcodec.evaluation.measured import MeasuredFile, scores_from_row
 
 OURS = "meshcodec"
 """Name of our own codec in rows and tables."""
-BASELINES = ("draco", "hull", "target")
-"""``draco``: the best of decimation and Draco at the size. ``hull``: the convex hull. ``target``: the surface
+BASELINES = ("draco", "draco-fitted", "hull", "target")
+"""``draco``: the best of decimation and Draco at the size. ``draco-fitted``: the same, where the vertices of
+decimated meshes may be moved by our least squares first. ``hull``: the convex hull. ``target``: the surface
 that our codec is asked for, which is as good as its decodes can become. The last two have no size."""
+DRACO = ("draco", "draco-fitted")
+"""Baselines whose files are Draco's."""
 SIZELESS = {"hull": convex_hull, "target": target_surface}
 """Baselines without a size, and what makes their mesh of a mesh."""
 
@@ -36,11 +39,13 @@ class BenchRow(MeasuredFile):
         Id of our model, 8 hex digits; empty for the baselines.
     settings : dict
         What the codec was told, or has chosen.
+    closed : bool
+        Whether the decode is closed, see `meshcodec.metrics.is_closed`.
     """
 
     COLUMNS = (
         *("file", "sha256", "codec", "size", "bytes", "model_id", "settings"),
-        *("encode_seconds", "decode_seconds"),
+        *("closed", "encode_seconds", "decode_seconds"),
     )
 
     sha256: str
@@ -48,6 +53,12 @@ class BenchRow(MeasuredFile):
     size: int | None
     model_id: str
     settings: dict[str, Any]
+    closed: bool = False
+
+    @property
+    def of_closed(self) -> bool:
+        """Whether the original is closed, as far as a decode was compared with it."""
+        return not self.error and self.scores.volume_iou is not None
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> BenchRow:

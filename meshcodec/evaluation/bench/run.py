@@ -24,7 +24,7 @@ from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow
 from meshcodec.evaluation.bench.tables import BenchReport
 from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
 from meshcodec.geometry.io import load_mesh
-from meshcodec.metrics import Reference, Scores
+from meshcodec.metrics import Reference, Scores, is_closed
 from meshcodec.runtime.files import find_files
 from meshcodec.runtime.workers import DIED, run_jobs
 
@@ -134,6 +134,7 @@ def _run(job: _Job) -> list[BenchRow]:
                         encode_seconds=coded.encode_seconds,
                         decode_seconds=coded.decode_seconds,
                         scores=reference.score(coded.mesh),
+                        closed=coded.mesh is not None and is_closed(coded.mesh),
                     )
                 except Exception as error:
                     row, final = replace(row, error=one_line(error)), False

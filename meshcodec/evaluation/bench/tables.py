@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from meshcodec.config import TAUS
-from meshcodec.evaluation.bench.rows import BASELINES, OURS, BenchRow, mean, sizes_of
+from meshcodec.evaluation.bench.rows import BASELINES, DRACO, OURS, BenchRow, mean, sizes_of
 from meshcodec.metrics import PerTau
 
+NAMES = {"draco": "decimate + Draco", "draco-fitted": "decimate + fit + Draco"}
+"""What the baselines of `DRACO` are called in sentences and plots."""
 _TIE = 0.001  # difference of two F-scores that counts as none
 _HEADLINE_SIZE = 1024  # bytes at which the lowest scores are listed
 _WORST = 10  # lowest scores in the list
@@ -26,6 +28,8 @@ class Equivalent:
 
     Attributes
     ----------
+    against : str
+        The baseline.
     size : int
         Bytes that ours was allowed.
     tau : float
@@ -38,6 +42,7 @@ class Equivalent:
         ``<`` or ``>`` where our score is off the baseline's curve and ``bytes`` is its end; else empty.
     """
 
+    against: str
     size: int
     tau: float
     f: float
@@ -116,8 +121,18 @@ class BenchReport:
         for tau in TAUS:
             theirs = self.curve(against, tau)
             for size, f in self.curve(OURS, tau):
-                found.append(Equivalent(size, tau, f, *bytes_for(theirs, f)))
+                found.append(Equivalent(against, size, tau, f, *bytes_for(theirs, f)))
         return found
+
+    def modes(self, size: int) -> dict[str, int]:
+        """How many of our files hold what: ``mesh`` or ``tokens``; failures not counted."""
+        kept = [row.settings["mode_kept"] for row in self.of(OURS, size) if not row.error]
+        return {mode: kept.count(mode) for mode in ("mesh", "tokens")}
+
+    def closed(self, codec: str, size: int | None) -> tuple[int, int]:
+        """Closed decodes of closed meshes, and all decodes of such; failures not counted."""
+        found = [row.closed for row in self.of(codec, size) if row.of_closed]
+        return sum(found), len(found)
 
     def multi_part_or_open(self) -> set[str]:
         """Files whose mesh has several parts or a border, as far as any codec's row could tell."""
@@ -137,11 +152,12 @@ class BenchReport:
         settings = f"mode {self.mode}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
         ours = f", model {self.model_id}, {settings}"
         lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
-        lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._modes(), *self._wins()]
-        lines += self._ratios()
+        lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._modes(), *self._closed()]
+        lines += self._wins()
+        lines += [line for against in DRACO for line in self._ratios(against)]
         return "\n".join([*lines, *self._lowest()]) + "\n"
 
-    def _each(self) -> Iterator[tuple[str, int | None]]:
+    def each(self) -> Iterator[tuple[str, int | None]]:
         """Codecs at their sizes, in the order of the tables."""
         for codec in self.codecs():
             yield from ((codec, size) for size in sizes_of(codec, self.sizes))
@@ -150,7 +166,7 @@ class BenchReport:
         head = ["codec", "size", "bytes", *_AT_TAUS, *(f"median {at_tau}" for at_tau in _AT_TAUS)]
         head += ["exterior F@0.01", "point F@0.01", "median Chamfer", "normals", "IoU (closed)"]
         head += ["encode s", "decode s", "failed"]
-        sets = [(codec, size, self.of(codec, size)) for codec, size in self._each()]
+        sets = [(codec, size, self.of(codec, size)) for codec, size in self.each()]
         lines = _markdown(head, [_summary(codec, size, rows) for codec, size, rows in sets if rows])
         explained = (
             "Bytes, F, normals and IoU are means over all files (medians where so named), failures as 0;"
@@ -162,7 +178,7 @@ class BenchReport:
         if not files:
             return []
         cells = []
-        for codec, size in self._each():
+        for codec, size in self.each():
             of_these = [row for row in self.of(codec, size) if row.file in files]
             means = [f"{mean(row.scores.at(tau) for row in of_these):.3f}" for tau in TAUS]
             cells.append([codec, "-" if size is None else str(size), *means])
@@ -170,17 +186,22 @@ class BenchReport:
         return ["", title, "", *_markdown(["codec", "size", *_AT_TAUS], cells)]
 
     def _modes(self) -> list[str]:
-        """How many of our files hold a mesh, and how many decodes of closed meshes are closed."""
+        """How many of our files were won by each mode."""
         if OURS not in self.codecs():
             return []
+        won = [(size, self.modes(size)) for size in self.sizes]
+        cells = [[str(size), str(kept["mesh"]), str(kept["tokens"])] for size, kept in won]
+        return ["", "Our files by what they hold:", "", *_markdown(["size", "mesh", "tokens"], cells)]
+
+    def _closed(self) -> list[str]:
+        """How many decodes of closed meshes are closed."""
         cells = []
-        for size in self.sizes:
-            done = [row for row in self.of(OURS, size) if not row.error]
-            meshes = sum(row.settings["mode_kept"] == "mesh" for row in done)
-            of_closed = [row.settings["closed"] for row in done if row.scores.volume_iou is not None]
-            cells.append([str(size), f"{meshes} of {len(done)}", f"{sum(of_closed)} of {len(of_closed)}"])
-        title = "Our files that hold a mesh rather than tokens, and closed decodes of closed meshes:"
-        return ["", title, "", *_markdown(["size", "mesh", "closed"], cells)]
+        for codec, size in self.each():
+            closed, of = self.closed(codec, size)
+            share = f"{closed / of:.3f}" if of else "-"
+            cells.append([codec, "-" if size is None else str(size), f"{closed} of {of}", share])
+        title = "Closed decodes of closed meshes:"
+        return ["", title, "", *_markdown(["codec", "size", "closed", "share"], cells)]
 
     def _wins(self) -> list[str]:
         others = [codec for codec in self.codecs() if codec != OURS]
@@ -194,14 +215,14 @@ class BenchReport:
         title = "Meshes on which ours is better / the same to 0.001 / worse:"
         return ["", title, "", *_markdown(["against", "size", *_AT_TAUS], cells)]
 
-    def _ratios(self) -> list[str]:
-        found = self.equivalents()
+    def _ratios(self, against: str) -> list[str]:
+        found = self.equivalents(against)
         if not found:
             return []
         cells = [
             [str(size), *(f"{e.bound}{e.ratio:.2f}" for e in found if e.size == size)] for size in self.sizes
         ]
-        title = "Bytes that decimate + Draco needs for our mean F-score, divided by ours:"
+        title = f"Bytes that {NAMES[against]} needs for our mean F-score, divided by ours:"
         return ["", title, "", *_markdown(["size", *_AT_TAUS], cells)]
 
     def _lowest(self) -> list[str]:
