@@ -6,7 +6,7 @@
 #   make lint            ruff and mypy --strict alone
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
 #   make speed           how long every stage takes, beside dense evaluation and decimation + Draco
-#   make fuzz            both fuzz targets, SECONDS each (300)
+#   make fuzz            all fuzz targets, SECONDS each (300)
 #   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
 #
@@ -69,7 +69,7 @@ fuzz: venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet "atheris>=3"
 	$(BIN)/python fuzz/seeds.py out/fuzz
 	@mkdir -p out/fuzz/found
-	for target in load decode; do \
+	for target in load decode mesh; do \
 		left=$(SECONDS); \
 		while [ $$left -gt 0 ]; do \
 			$(BIN)/python fuzz/fuzz_$$target.py out/fuzz/$$target -print_final_stats=1 \

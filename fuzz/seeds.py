@@ -1,17 +1,24 @@
-"""Write a few valid files as seeds: ``python fuzz/seeds.py FOLDER`` makes FOLDER/load and FOLDER/decode."""
+"""Write a few valid files as seeds: ``python fuzz/seeds.py FOLDER`` makes FOLDER/load, /decode and /mesh."""
 
 from __future__ import annotations
 
 import io
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import trimesh
 
+from meshcodec.format.box import NO_AXES
 from meshcodec.format.container import VatFile
+from meshcodec.format.grid_mesh import GridMesh, MeshGrid
 from meshcodec.geometry.formats import READ_FORMATS, WRITE_FORMATS
 from meshcodec.geometry.io import export_mesh
+from meshcodec.modes.mesh.file import mesh_file
+from meshcodec.registry import Registry
+from meshcodec.weights import load_mesh_coder
 
 ASCII_PLY = b"""ply
 format ascii 1.0
@@ -57,11 +64,35 @@ def threemf() -> bytes:
     return made.getvalue()
 
 
+def mesh_files() -> Iterator[VatFile]:
+    """Files of the mesh mode: flat, as Loop surfaces, mirrored, of parts that touch, and of any faces."""
+    entry = Registry().default_mesh_coder()
+    coder, rng = load_mesh_coder(entry), np.random.default_rng(0)
+    box = trimesh.creation.box()
+    corners, faces = np.rint(40 * (box.vertices + 0.5)).astype(np.int64), np.asarray(box.faces, np.int64)
+    ball = trimesh.creation.icosphere(2)
+    around = np.rint(25 * (ball.vertices + 1)).astype(np.int64)
+    soup = np.unique(rng.integers(0, 60, (12, 3)), axis=0)
+    triples = np.array([rng.permutation(len(soup))[:3] for _ in range(20)])
+    used, triples = np.unique(triples, return_inverse=True)
+    two = np.concatenate([faces, np.where(faces > 0, faces + 7, 0)])  # they touch at the vertex 0
+    beside = np.concatenate([corners, corners[1:] + np.array([7, 3, 1])])
+    for mesh, mirrored in (
+        (GridMesh(corners, faces, 6), NO_AXES),
+        (GridMesh(around, np.asarray(ball.faces, np.int64), 7, 1), NO_AXES),
+        (GridMesh(corners, faces, 7, 5), (True, False, False)),
+        (GridMesh(beside, two, 6), NO_AXES),
+        (GridMesh(soup[used], triples.reshape(-1, 3), 6), NO_AXES),
+    ):
+        grid = MeshGrid((1.0, -2.0, 0.5), (4.0, 4.0, 4.0), mirrored, mesh.bits)
+        yield mesh_file(mesh, grid, coder.encode(mesh, grid.sides), coder, entry.coder_id)[0]
+
+
 def main(folder: Path) -> None:
     """Write the seeds below a folder."""
-    load, decode = folder / "load", folder / "decode"
-    load.mkdir(parents=True, exist_ok=True)
-    decode.mkdir(parents=True, exist_ok=True)
+    load, decode, meshes = folder / "load", folder / "decode", folder / "mesh"
+    for place in (load, decode, meshes):
+        place.mkdir(parents=True, exist_ok=True)
     seeds = [(kind, export_mesh(trimesh.creation.box(), kind)) for kind in WRITE_FORMATS]
     seeds += [
         ("ply", ASCII_PLY),
@@ -83,6 +114,9 @@ def main(folder: Path) -> None:
     for number, file in enumerate(files):
         (decode / f"{number:02}").write_bytes(file.to_bytes())
         (decode / f"{number:02}-sealed").write_bytes(b"\x01" + file.to_bytes()[1:])
+    for number, file in enumerate(mesh_files()):
+        (meshes / f"{number:02}").write_bytes(file.to_bytes())
+        (meshes / f"{number:02}-sealed").write_bytes(b"\x01" + file.to_bytes()[1:])
 
 
 if __name__ == "__main__":
