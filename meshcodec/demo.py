@@ -1,8 +1,8 @@
 """``python -m meshcodec.demo FOLDER -o OUT``: a folder of meshes there and back, as a table and as a picture.
 
 Each mesh is encoded and decoded at each size. OUT receives ``NAME.SIZE.vat``, ``NAME.SIZE.obj`` and
-``comparison.png``, the originals above their decodes. ``make demo`` runs this on ``examples/``, and the
-picture in the README is its work.
+``comparison.png``, the originals above their decodes with the mode that was kept, the bytes and F-scores.
+``make demo`` runs this on ``examples/``, and the picture in the README is its work.
 """
 
 from __future__ import annotations
@@ -18,11 +18,20 @@ import trimesh
 
 from meshcodec.api import Codec
 from meshcodec.cli.group import ExitCodes
-from meshcodec.cli.options import PATH, device_option, effort_option, parse_list, parse_size, weights_option
+from meshcodec.cli.options import (
+    PATH,
+    device_option,
+    effort_option,
+    mode_option,
+    parse_list,
+    parse_size,
+    weights_option,
+)
 from meshcodec.cli.streams import print_error
 from meshcodec.config import TAUS
 from meshcodec.errors import MeshcodecError, PartialFailureError, UsageError, error_context
 from meshcodec.evaluation.measured import MeasuredFile
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.formats import MESH_ENDINGS, READ_FORMATS
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.metrics import Reference
@@ -40,9 +49,10 @@ PICTURE_COLUMNS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class RoundTrip(MeasuredFile):
-    """One mesh there and back; `mesh` is what came back."""
+    """One mesh there and back; `mesh` is what came back, `mode` the way of coding that was kept."""
 
     mesh: trimesh.Trimesh
+    mode: str
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,12 @@ class Shown:
     trips: dict[str, RoundTrip]
 
 
-def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, stem: Path) -> RoundTrip:
+def round_trip(
+    codec: Codec, original: trimesh.Trimesh, size: int, effort: int, mode: str, stem: Path
+) -> RoundTrip:
     """Encode and decode one mesh; ``stem`` with ``.vat`` and ``.obj`` appended is what is written."""
     started = time.perf_counter()
-    data = codec.encode(original, size, effort)
+    data = codec.encode(original, size, effort, mode=mode)
     encoded = time.perf_counter()
     write_atomic(stem.with_name(f"{stem.name}.vat"), data, overwrite=True)
     reread = time.perf_counter()
@@ -71,11 +83,12 @@ def round_trip(codec: Codec, original: trimesh.Trimesh, size: int, effort: int, 
         encode_seconds=encoded - started,
         decode_seconds=decoded - reread,
         mesh=mesh,
+        mode=VatFile.from_bytes(data).mode,
     )
 
 
 def run(
-    folder: Path, out: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None
+    folder: Path, out: Path, sizes: dict[str, int], effort: int, mode: str, device: str, weights: Path | None
 ) -> None:
     """The whole demonstration; prints as it goes.
 
@@ -84,7 +97,7 @@ def run(
     folder : searched for meshes at any depth
     out : folder to write to, made where it is missing
     sizes : bytes of the files, by what names and table call them
-    effort, device, weights : see `meshcodec.api.Codec`
+    effort, mode, device, weights : see `meshcodec.api.Codec`
 
     Raises
     ------
@@ -102,13 +115,13 @@ def run(
     codec = Codec(device, weights)
     names = names_of(folder, paths)
     width = max(len(name) for name in [*names, "mean"])
-    heads = ["size", "bytes", *(f"F@{tau:g}" for tau in SHOWN), "encode s", "decode s"]
+    heads = ["size", "bytes", *(f"F@{tau:g}" for tau in SHOWN), "encode s", "decode s", "mode"]
     click.echo(f"{'mesh':{width}}" + "".join(f"{head:>10}" for head in heads))
     done: list[Shown] = []
     for path, name in zip(paths, names, strict=True):
         try:
             with error_context(str(path)):
-                done.append(_there_and_back(codec, path, out / name, sizes, effort))
+                done.append(_there_and_back(codec, path, out / name, sizes, effort, mode))
         except MeshcodecError as error:
             print_error(error)
             continue
@@ -126,28 +139,34 @@ def run(
         raise PartialFailureError(f"{failed} of {len(paths)} meshes failed")
 
 
-def _there_and_back(codec: Codec, path: Path, stem: Path, sizes: dict[str, int], effort: int) -> Shown:
+def _there_and_back(
+    codec: Codec, path: Path, stem: Path, sizes: dict[str, int], effort: int, mode: str
+) -> Shown:
     original = load_mesh(path)
     trips = {
-        label: round_trip(codec, original, size, effort, stem.with_name(f"{stem.name}.{label}"))
+        label: round_trip(codec, original, size, effort, mode, stem.with_name(f"{stem.name}.{label}"))
         for label, size in sizes.items()
     }
     return Shown(stem.name, original, trips)
 
 
 def _column(shown: Shown) -> list[tuple[Image, str]]:
-    """Pictures of a mesh and of its decodes, each with a line of text."""
+    """Pictures of a mesh and of its decodes, each with lines of text."""
     original, trips = shown.original, list(shown.trips.values())
     center, radius = frame_of(original.vertices, original.faces)
     texts = [
         f"{shown.name}, {len(original.faces)} faces",
-        *(f"F@{SHOWN[0]:g} {trip.scores.at(SHOWN[0]):.3f}" for trip in trips),
+        *(f"{trip.mode}, {trip.bytes} bytes\n{_fscores(trip)}" for trip in trips),
     ]
     meshes = [original, *(trip.mesh for trip in trips)]
     return [
         (render_mesh(mesh.vertices, mesh.faces, size=PICTURE_SIDE, center=center, radius=radius), text)
         for mesh, text in zip(meshes, texts, strict=True)
     ]
+
+
+def _fscores(trip: RoundTrip) -> str:
+    return ", ".join(f"F@{tau:g} {trip.scores.at(tau):.3f}" for tau in SHOWN)
 
 
 def _sheet(done: list[Shown], captions: list[str]) -> Image:
@@ -161,7 +180,7 @@ def _sheet(done: list[Shown], captions: list[str]) -> Image:
 
 
 def _line(name: str, label: str, trips: Sequence[RoundTrip]) -> str:
-    """A row of the table: means over the trips."""
+    """A row of the table: means over the trips, and how many of them kept which mode."""
 
     def mean(values: Sequence[float]) -> float:
         return sum(values) / len(values)
@@ -170,7 +189,9 @@ def _line(name: str, label: str, trips: Sequence[RoundTrip]) -> str:
     encode = mean([trip.encode_seconds for trip in trips])
     decode = mean([trip.decode_seconds for trip in trips])
     size = mean([trip.bytes or 0 for trip in trips])
-    return f"{name}{label:>10}{size:10.0f}{fscores}{encode:10.1f}{decode:10.1f}"
+    modes = Counter(trip.mode for trip in trips)
+    kept = trips[0].mode if len(trips) == 1 else " + ".join(f"{modes[m]} {m}" for m in sorted(modes))
+    return f"{name}{label:>10}{size:10.0f}{fscores}{encode:10.1f}{decode:10.1f}    {kept}"
 
 
 def _meshes(folder: Path) -> list[Path]:
@@ -204,19 +225,26 @@ def _sizes(text: str) -> dict[str, int]:
 @click.option(
     "--sizes",
     type=_sizes,
-    default="512,4k",
+    default="512,2k",
     show_default=True,
     metavar="SIZE,...",
     help="Bytes of each file.",
 )
 @effort_option
+@mode_option
 @device_option
 @weights_option
 def main(
-    folder: Path, output: Path, sizes: dict[str, int], effort: int, device: str, weights: Path | None
+    folder: Path,
+    output: Path,
+    sizes: dict[str, int],
+    effort: int,
+    mode: str,
+    device: str,
+    weights: Path | None,
 ) -> None:
     """Encode and decode the meshes of FOLDER, print a table and draw a picture."""
-    run(folder, output, sizes, effort, device, weights)
+    run(folder, output, sizes, effort, mode, device, weights)
 
 
 if __name__ == "__main__":

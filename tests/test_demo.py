@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trimesh
 from click.testing import CliRunner, Result
 
 from meshcodec import demo
+from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import load_mesh
+from meshcodec.pictures.sheets import contact_sheet
 
 
 def ball(path: Path) -> None:
@@ -45,9 +48,36 @@ def test_meshes_at_any_depth_go_there_and_back(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in lines[:-1]] == [
         ["ball", "64"], ["ball", "1k"], ["mean", "64"], ["mean", "1k"],
     ]  # fmt: skip
+    kept = [VatFile.from_bytes((out / f"ball.{size}.vat").read_bytes()).mode for size in ("64", "1k")]
+    assert [line.split()[-1] for line in lines[:-1]] == kept * 2
     assert int(lines[0].split()[2]) == (out / "ball.64.vat").stat().st_size <= 64
     assert load_mesh(out / "ball.1k.obj").is_watertight
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_picture_says_mode_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under each picture of a decode stand the mode that was kept, the bytes and two F-scores."""
+    pytest.importorskip("PIL")
+    ball(tmp_path / "in" / "ball.ply")
+    seen: dict[str, Any] = {}
+
+    def sheet(images: Any, **texts: Any) -> Any:
+        seen.update(texts, images=images)
+        return contact_sheet(images, **texts)
+
+    monkeypatch.setattr(demo, "contact_sheet", sheet)
+    out = tmp_path / "out"
+    options = ("--sizes", "64,512", "--effort", 0, "--mode", "mesh", "--device", "cpu")
+    result = call(tmp_path / "in", "-o", out, *options)
+    assert result.exit_code == 0, result.output
+    assert seen["captions"] == ["original", "64 bytes", "512 bytes"]
+    table = [line.split() for line in result.stdout.splitlines()]
+    rows = {row[1]: row for row in table if row[0] == "ball"}
+    assert seen["notes"] == [
+        ["ball, 320 faces"],
+        *([f"mesh, {rows[s][2]} bytes\nF@0.02 {rows[s][3]}, F@0.01 {rows[s][4]}"] for s in ("64", "512")),
+    ]
 
 
 def test_a_folder_without_meshes_is_refused(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ effort_option = click.option(
     " at 4 and 5 up to 350 for a hard mesh, at 4 to 7 up to 900 in 2 KB and more. Ten steps take about a"
     " second on two cores: to 1 KB, 13 s at 4 and 138 s at 9, measuring included.",
 )
-_mode_option = click.option(
+mode_option = click.option(
     "--mode",
     type=click.Choice(MODES),
     default=DEFAULT_MODE,
@@ -251,8 +251,8 @@ _packing_option = click.option(
     show_default=True,
     help="coded: as many entropy-coded tokens as fit; bytes: one byte each, as many in every file of a size.",
 )
-coding_options = gathered("coding", Coding, _mode_option, effort_option, _packing_option, seed_option)
-unseeded_coding_options = gathered("coding", Coding, _mode_option, effort_option, _packing_option)
+coding_options = gathered("coding", Coding, mode_option, effort_option, _packing_option, seed_option)
+unseeded_coding_options = gathered("coding", Coding, mode_option, effort_option, _packing_option)
 quality_options = gathered(
     "quality",
     Quality,
