@@ -154,7 +154,7 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
 @click.option("--corpus", type=PATH, required=True, metavar="CORPUS", help="Folder of meshes.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Walks and networks so far.")
 @click.option(
-    "--meshes", type=click.IntRange(min=1), default=2000, show_default=True, help="Meshes to learn from."
+    "--meshes", type=click.IntRange(min=1), default=5500, show_default=True, help="Meshes to learn from."
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), default=12_000, show_default=True, help="Steps of each network."
@@ -163,7 +163,7 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
 def mesh_coder(folder: Path, corpus: Path, output: Path, meshes: int, steps: int, jobs: int | None) -> None:
     """Fit the networks that code meshes, and enter them in the folder's registry.
 
-    Goes on where it was stopped. Needs fast-simplification and meshoptimizer.
+    Goes on where it was stopped.
     """
     Registry(folder)
     from meshcodec.train.corpus import read_corpus

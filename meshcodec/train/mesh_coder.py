@@ -32,7 +32,8 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meshcodec.format.grid_mesh import GridMesh, Integers
+from meshcodec.format.box import NO_AXES
+from meshcodec.format.grid_mesh import FLAT, GridMesh, Integers
 from meshcodec.format.mesh_coder import (
     FLAGS,
     NETWORKS,
@@ -73,19 +74,22 @@ from meshcodec.format.mesh_seeds import EXPERTS, axis_order
 from meshcodec.format.mesh_teller import RANK_CLASSES
 from meshcodec.geometry.simplify import DECIMATORS, decimator
 from meshcodec.geometry.triangles import merge_identical
+from meshcodec.modes.mesh.fit import ControlMesh, FitSettings, Target, fit
 from meshcodec.runtime.files import write_atomic
 from meshcodec.runtime.threads import one_thread, one_thread_here
 from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 
-HIDDEN = {"gate": (160, 64), "first": (256, 96), "second": (256, 96), "third": (256, 96), "seed": (48, 32)}
+HIDDEN = {"gate": (160, 64), "first": (256, 96), "second": (256, 96), "third": (256, 96), "seed": (96, 48)}
 """Hidden units of each network."""
 _BATCH = 1024
 _DROPOUT = 0.05  # share of hidden units that a step does without
 _MOST_ROUNDING = 0.02  # bits a symbol that whole numbers may take more
 _LEAST_SPREAD = 0.25  # features that vary less are not stretched more
 _CHUNK = 40  # meshes of a file
-_MOST_ROWS = 1_500_000  # rows that a network is fitted to at most
+_MOST_ROWS = 3_000_000  # rows that a network is fitted to at most
+_HALF_SHARE = 0.25
+_CREASES = (FLAT, FLAT, 3, 5)  # codes of the surfaces that are fitted
 _DECIMATOR_SHARES = (0.45, 0.38, 0.17)
 _LARGEST_WEIGHT = (1 << 15) - 1
 _GUESSES = np.array([[400, 200, 100, 100, 3200], [1000, 1000, 300, 1500, 200], [1000, 1000, 300, 1500, 200]])
@@ -103,11 +107,13 @@ class MeshCoderConfig:
     meshes : decimated meshes, each of another item of the corpus while there are any
     steps : gradient steps of each network
     faces : least and largest number of faces of a mesh
+    fitted : share of the meshes whose vertices are fitted to the mesh before decimation, as an encoder does
     """
 
-    meshes: int = 3000
+    meshes: int = 5500
     steps: int = 12_000
-    faces: tuple[int, int] = (20, 8000)
+    faces: tuple[int, int] = (20, 2500)
+    fitted: float = 0.5
 
 
 def train_mesh_coder(
@@ -144,18 +150,29 @@ def train_mesh_coder(
 
 
 def training_mesh(item: CorpusItem, number: int, config: MeshCoderConfig) -> tuple[GridMesh, Integers] | None:
-    """A decimated mesh on a grid and the grid's sides; which one hangs on the number alone."""
+    """A decimated mesh on a grid and the grid's sides, half of them fitted to the original; which one hangs
+    on the number alone."""
     rng = np.random.default_rng([number, 11])
     vertices, faces = item.load()
     points = vertices.astype(np.float64) @ _turn(rng)
     triangles = faces.astype(np.int64)
-    if rng.random() < 0.25:
-        points, triangles = _half(points, triangles, int(rng.integers(3)))
+    mirrored = list(NO_AXES)
+    if rng.random() < _HALF_SHARE:
+        axis = int(rng.integers(3))
+        points, triangles = _half(points, triangles, axis)
+        mirrored[axis] = True
     points, triangles = merge_identical(points, triangles)
+    original = points, triangles
     wanted = int(np.exp(rng.uniform(*np.log(config.faces))))
     if len(triangles) > wanted:
         name = str(rng.choice(DECIMATORS, p=_DECIMATOR_SHARES))
         points, triangles = decimator(name)(points, triangles, wanted)
+    if len(triangles) and rng.random() < config.fitted:
+        settings = FitSettings().quick
+        control = ControlMesh(
+            points, triangles, int(rng.choice(_CREASES)), (mirrored[0], mirrored[1], mirrored[2])
+        )
+        points = fit(control, Target(*original, settings.samples, number), settings).mesh.vertices
     bits = int(np.clip(np.rint(rng.normal(7.1 + 0.3 * np.log2(max(len(triangles), 1) / 250), 0.9)), 5, 11))
     return on_grid(points, triangles, bits, config.faces[1])
 
@@ -204,12 +221,12 @@ def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
 def _half(
     points: NDArray[np.float64], faces: NDArray[np.int64], axis: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What lies above the middle plane of an axis, open there, with the corners of cut faces drawn up to
-    it."""
+    """What lies above the middle plane of an axis, moved so that the plane is at 0, open there, with the
+    corners of cut faces drawn up to it."""
     middle = (points[:, axis].min() + points[:, axis].max()) / 2
     above = faces[(points[faces, axis] > middle).any(axis=1)]
     raised = points.copy()
-    raised[:, axis] = np.maximum(raised[:, axis], middle)
+    raised[:, axis] = np.maximum(raised[:, axis] - middle, 0.0)
     return raised, above
 
 

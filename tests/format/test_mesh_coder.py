@@ -272,8 +272,8 @@ def test_an_unknown_payload_is_refused(payload: bytes) -> None:
 
 
 PINNED = "2602d604fae1c2e4264b9ce41203157f70004a1cd2f8cf4edeb9c86209553a437b"
-SHIPPED = "654cece5"
-GOLDEN = "26050d8aeffd8f92510ecfd1f5d278f6"
+SHIPPED = "028d2bcc"
+GOLDEN = "260513be6ab7adac21fdcb86fbefee7938"
 PINNED_SHAPES = {
     "tetrahedron": "7c0aa855ca8800c3",
     "triangle": "bfb43d8565a3eec7",
