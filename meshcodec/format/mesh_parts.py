@@ -67,7 +67,7 @@ class Parts:
         self.touching |= number >= 0
         if self.teller.blind:
             return number
-        free = np.setdiff1d(np.arange(self.teller.known.vertices), others)
+        free = np.delete(np.arange(self.teller.known.vertices), others)
         if not (self.teller.head.touching and len(free) and self.teller.flag(4 + which, number >= 0)):
             return -1
         if which:

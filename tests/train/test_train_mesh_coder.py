@@ -22,6 +22,7 @@ from meshcodec.train.mesh_coder import (
     recorded,
     rounding_bits,
     train_mesh_coder,
+    training_mesh,
 )
 from meshcodec.weights import load_mesh_coder, save_mesh_coder
 
@@ -42,6 +43,23 @@ def test_a_mesh_on_the_grid_of_its_box() -> None:
     mesh = cleaned(positions, np.array([[0, 1, 3], [3, 0, 2], [0, 1, 2], [0, 3, 1]]), 5)
     assert mesh.positions.tolist() == [[0, 0, 0], [0, 3, 0], [3, 0, 0]]
     assert mesh.faces.tolist() == [[0, 2, 1], [0, 1, 2]]
+
+
+def test_fitting_moves_the_vertices_of_decimated_meshes_and_leaves_their_faces() -> None:
+    plain, fitted = (
+        [
+            training_mesh(ball(1.0), number, MeshCoderConfig(faces=(100, 101), fitted=share))
+            for number in range(6)
+        ]
+        for share in (0.0, 1.0)
+    )
+    moved = 0
+    for one, other in zip(plain, fitted, strict=True):
+        assert one is not None
+        assert other is not None
+        assert abs(len(one[0].faces) - len(other[0].faces)) <= 6  # some fall together on the grid
+        moved += not np.array_equal(one[0].positions, other[0].positions)
+    assert moved == 6
 
 
 def test_what_is_written_down_is_what_is_coded() -> None:
