@@ -109,7 +109,7 @@ class Decoder:
     def decode(
         self,
         data: VatSource,
-        resolution: int = DEFAULT_RESOLUTION,
+        resolution: int | None = DEFAULT_RESOLUTION,
         tokens: int | None = None,
         faces: int | None = None,
     ) -> trimesh.Trimesh:
@@ -117,7 +117,10 @@ class Decoder:
         return self.decode_detailed(data, resolution, tokens, faces=faces).mesh
 
     def decode_many(
-        self, files: Iterable[VatSource], resolution: int = DEFAULT_RESOLUTION, faces: int | None = None
+        self,
+        files: Iterable[VatSource],
+        resolution: int | None = DEFAULT_RESOLUTION,
+        faces: int | None = None,
     ) -> list[trimesh.Trimesh]:
         """`decode` of many ``.vat`` files, in order; the first one that is corrupt ends it."""
         return [self.decode(data, resolution, faces=faces) for data in several(files, "decode_many")]
@@ -125,7 +128,7 @@ class Decoder:
     def decode_detailed(
         self,
         data: VatSource | VatFile,
-        resolution: int = DEFAULT_RESOLUTION,
+        resolution: int | None = DEFAULT_RESOLUTION,
         tokens: int | None = None,
         dense: bool = False,
         faces: int | None = None,
@@ -135,7 +138,8 @@ class Decoder:
         Parameters
         ----------
         data : a whole ``.vat`` file, its bytes, its path or open in binary mode, or one that is parsed
-        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
+        resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half.
+            None: as many as give about 250 000 faces, see `meshcodec.modes.tokens.decode.cells_of`
         tokens : use only this many of the file's tokens; all by default
         dense : evaluate the field at every grid point, not coarse to fine: slow, finds the tiniest parts too
         faces : triangles at most, 4 or more: a subdivision surface has as many levels as that allows, what is
@@ -444,7 +448,10 @@ def encode(
 
 
 def decode(
-    data: VatSource, resolution: int = DEFAULT_RESOLUTION, device: str = "auto", faces: int | None = None
+    data: VatSource,
+    resolution: int | None = DEFAULT_RESOLUTION,
+    device: str = "auto",
+    faces: int | None = None,
 ) -> trimesh.Trimesh:
     """A ``.vat`` file to a closed mesh in the original frame. See `Codec.decode_detailed`."""
     return _default_codec(device).decode(data, resolution, faces=faces)

@@ -29,8 +29,8 @@ MODES = ("auto", "tokens", "mesh")
 DEFAULT_MODE = "auto"
 """Way of coding where none is asked for."""
 
-DEFAULT_RESOLUTION = 256
-"""Cells a side of the decoded grid where none are asked for."""
+DEFAULT_RESOLUTION: int | None = None
+"""Cells a side of the decoded grid where none are asked for: None, as many as the surface needs."""
 
 MAX_FACES = 5_000_000
 """Triangles above which a mesh is refused unless more are allowed."""

@@ -59,7 +59,7 @@ class DecompressOptions:
     """
 
     format: str = "obj"
-    resolution: int = DEFAULT_RESOLUTION
+    resolution: int | None = DEFAULT_RESOLUTION
     device: str = "auto"
     weights: Path | None = None
     max_memory: int | None = None

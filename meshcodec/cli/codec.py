@@ -230,7 +230,7 @@ def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None
 def decode(
     source: str,
     output: str | None,
-    resolution: int,
+    resolution: int | None,
     faces: int | None,
     tokens: int | None,
     format_: str | None,
@@ -316,7 +316,7 @@ def _simplified(
 
 def _decoded_tokens(
     file: VatFile,
-    resolution: int,
+    resolution: int | None,
     tokens: int | None,
     dense: bool,
     faces: int | None,
@@ -332,7 +332,7 @@ def _decoded_tokens(
     known = {
         "vertices": len(decoded.mesh.vertices),
         "faces": len(decoded.mesh.faces),
-        "resolution": resolution,
+        "resolution": decoded.resolution,
         "tokens": tokens or file.count,
         "evaluated": decoded.evaluated,
         "total": decoded.total,

@@ -53,7 +53,7 @@ def bench(
     baselines: list[str],
     output: Path,
     jobs: int | None,
-    resolution: int,
+    resolution: int | None,
     machine: Machine,
     reply: Reply,
 ) -> None:
@@ -100,7 +100,7 @@ def report(
     decoded: Path,
     output: str | None,
     csv_file: str | None,
-    resolution: int,
+    resolution: int | None,
     jobs: int | None,
     machine: Machine,
     reply: Reply,

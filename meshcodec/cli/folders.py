@@ -123,7 +123,7 @@ def _compress_options(
 def decompress(
     folder: Path,
     output: Path,
-    resolution: int,
+    resolution: int | None,
     format_: str,
     faces: int | None,
     max_memory: int | None,

@@ -280,8 +280,7 @@ resolution_option = click.option(
     "--resolution",
     type=click.IntRange(16, 512),
     default=DEFAULT_RESOLUTION,
-    show_default=True,
-    help="Cells a side of the decoded grid.",
+    help="Cells a side of the decoded grid; by default as many as give about 250 000 faces.",
 )
 faces_option = click.option(
     "--faces",

@@ -148,7 +148,7 @@ def _better(
     by_mesh: Encoded | None,
     by_tokens: Encoded,
     seconds: float,
-    resolution: int,
+    resolution: int | None,
 ) -> Encoded:
     """The one of two files that measures higher; tokens took `seconds`, and are decoded at `resolution`."""
     if by_mesh is None:

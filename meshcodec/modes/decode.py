@@ -17,7 +17,7 @@ from meshcodec.runtime.clock import Clock
 def decode_file(
     engine: Engine,
     file: VatFile,
-    resolution: int = DEFAULT_RESOLUTION,
+    resolution: int | None = DEFAULT_RESOLUTION,
     tokens: int | None = None,
     dense: bool = False,
     faces: int | None = None,

@@ -125,3 +125,9 @@ class Decoded:
     total: int
     seconds: dict[str, float] = field(default_factory=dict)
     simplified: Simplification | None = None
+
+    @property
+    def resolution(self) -> int:
+        """Cells a side of the grid; 0 where there was none."""
+        side: float = self.total ** (1 / 3)
+        return max(round(side) - 1, 0)

@@ -23,7 +23,7 @@ from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.surface.arrays import select
 from meshcodec.surface.field import Field
 from meshcodec.surface.grid import Grid, signs_differ
-from meshcodec.surface.marching_cubes import Extraction, polygonize
+from meshcodec.surface.marching_cubes import Extraction, Move, polygonize
 from meshcodec.surface.mc_table import CORNERS
 
 _COARSEST = 8  # grid points between two points of the coarsest lattice, at most
@@ -40,6 +40,7 @@ def extract(
     batch: int = 65536,
     device: torch.device | str = "cpu",
     mirrored: Axes = NO_AXES,
+    move: Move | None = None,
 ) -> Extraction:
     """Extract the surface of a truncated signed distance field, where it is zero, as a closed mesh.
 
@@ -67,6 +68,8 @@ def extract(
     mirrored : (3,) bool
         Axes whose plane ``lo`` is a mirror: the surface is extracted on this side of it and continued as its
         image, vertex to vertex.
+    move : callable, optional
+        Given the (V, 3) vertices and (F, 3) faces on this side of the mirrors, says where the vertices go.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def extract(
     grid = Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     if not lipschitz_factor > 0:
         raise ValueError(f"lipschitz_factor must be positive, not {lipschitz_factor}")
-    return polygonize(grid, _search(grid, truncation, lipschitz_factor))
+    return polygonize(grid, _search(grid, truncation, lipschitz_factor), move)
 
 
 def extract_dense(
@@ -95,11 +98,12 @@ def extract_dense(
     batch: int = 65536,
     device: torch.device | str = "cpu",
     mirrored: Axes = NO_AXES,
+    move: Move | None = None,
 ) -> Extraction:
     """`extract` with the field evaluated at every grid point: the truth that `extract` is tested against."""
     grid = Grid(field, resolution, lo, hi, truncation, batch, device, mirrored)
     ticks = torch.arange(resolution + 1, dtype=torch.int32, device=grid.device)
-    return polygonize(grid, grid.evaluate_lattice(ticks))
+    return polygonize(grid, grid.evaluate_lattice(ticks), move)
 
 
 def _search(grid: Grid, truncation: float, lipschitz_factor: float) -> Tensor:

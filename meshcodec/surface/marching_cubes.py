@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from meshcodec.surface.arrays import CHUNK, distinct, select, take
 from meshcodec.surface.grid import Grid, grid_to_world
 from meshcodec.surface.mc_table import EDGES, MOST_TRIANGLES, triangle_table
 
+Move: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
+"""(V, 3) vertices, in the coordinates of the field, and (F, 3) faces to where the vertices go."""
 ENDS = 4e-4  # share of a grid edge kept free at its ends, so that no triangle degenerates
 
 
@@ -82,7 +86,7 @@ def cells_around(grid: Grid, edges: Tensor) -> Tensor:
     return torch.stack([lower, beside, lower - two, beside - two])
 
 
-def polygonize(grid: Grid, keys: Tensor) -> Extraction:
+def polygonize(grid: Grid, keys: Tensor, move: Move | None = None) -> Extraction:
     """Follow the surface from the evaluated ``keys`` until it closes, and triangulate it."""
     edges = crossed_edges(grid, keys, (1,))
     found, around = [edges], []
@@ -103,10 +107,23 @@ def polygonize(grid: Grid, keys: Tensor) -> Extraction:
         )
     cells = distinct(torch.cat(around))
     position, faces = vertices_on(grid, edges), triangles_in(grid, cells, edges)
+    if move is not None:
+        position = moved(grid, position, faces, move)
     for mirror in np.flatnonzero(grid.mirrored):
         position, faces = with_image(position, faces, int(mirror))
     vertices = grid_to_world(position.cpu().numpy(), grid.resolution, grid.lo, grid.hi)
     return Extraction(vertices, faces.long().cpu().numpy(), grid.evaluated, len(grid.values))
+
+
+def moved(grid: Grid, position: Tensor, faces: Tensor, move: Move) -> Tensor:
+    """Grid positions (V, 3) of vertices that go where `move` says; none leaves or meets a mirror."""
+    before = grid_to_world(position.cpu().numpy(), grid.resolution, grid.lo, grid.hi)
+    after = move(before, faces.long().cpu().numpy())
+    found = torch.from_numpy((after - grid.lo) * (grid.resolution / (grid.hi - grid.lo))).to(position)
+    for mirror in np.flatnonzero(grid.mirrored):
+        own = position[:, mirror]
+        found[:, mirror] = torch.where(own <= 1, own, found[:, mirror].clamp(min=1 + ENDS))
+    return found
 
 
 def vertices_on(grid: Grid, edges: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class FakeCodec:
         tokens = bytes(size + self.lies - HEADER_BYTES - PLACEMENT_BYTES)
         return VatFile.of_tokens(tokens, bytes.fromhex(self.model), (x, y, z), (scale,) * 3).to_bytes()
 
-    def decode(self, data: bytes, resolution: int) -> trimesh.Trimesh:
+    def decode(self, data: bytes, resolution: int | None) -> trimesh.Trimesh:
         file = VatFile.from_bytes(data)
         assert file.scale is not None
         assert file.center is not None
@@ -267,7 +267,7 @@ def test_files_of_the_report_and_pictures(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_table(folder: Path, tmp_path: Path) -> None:
     lines = run(folder, tmp_path / "out").table().splitlines()
-    assert "2 meshes, model 0badcafe, mode auto, effort 0, coded, resolution 256" in lines[0]
+    assert "2 meshes, model 0badcafe, mode auto, effort 0, coded, resolution by the surface" in lines[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     head, rows = cells[0], {(row[0], row[1]): row for row in reversed(cells[2:])}  # of the first table
     at = {name: k for k, name in enumerate(head)}

@@ -32,7 +32,7 @@ class CodecLike(Protocol):
         """A mesh to at most ``size`` bytes."""
         ...
 
-    def decode(self, data: bytes, resolution: int) -> trimesh.Trimesh:
+    def decode(self, data: bytes, resolution: int | None) -> trimesh.Trimesh:
         """The mesh again, in the original frame."""
         ...
 
@@ -55,8 +55,8 @@ class BenchOptions:
         Our way of coding, one of `meshcodec.config.MODES`.
     packing : str
         Packing of our files, one of `meshcodec.format.payload.PACKING_WORDS`.
-    resolution : int
-        Cells a side at which our decoder works.
+    resolution : int or None
+        Cells a side at which our decoder works; None: as many as a surface needs.
     device : str
         Device of our codec: auto, cpu or cuda.
     weights : Path or None
@@ -79,7 +79,7 @@ class BenchOptions:
     ours: bool = True
     mode: str = DEFAULT_MODE
     packing: str = DEFAULT_PACKING
-    resolution: int = DEFAULT_RESOLUTION
+    resolution: int | None = DEFAULT_RESOLUTION
     device: str = "cpu"
     weights: Path | None = None
     samples: int = SAMPLES

@@ -67,7 +67,7 @@ class BenchReport:
         Bytes, ascending.
     model_id : str
         Id of our model, 8 hex digits; empty if our codec did not take part.
-    effort, mode, packing, resolution : int, str, str, int
+    effort, mode, packing, resolution : int, str, str, int or None
         What our codec ran at.
     computed : int
         Rows that this run computed; all others came from the cache.
@@ -83,7 +83,7 @@ class BenchReport:
     effort: int
     mode: str
     packing: str
-    resolution: int
+    resolution: int | None
     computed: int
     out: Path
     notes: list[str] = field(default_factory=list)
@@ -149,7 +149,8 @@ class BenchReport:
     def table(self) -> str:
         """The report as Markdown."""
         count = len({row.file for row in self.rows})
-        settings = f"mode {self.mode}, effort {self.effort}, {self.packing}, resolution {self.resolution}"
+        resolution = f"resolution {self.resolution or 'by the surface'}"
+        settings = f"mode {self.mode}, effort {self.effort}, {self.packing}, {resolution}"
         ours = f", model {self.model_id}, {settings}"
         lines = [f"{date.today().isoformat()}, {count} meshes{ours if self.model_id else ''}", ""]
         lines += [*self._means(), *self._means_of_multi_part_or_open(), *self._modes(), *self._closed()]

@@ -43,7 +43,7 @@ def run_report(
     *,
     jobs: int = 1,
     samples: int = 100_000,
-    resolution: int = DEFAULT_RESOLUTION,
+    resolution: int | None = DEFAULT_RESOLUTION,
     device: str = "auto",
     weights: Path | None = None,
     pictures: bool = True,
@@ -60,7 +60,7 @@ def run_report(
     decoded : a mesh or ``.vat`` file, or a folder of them; in `references` itself, its ``.vat`` files
     jobs : worker processes, each with one thread; 1 works in this process
     samples : points on each surface
-    resolution : cells a side, where ``.vat`` files are decoded
+    resolution : cells a side, where ``.vat`` files are decoded; None: as many as a surface needs
     device, weights : arguments of the `meshcodec.api.Codec` that decodes ``.vat`` files
     pictures : whether to take pictures for a page
     quiet : no progress bar, which otherwise is drawn on stderr where that is a terminal
@@ -110,7 +110,7 @@ class _Plan:
     """What every worker must know."""
 
     samples: int
-    resolution: int
+    resolution: int | None
     device: str
     weights: Path | None
     detail: Detail | None
@@ -137,7 +137,7 @@ def _measure(job: _Job) -> Row:
         row = replace(row, scores=reference.score(decoded))
         if plan.detail is not None:
             shown = decoded
-            if pair.is_vat and plan.resolution > _PICTURE_RESOLUTION:
+            if pair.is_vat and (plan.resolution is None or plan.resolution > _PICTURE_RESOLUTION):
                 shown = _decoded(plan, pair.target, _PICTURE_RESOLUTION)
             unit = [
                 trimesh.Trimesh(reference.placement.to_unit(m.vertices), m.faces, process=False)
@@ -149,7 +149,7 @@ def _measure(job: _Job) -> Row:
     return row
 
 
-def _decoded(plan: _Plan, path: Path, resolution: int) -> trimesh.Trimesh:
+def _decoded(plan: _Plan, path: Path, resolution: int | None) -> trimesh.Trimesh:
     if ending_of(path) != VAT:
         return load_mesh(path, max_faces=MAX_DECODED_FACES, max_bytes=MAX_DECODED_BYTES)
     return as_written(codec_of_process(plan.device, plan.weights).decode(path, resolution))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -12,8 +13,9 @@ from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TRUNCATION
 from meshcodec.engine import Engine, Networks
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.format.box import Axes
-from meshcodec.format.container import VatFile
+from meshcodec.format.container import ISO_OFFSET_UNIT, VatFile
 from meshcodec.geometry.normalize import BoxTransform
+from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS
 from meshcodec.kernels import BATCHES, field_of
 from meshcodec.modes.result import Decoded
 from meshcodec.runtime.clock import Clock
@@ -21,6 +23,7 @@ from meshcodec.surface.extract import extract, extract_dense
 from meshcodec.surface.field import Field, OffsetField
 from meshcodec.surface.grid import MAX_RESOLUTION, MIN_RESOLUTION
 from meshcodec.surface.marching_cubes import Extraction
+from meshcodec.surface.slits import Slits
 from meshcodec.surface.small_components import without_small_components
 
 SMALL_COMPONENT = 0.066
@@ -29,6 +32,14 @@ SMALL_COMPONENT = 0.066
 LIPSCHITZ_FACTOR = 0.75
 """Learned distance per true distance that the search counts on; a little short of 1, because no part that the
 planes can hold hides between corners this near (docs/experiments/speed.md, "Points instead of blocks")."""
+PILOT_CELLS = 48
+"""Cells a side of the grid on which the faces of a surface are estimated."""
+FACES = 250_000
+"""Faces that a decode is given where no resolution is asked for, about (docs/experiments/decode.md)."""
+MOST_CELLS = 160
+"""Cells a side of the grid of such a decode, at most (docs/experiments/decode.md)."""
+CELLS_STEP = 8
+"""Steps in which its cells a side are chosen: the points between two of the coarsest lattice."""
 
 
 @torch.no_grad()
@@ -40,23 +51,27 @@ def token_field(engine: Engine, networks: Networks, tokens: bytes) -> Field:
 
 
 def extract_surface(
-    engine: Engine, field: Field, iso_offset: int, resolution: int, mirrored: Axes, dense: bool = False
+    engine: Engine,
+    field: Field,
+    iso_offset: int,
+    resolution: int | None,
+    mirrored: Axes,
+    dense: bool = False,
 ) -> Extraction:
-    """The surface of a field at an iso offset, in the cube, without small components.
+    """The surface of a field at an iso offset, in the cube, with narrow slits and no small components.
 
     Parameters
     ----------
     engine : on whose device the field is evaluated
     field : signed distances, not truncated
     iso_offset : iso offset in units of `meshcodec.format.container.ISO_OFFSET_UNIT`
-    resolution : cells a side of the grid
+    resolution : cells a side of the grid; None: `cells_of` the surface
     mirrored : axes whose lower side of the cube is a mirror
     dense : evaluate every point of the grid
     """
-    find = extract_dense if dense else partial(extract, lipschitz_factor=LIPSCHITZ_FACTOR)
-    found = find(
+    find = partial(
+        extract_dense if dense else partial(extract, lipschitz_factor=LIPSCHITZ_FACTOR),
         OffsetField(field, iso_offset),
-        resolution,
         lo=-EXTENT,
         hi=EXTENT,
         truncation=TRUNCATION,
@@ -64,13 +79,26 @@ def extract_surface(
         device=engine.device,
         mirrored=mirrored,
     )
-    return without_small_components(found, SMALL_COMPONENT)
+    slit = 2 * (SHEET_HALF_THICKNESS - iso_offset * ISO_OFFSET_UNIT)
+    cells = resolution if resolution is not None else cells_of(find(PILOT_CELLS))
+    return without_small_components(find(cells, move=Slits(slit, -EXTENT, mirrored)), SMALL_COMPONENT)
+
+
+def cells_of(pilot: Extraction) -> int:
+    """Cells a side of the grid on which a surface has about `FACES` faces, given it on `PILOT_CELLS`: at most
+    `MOST_CELLS`.
+
+    A surface has four times the faces where the cells are half as long. Of a surface that the pilot does not
+    meet nothing is known, so it is looked for on the finest grid.
+    """
+    wanted = PILOT_CELLS * math.sqrt(FACES / max(len(pilot.faces), 1))
+    return max(min(CELLS_STEP * int(wanted / CELLS_STEP), MOST_CELLS), MIN_RESOLUTION)
 
 
 def decode_tokens(
     engine: Engine,
     file: VatFile,
-    resolution: int = DEFAULT_RESOLUTION,
+    resolution: int | None = DEFAULT_RESOLUTION,
     tokens: int | None = None,
     dense: bool = False,
 ) -> Decoded:
@@ -80,7 +108,8 @@ def decode_tokens(
     ----------
     engine : with the model that the file names
     file : header and payload
-    resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half
+    resolution : cells a side of the grid, 16 to 512; it fills the mesh's box, across a mirror its half. None:
+        as many as give about `FACES` faces, see `cells_of`
     tokens : use only this many of the file's tokens; all by default
     dense : evaluate the field at every grid point: slow, finds the tiniest parts too
 
@@ -93,7 +122,7 @@ def decode_tokens(
     UsageError
         `resolution` or `tokens` out of range.
     """
-    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+    if resolution is not None and not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
         remedy = f"choose {MIN_RESOLUTION} to {MAX_RESOLUTION}"
         raise UsageError(f"resolution {resolution} is out of range", remedy)
     networks = engine.open(file)

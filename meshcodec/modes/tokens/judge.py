@@ -33,7 +33,7 @@ class JudgeSettings:
     proxy_samples : points on each surface in the proxy evaluation (by hand)
     proxy_resolution : cells a side of its grid ("Finer proxy and decision margin")
     full_samples, full_resolution : points on each surface and cells a side of the grid of the full
-        evaluation: what a user gets who decodes and measures
+        evaluation, None as in a decode: what a user gets who decodes and measures
     margin : F-scores that differ by this much by proxy differ in full too ("Finer proxy and decision margin")
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
@@ -44,7 +44,7 @@ class JudgeSettings:
     proxy_samples: int = 30_000
     proxy_resolution: int = 160
     full_samples: int = SAMPLES
-    full_resolution: int = DEFAULT_RESOLUTION
+    full_resolution: int | None = DEFAULT_RESOLUTION
     margin: float = 0.02
     offset_steps: tuple[int, ...] = (2, 1)
     nearby_offsets: tuple[int, ...] = (1, -1, 2, -2)
@@ -167,7 +167,7 @@ class Judge:
             )
         return self._full_fscores[key]
 
-    def _extract(self, field: Field, iso_offset: int, resolution: int) -> Extraction:
+    def _extract(self, field: Field, iso_offset: int, resolution: int | None) -> Extraction:
         return extract_surface(self._engine, field, iso_offset, resolution, self._prepared.transform.mirrored)
 
     def _is_allowed(self, iso_offset: int) -> bool:
