@@ -54,12 +54,13 @@ def test_cells_are_chosen_by_the_faces_of_a_pilot(faces: int, cells: int) -> Non
 
 @pytest.mark.parametrize("axes", range(4))
 def test_a_mirrored_surface_does_not_have_more_faces(axes: int) -> None:
-    """Spheres that touch the ends of the cube, halves of spheres, and so on: all are about a quarter million."""
+    """Spheres, halves of spheres, and so on: all have about as many faces."""
     mirrored = (axes > 0, axes > 1, axes > 2)
     at = torch.tensor([-EXTENT if mirror else 0.0 for mirror in mirrored])
 
     def field(points: torch.Tensor) -> torch.Tensor:
-        return (torch.linalg.norm(points - at, dim=1) - 0.95).clamp(-TRUNCATION, TRUNCATION)
+        away: torch.Tensor = torch.linalg.norm(points - at, dim=1) - 0.95
+        return away.clamp(-TRUNCATION, TRUNCATION)
 
     find = partial(extract, field, lo=-EXTENT, hi=EXTENT, truncation=TRUNCATION, mirrored=mirrored)
     assert len(find(cells_of(find(PILOT_CELLS))).faces) < FACES
