@@ -21,6 +21,7 @@ from meshcodec.errors import BadMeshError, MeshWarning, PartialFailureError, one
 from meshcodec.format.container import LARGEST_FILE
 from meshcodec.geometry.io import as_written, export_mesh, load_mesh
 from meshcodec.registry import Registry
+from meshcodec.runtime.clock import deadline
 from meshcodec.runtime.files import ending_of, is_local, write_whole
 from meshcodec.runtime.memory import bounded_memory
 from meshcodec.runtime.sources import code_hash
@@ -91,7 +92,7 @@ def encode_file(
     from meshcodec.metrics import by_tau, fscore
     from meshcodec.target import Target
 
-    codec, kind = _codec(options), ending_of(path)
+    codec, kind, stop = _codec(options), ending_of(path), deadline(options.time_limit)
     if options.size is None:
         target = Target(options.min_fscore, options.tau, options.max_error)
         measured = codec.encode_to_target(
@@ -100,6 +101,7 @@ def encode_file(
             options.effort,
             options.seed,
             kind,
+            stop=stop,
             packing=options.packing,
             mode=options.mode,
         )
@@ -113,6 +115,7 @@ def encode_file(
             options.effort,
             options.seed,
             kind,
+            stop=stop,
             packing=options.packing,
             mode=options.mode,
         )

@@ -369,6 +369,8 @@ def refined_on_gpu(options: Options) -> bool:
     """Whether many meshes are refined at the price of one."""
     if not isinstance(options, CompressOptions) or options.size is None or not options.effort:
         return False
+    if options.time_limit is not None:  # it is that of one mesh
+        return False
     from meshcodec.runtime.device import choose_device
 
     return choose_device(options.device)[0].type == "cuda"

@@ -30,6 +30,7 @@ class CompressOptions:
     measure : decode what was written and record its F-scores
     mode : way of coding, one of `meshcodec.config.MODES`
     packing : how tokens become bytes, one of `meshcodec.format.payload.PACKING_WORDS`
+    time_limit : seconds after which the best found for a mesh is taken
     max_faces, max_bytes : refuse larger meshes; see `meshcodec.geometry.io.load_mesh`
     max_memory : bytes of each process; by default what the machine has is shared among them
     """
@@ -44,6 +45,7 @@ class CompressOptions:
     measure: bool = True
     mode: str = DEFAULT_MODE
     packing: str = DEFAULT_PACKING
+    time_limit: float | None = None
     max_faces: int = MAX_FACES
     max_bytes: int = MAX_BYTES
     max_memory: int | None = None

@@ -23,6 +23,7 @@ from meshcodec.cli.options import (
     quality_options,
     reply_options,
     resolution_option,
+    time_limit_option,
 )
 from meshcodec.cli.streams import (
     TEXT_FORMATS,
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshcodec.api import Codec
-    from meshcodec.cli.streams import Pipe
-    from meshcodec.modes.result import Encoded
+    from meshcodec.cli.streams import Interruption, Pipe
+    from meshcodec.modes.result import Encoded, Progress
     from meshcodec.target import Measured
 
 MANY_FACES = 250_000
@@ -66,6 +67,7 @@ MANY_FACES = 250_000
 @click.option("-o", "--output", metavar="OUT.vat|-", help="By default INPUT with the suffix .vat.")
 @quality_options
 @coding_options
+@time_limit_option
 @click.option("--verify", is_flag=True, help="Decode what was written and print its F-scores.")
 @click.option("--file-type", metavar="EXT", help="Format of a mesh from a pipe, e.g. obj.")
 @limit_options
@@ -76,6 +78,7 @@ def encode(
     output: str | None,
     quality: Quality,
     coding: Coding,
+    time_limit: float | None,
     verify: bool,
     file_type: str | None,
     limits: Limits,
@@ -97,8 +100,13 @@ def encode(
     began = time.perf_counter()
     codec = Codec(machine.device, machine.weights, limits.max_faces, limits.max_bytes)
     mesh = mesh_input(source, limits.max_bytes)
-    with error_context(source), _bounded(limits.max_memory):
-        encoded, measured = _encoded(codec, mesh, file_type, quality, coding, reply)
+    with (
+        error_context(source),
+        _bounded(limits.max_memory),
+        progress_bar(reply.quiet) as progress,
+        interruptible(time_limit) as stop,
+    ):
+        encoded, measured = _encoded(codec, mesh, file_type, quality, coding, progress, stop)
     write_output(out, encoded.data, reply.force)
     record = _encode_record(source, out, encoded, codec, time.perf_counter() - began)
     _log_encoded(record, encoded, reply)
@@ -111,9 +119,11 @@ def encode(
         reply.log(fscore_line(record["fscore"]))
     if reply.as_json:
         print_json(record)
-    if encoded.interrupted:
+    if stop.asked and encoded.interrupted:
         log_line("meshcodec: interrupted: wrote the best found so far")
         raise click.exceptions.Exit(130)
+    if encoded.interrupted:
+        reply.log("time limit: wrote the best found so far")
 
 
 def _bounded(max_memory: int | None) -> AbstractContextManager[None]:
@@ -122,21 +132,24 @@ def _bounded(max_memory: int | None) -> AbstractContextManager[None]:
 
 
 def _encoded(
-    codec: Codec, mesh: str | Pipe, file_type: str | None, quality: Quality, coding: Coding, reply: Reply
+    codec: Codec,
+    mesh: str | Pipe,
+    file_type: str | None,
+    quality: Quality,
+    coding: Coding,
+    progress: Progress | None,
+    stop: Interruption,
 ) -> tuple[Encoded, Measured | None]:
     """The file of a mesh and, where a quality was asked for, what was measured."""
     from meshcodec.target import Target
 
     effort, seed, packing, mode = coding.effort, coding.seed, coding.packing, coding.mode
-    with progress_bar(reply.quiet) as progress, interruptible() as stop:
-        if not quality.asked:
-            size = quality.size or DEFAULT_SIZE
-            found = codec.encode_detailed(mesh, size, effort, seed, file_type, progress, stop, packing, mode)
-            return found, None
-        target = Target(*quality.fscore, quality.max_error)
-        measured = codec.encode_to_target(
-            mesh, target, effort, seed, file_type, progress, stop, packing, mode
-        )
+    if not quality.asked:
+        size = quality.size or DEFAULT_SIZE
+        found = codec.encode_detailed(mesh, size, effort, seed, file_type, progress, stop, packing, mode)
+        return found, None
+    target = Target(*quality.fscore, quality.max_error)
+    measured = codec.encode_to_target(mesh, target, effort, seed, file_type, progress, stop, packing, mode)
     if not measured.met and not quality.best_effort:
         raise PartialFailureError(target.missed_by(measured), "pass --best-effort to write it anyway")
     return measured.encoded, measured

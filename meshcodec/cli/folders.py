@@ -25,6 +25,7 @@ from meshcodec.cli.options import (
     reply_options,
     resolution_option,
     running_options,
+    time_limit_option,
 )
 from meshcodec.cli.streams import check_output, log_line, print_json, write_output
 from meshcodec.config import DEFAULT_SIZE
@@ -44,6 +45,7 @@ _QUIET = "No progress bar, no summary."
 @into_option
 @quality_options
 @coding_options
+@time_limit_option
 @click.option("--no-verify", is_flag=True, help="Do not decode and measure what was written.")
 @click.option("--report", "page", metavar="OUT.html", help="Measure the result and write a page about it.")
 @limit_options
@@ -55,6 +57,7 @@ def compress(
     output: Path,
     quality: Quality,
     coding: Coding,
+    time_limit: float | None,
     no_verify: bool,
     page: str | None,
     limits: Limits,
@@ -74,7 +77,7 @@ def compress(
         _check_page(page, folder, output, overwrite, reply.as_json)
     from meshcodec import batch
 
-    options = _compress_options(quality, coding, not no_verify, limits, machine)
+    options = _compress_options(quality, coding, time_limit, not no_verify, limits, machine)
     Registry(machine.weights).default()  # where the weights are wrong, one message is enough
     summary = batch.compress(
         folder, output, options, running.jobs, running.resume, reply.force, reply.quiet, running.engine
@@ -86,7 +89,12 @@ def compress(
 
 
 def _compress_options(
-    quality: Quality, coding: Coding, measure: bool, limits: Limits, machine: Machine
+    quality: Quality,
+    coding: Coding,
+    time_limit: float | None,
+    measure: bool,
+    limits: Limits,
+    machine: Machine,
 ) -> CompressOptions:
     from meshcodec.batch import CompressOptions
 
@@ -102,6 +110,7 @@ def _compress_options(
         measure=measure,
         mode=coding.mode,
         packing=coding.packing,
+        time_limit=time_limit,
         max_faces=limits.max_faces,
         max_bytes=limits.max_bytes,
         max_memory=limits.max_memory,

@@ -282,6 +282,12 @@ resolution_option = click.option(
     default=DEFAULT_RESOLUTION,
     help="Cells a side of the decoded grid; by default as many as give about 250 000 faces.",
 )
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Look for a better file of a mesh no longer than this, and take the best found by then.",
+)
 faces_option = click.option(
     "--faces",
     type=click.IntRange(min=4),

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from meshcodec.errors import (
     quote_name,
 )
 from meshcodec.format.container import VatFile
+from meshcodec.runtime.clock import deadline
 from meshcodec.runtime.vat_source import vat_bytes
 
 if TYPE_CHECKING:
@@ -162,23 +164,42 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
         yield show
 
 
+@dataclass
+class Interruption:
+    """Whether an encoder is to end with the best found so far.
+
+    Attributes
+    ----------
+    late : says whether the time limit is over
+    asked : whether the user asked for it
+    """
+
+    late: Stop | None = None
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        return self.asked or (self.late is not None and self.late())
+
+
 @contextmanager
-def interruptible() -> Iterator[Stop]:
-    """Let the first Ctrl-C end the refinement, so that what it found is not lost; the second one kills."""
-    asked = False
+def interruptible(time_limit: float | None = None) -> Iterator[Interruption]:
+    """Let the first Ctrl-C or a time limit in seconds end the refinement, so that what it found is not lost.
+
+    The second Ctrl-C kills.
+    """
+    stop = Interruption(deadline(time_limit))
 
     def first(*_: object) -> None:
-        nonlocal asked
-        asked = True
+        stop.asked = True
         signal.signal(signal.SIGINT, previous)
         log_line("meshcodec: finishing with the best found so far; again to give up")
 
     if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
-        yield lambda: False
+        yield stop
         return
     previous = signal.signal(signal.SIGINT, first)
     try:
-        yield lambda: asked
+        yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
 

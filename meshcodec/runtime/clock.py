@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -24,3 +24,11 @@ class Clock:
     def add(self, stage: str, seconds: float) -> None:
         """Seconds that were spent elsewhere."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def deadline(seconds: float | None) -> Callable[[], bool] | None:
+    """Says whether so many seconds have passed since it was made; None for no limit."""
+    if seconds is None:
+        return None
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end

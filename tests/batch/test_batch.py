@@ -89,6 +89,23 @@ def test_compressed_meshes_of_a_folder(tmp_path: Path, options: CompressOptions)
 
 
 @pytest.mark.slow
+def test_each_mesh_has_its_own_time_limit(tmp_path: Path, options: CompressOptions) -> None:
+    """A limit that is over at once is a refinement that is stopped at once."""
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.obj").write_bytes(export_mesh(rod(0.4), "obj"))
+    limited = replace(options, effort=1, time_limit=1e-9)
+    summary = compress(folder, tmp_path / "out", limited, quiet=True)
+    codec = Codec("cpu", options.weights)
+    stopped = codec.encode_detailed(folder / "a.obj", 512, 1, stop=lambda: True)
+    assert stopped.interrupted
+    assert set(outputs(tmp_path / "out").values()) == {stopped.data}
+    assert len(summary.records) == 2
+    assert all(record["options"]["time_limit"] == 1e-9 for record in lines(tmp_path / "out"))
+
+
+@pytest.mark.slow
 def test_two_workers_make_the_same_files(tree: Path, tmp_path: Path, options: CompressOptions) -> None:
     compress(tree, tmp_path / "one", options, quiet=True)
     summary = compress(tree, tmp_path / "two", options, jobs=2, quiet=True)

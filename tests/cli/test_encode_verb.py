@@ -229,6 +229,35 @@ def test_an_interrupted_refinement_writes_the_best_found_so_far(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried")
+def test_a_time_limit_ends_the_refinement(
+    monkeypatch: pytest.MonkeyPatch, obj: Path, tiny_weights: Path
+) -> None:
+    """The clock jumps at the second step, so this does not hang on how fast the machine is."""
+    seen, now = [], [100.0]
+
+    def tick(step: int, steps: int, loss: float, fscore: float) -> None:
+        seen.append(step)
+        now[0] += 60.0 if step == 2 else 0.0
+
+    monkeypatch.setattr("meshcodec.cli.codec.progress_bar", lambda quiet: contextlib.nullcontext(tick))
+    monkeypatch.setattr("meshcodec.runtime.clock.time.monotonic", lambda: now[0])
+    options = ("--weights", tiny_weights, "--effort", 1, "--time-limit", 30, "-v")
+    result = call("encode", obj, *options)
+    assert result.exit_code == 0
+    assert seen == [1, 2]
+    assert messages(result)[-1] == "time limit: wrote the best found so far"
+    assert obj.with_suffix(".vat").exists()
+
+
+def test_a_time_limit_is_a_number_of_seconds(obj: Path) -> None:
+    result = call("encode", obj, "--time-limit", 0)
+    assert result.exit_code == 2
+    assert "--time-limit" in result.output
+    assert not obj.with_suffix(".vat").exists()
+
+
+@pytest.mark.slow
 def test_a_quality_that_no_size_reaches(tmp_path: Path, obj: Path, tiny_weights: Path) -> None:
     command = ["encode", obj, "--weights", tiny_weights, "--effort", 0, "--min-fscore", "1@0.005", "--json"]
     refused = call(*command)

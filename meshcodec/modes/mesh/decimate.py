@@ -1,8 +1,8 @@
 """Coarse meshes of one mesh by several decimators, each made once.
 
 ========  ============================================================================================
-quadric   fast_simplification: best on closed scans, stalls on many parts, on long thin triangles (a cylinder's
-          side) and where edges have three faces
+quadric   fast_simplification: best on closed scans, stalls on many parts, on long thin triangles (the side
+          of a cylinder) and where edges have three faces
 halved    meshoptimizer with pruning, in steps to half the faces: each step measures its errors anew and
           prunes anew, which keeps more of many small parts than to go there at once
 welded    the same after clustering to eight times the faces: what nearly touches is joined
