@@ -35,10 +35,10 @@ class ChoiceSettings:
     Attributes
     ----------
     enough : sum of the F-scores and the normal consistency of a mesh from which on tokens have nothing to
-        win (by hand)
+        win (docs/experiments/mesh-mode.md, "When tokens are not tried")
     """
 
-    enough: float = 3.75
+    enough: float = 3.7
 
 
 @dataclass(frozen=True)
