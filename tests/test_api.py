@@ -147,7 +147,8 @@ made = codec.encode(mesh, size=512, effort=0, mode="tokens")
 
 def work(_):
     again = codec.decode(path, 64)
-    same = (again.vertices == whole.vertices).all()
+    # On some processors the last bits of a field's sums hang on the number of threads.
+    same = again.faces.shape == whole.faces.shape and abs(again.vertices - whole.vertices).max() < 1e-6
     as_before = bool(same) and codec.encode(mesh, size=512, effort=0, mode="tokens") == made
     return torch.get_num_threads(), as_before, fscore(whole, again)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.format.box import NO_AXES, Axes
+from meshcodec.geometry.triangles import area_normals
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -91,12 +92,13 @@ class Slits:
 
 
 def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
-    """(V, 3) unit normals of vertices, by the areas of the faces around them; zero where there are none."""
-    points, corners = torch.from_numpy(vertices), torch.from_numpy(faces)
-    a, b, c = (points.index_select(0, corner) for corner in corners.T)
-    areas = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(points)
-    for corner in corners.T:
-        total.index_add_(0, corner, areas)
-    normals: Floats = torch.nn.functional.normalize(total, dim=1, eps=1e-30).numpy()
+    """(V, 3) unit normals of vertices, by the areas of the faces around them; zero where there are none.
+
+    Summed in the order of the faces, so that they do not depend on the number of threads.
+    """
+    areas, corners = area_normals(vertices[faces]), faces.T.reshape(-1)
+    total = np.stack(
+        [np.bincount(corners, np.tile(areas[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
+    )
+    normals: Floats = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
     return normals

@@ -166,6 +166,8 @@ def test_the_files_have_all_that_a_file_can_have() -> None:
 def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
     codec: Codec, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Whether two sides make a slit hangs on thresholds, which the last bits of a field may cross.
+    monkeypatch.setattr("meshcodec.surface.slits.LEAST", 1.0)
     monkeypatch.setattr(codec.engine, "kernel", "reference")
     wanted = codec.decode(path.read_bytes(), 96)
     monkeypatch.setattr(codec.engine, "kernel", "tables")
