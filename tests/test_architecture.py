@@ -129,6 +129,7 @@ def test_imports_point_down() -> None:
     assert faults == []
 
 
+@pytest.mark.slow
 def test_imports_make_no_circle() -> None:
     """Modules of one layer may use each other, in one direction."""
     left = {

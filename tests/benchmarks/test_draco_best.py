@@ -17,6 +17,7 @@ from meshcodec.evaluation.baselines import decimate_draco_many
 BEST = Path(__file__).parents[2] / "benchmarks" / "draco_best.csv"
 
 
+@pytest.mark.slow
 def test_rows_of_a_small_mesh(tmp_path: Path) -> None:
     script = load_benchmark("draco_best")
     folder, out = tmp_path / "meshes", tmp_path / "best.csv"

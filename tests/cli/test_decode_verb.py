@@ -72,6 +72,7 @@ def test_decode_of_a_prefix(vat: Path, tiny_weights: Path) -> None:
 FAR = (500123.0, 5412345.0, 320.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["obj", "ply", "stl", "glb", "off"])
 def test_a_decode_far_from_the_origin_is_in_place_and_closed(
     tmp_path: Path, tiny_weights: Path, kind: str

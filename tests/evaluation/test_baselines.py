@@ -101,6 +101,7 @@ def value_of(reference: metrics.Reference, result: baselines.BaselineResult) -> 
     return sum(reference.fscore(result.mesh, (0.02, 0.01), samples=20_000))
 
 
+@pytest.mark.slow
 def test_fitting_makes_small_files_better_and_none_worse(ball: trimesh.Trimesh) -> None:
     """A ball's decimations lie inside of it, as their vertices lie on it; fitted ones are on both sides."""
     reference = metrics.Reference(ball, samples=20_000)

@@ -159,6 +159,7 @@ def test_other_code_measures_again(folder: Path, tmp_path: Path, monkeypatch: py
     assert run(folder, tmp_path / "out").computed == 4
 
 
+@pytest.mark.slow
 def test_every_codec_knows_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     made_of = {codec: code_of(codec) for codec in (OURS, *BASELINES)}
     assert len({made["sources"] for made in made_of.values()}) == 4  # hull and target are one module

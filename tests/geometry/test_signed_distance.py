@@ -174,6 +174,7 @@ def test_a_house_is_solid_however_its_faces_are_drawn(drawn: list[int]) -> None:
         np.testing.assert_allclose(TargetField(surfaces)(points), TargetField(good)(points), atol=1e-6)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 @settings(deadline=None, max_examples=20)
 def test_faces_reversed_at_random_change_nothing(seed: int, share: float) -> None:

@@ -41,6 +41,7 @@ def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_one_at_a_time(tmp_path: Path) -> None:
     """Eight threads add to a number that is read, and written a moment later."""
     path, count, waited = tmp_path / ".lock", tmp_path / "count", list[int]()
