@@ -57,6 +57,7 @@ def extract_surface(
     resolution: int | None,
     mirrored: Axes,
     dense: bool = False,
+    narrow: bool = True,
 ) -> Extraction:
     """The surface of a field at an iso offset, in the cube, with narrow slits and no small components.
 
@@ -68,6 +69,7 @@ def extract_surface(
     resolution : cells a side of the grid; None: `cells_of` the surface
     mirrored : axes whose lower side of the cube is a mirror
     dense : evaluate every point of the grid
+    narrow : make slits narrow; what is one hangs on thresholds, which the last bits of a field may cross
     """
     find = partial(
         extract_dense if dense else partial(extract, lipschitz_factor=LIPSCHITZ_FACTOR),
@@ -81,7 +83,8 @@ def extract_surface(
     )
     slit = 2 * (SHEET_HALF_THICKNESS - iso_offset * ISO_OFFSET_UNIT)
     cells = resolution if resolution is not None else cells_of(find(PILOT_CELLS))
-    return without_small_components(find(cells, move=Slits(slit, -EXTENT, mirrored)), SMALL_COMPONENT)
+    move = Slits(slit, -EXTENT, mirrored) if narrow else None
+    return without_small_components(find(cells, move=move), SMALL_COMPONENT)
 
 
 def cells_of(pilot: Extraction) -> int:
