@@ -112,7 +112,7 @@ def check_mesh(codec: Codec, path: Path) -> None:
         """As a decode has it before slits become narrow, for which a field that is off by little may be
         another."""
         field = token_field(engine, networks, tokens)
-        return extract_surface(engine, field, file.iso_offset, 96, file.mirrored, dense, narrow=False)
+        return extract_surface(engine, field, file.iso_offset, 96, file.mirrored, dense=dense, narrow=False)
 
     kernel = engine.kernel
     sparse, dense = surface(), surface(dense=True)
