@@ -7,6 +7,7 @@
 #   make bench DIR=...   size against quality over a folder of meshes, beside decimation + Draco
 #   make speed           how long every stage takes, beside dense evaluation and decimation + Draco
 #   make fuzz            all fuzz targets, SECONDS each (300)
+#   make web-test        the JavaScript decoder, in Node and in headless Chromium
 #   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
 #
@@ -19,7 +20,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv check test lint style types quick demo bench speed fuzz blender clean
+.PHONY: help venv check test lint style types quick demo bench speed fuzz web-weights web-test blender clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -77,6 +78,13 @@ fuzz: venv
 			left=$$((left - 75)); \
 		done; \
 	done
+
+# The weights as JavaScript reads them are made from weights/, and not checked in.
+web-weights: venv
+	$(BIN)/python web/export_weights.py
+
+web-test: web-weights
+	cd web && node --test
 
 blender: venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt "bpy>=4.2,<6"

@@ -1,0 +1,169 @@
+/** Alternatives for a coordinate, and how probable they are: twin of the rest of meshcodec/format/mesh_network.py. */
+
+import { clamp } from './numbers.js';
+import { TOTAL, proportional } from './network.js';
+
+const [FIRSTS, LASTS] = bins();
+export const BINS = FIRSTS.length;
+export const CANDIDATES = 7;
+const FARTHEST = LASTS[BINS - 1]; // largest residual that a bin holds
+const BIN_OF = new Uint8Array(2 * FARTHEST + 1); // bin of each residual, from -FARTHEST on
+const WIDTHS = FIRSTS.map((first, bin) => LASTS[bin] - first + 1);
+const EDGES = [...FIRSTS.map((first) => first - 0.5), FARTHEST + 0.5];
+FIRSTS.forEach((first, bin) => BIN_OF.fill(bin, first + FARTHEST, LASTS[bin] + FARTHEST + 1));
+
+const COMPONENTS = 4; // logistic distributions of a mixture
+const BUMPED = 3; // residuals -1, 0 and 1 have a factor of their own
+const BUMPS_AT = COMPONENTS * 5; // outputs of the network before those of the factors
+export const OUTPUTS = BUMPS_AT + BUMPED + CANDIDATES;
+const MIDDLE = BINS >> 1;
+const STEEPEST = 16; // arguments beyond which the logistic function is 0 or 1
+const STEPS = 32; // steps of its table in 1
+const NARROWEST = 0.08; // steps of the grid
+const TABLE = 2 ** 30; // units of the tables of functions
+const MASS = 2 ** 24; // units of the mass of alternatives
+const LARGEST_BUMP = 384;
+const FLOOR = 2 ** -20; // mass that each bin has besides, for each of its values
+const FACTOR = 1 / 1024; // unit of a factor times a span
+const POWERS_OF_2 = new Float64Array(129); // 2^-64 to 2^64, exact whatever the engine's `**`
+POWERS_OF_2[64] = 1;
+for (let i = 1; i <= 64; i++) {
+  POWERS_OF_2[64 + i] = POWERS_OF_2[63 + i] * 2;
+  POWERS_OF_2[64 - i] = POWERS_OF_2[65 - i] / 2;
+}
+
+/** First and last residual of each bin: single ones near 0, then a fifth wider each. */
+function bins() {
+  const firsts = [];
+  const lasts = [];
+  for (let first = 1; first < 4096; ) {
+    const last = Math.max(first, Math.floor((first * 6) / 5));
+    firsts.push(first);
+    lasts.push(last);
+    first = last + 1;
+  }
+  const negative = (values) => values.map((value) => -value).reverse();
+  return [[...negative(lasts), 0, ...firsts], [...negative(firsts), 0, ...lasts]];
+}
+
+/** What one coordinate may be: bins of residuals, then candidate values. */
+export class Alternatives {
+  /**
+   * @param {number} guess whole, 0 to limit
+   * @param {number} limit largest value
+   * @param {number[]} candidates whole
+   * @param {boolean[]} offered which of the candidates there are
+   */
+  constructor(guess, limit, candidates, offered) {
+    this.guess = guess;
+    this.candidates = candidates;
+    this.valid = candidates.map(
+      (value, i) => offered[i] && value >= 0 && value <= limit && !candidates.some((other, j) => j < i && offered[j] && other === value),
+    );
+    this.bins = candidates.map((value, i) => (this.valid[i] ? BIN_OF[value - guess + FARTHEST] : MIDDLE));
+    this.room = new Float64Array(BINS);
+    for (let bin = 0; bin < BINS; bin++) {
+      const low = Math.max(FIRSTS[bin], -guess);
+      const high = Math.min(LASTS[bin], limit - guess);
+      this.room[bin] = Math.max(high - low + 1, 0);
+    }
+    candidates.forEach((_, i) => {
+      if (this.valid[i]) this.room[this.bins[i]] -= 1;
+    });
+  }
+
+  /** The value of an alternative; `index` is its number among the values of its bin. */
+  value(symbol, index) {
+    if (symbol >= BINS) return this.candidates[symbol - BINS];
+    let value = Math.max(FIRSTS[symbol] + this.guess, 0) + index;
+    const others = this.candidates.filter((_, i) => this.valid[i] && this.bins[i] === symbol);
+    for (const other of others.sort((a, b) => a - b)) if (other <= value) value += 1;
+    return value;
+  }
+}
+
+/** Tables of functions. */
+export class Curves {
+  constructor(exponential, logistic, powers) {
+    this.exponential = exponential;
+    this.logistic = logistic;
+    this.powers = powers;
+    this.weights = new Float64Array(BINS + CANDIDATES);
+    this.present = new Uint8Array(BINS + CANDIDATES);
+    this.mass = new Float64Array(BINS);
+  }
+
+  /** 2 to whole sixteenths. */
+  power(sixteenths) {
+    const whole = Math.floor(sixteenths * 0.0625);
+    return this.powers[sixteenths - 16 * whole] * POWERS_OF_2[64 + whole - 30];
+  }
+
+  /** e to a whole number of 1/64, from -6 to 6. */
+  exp(value) {
+    const size = this.exponential[Math.abs(value)] * (1 / TOTAL);
+    return value < 0 ? size : 1 / size;
+  }
+
+  /** The logistic function, linear between the entries of its table. */
+  cumulative(place) {
+    const at = Math.min(Math.max(place, -STEEPEST), STEEPEST) * STEPS + STEEPEST * STEPS;
+    const low = Math.min(Math.floor(at), 2 * STEEPEST * STEPS - 1);
+    const below = this.logistic[low];
+    return below + (this.logistic[low + 1] - below) * (at - low);
+  }
+
+  /** Adds a component's share of the mass of each bin. */
+  addComponent(mean, width, weight) {
+    const { mass } = this;
+    let below = this.cumulative((EDGES[0] - mean) / width);
+    for (let bin = 0; bin < BINS; bin++) {
+      const above = this.cumulative((EDGES[bin + 1] - mean) / width);
+      mass[bin] += (above - below) * weight;
+      below = above;
+    }
+  }
+
+  /**
+   * Starts of the alternatives of a coordinate.
+   * @param {Alternatives} alternatives
+   * @param {ArrayLike<number>} outputs of a network, units 1/64
+   * @param {number} length log2 of the length in which means and widths are told, in sixteenths
+   * @param {number[]} spans three, in sixteenths
+   * @param {number} offset what all means have besides, in steps of the grid
+   */
+  starts(alternatives, outputs, length, spans, offset) {
+    const { mass, exponential } = this;
+    const scale = this.power(length);
+    const last = exponential.length - 1;
+    const largest = Math.max(outputs[0], outputs[1], outputs[2], outputs[3]);
+    let total = 0;
+    mass.fill(0);
+    for (let k = 0; k < COMPONENTS; k++) {
+      const weight = exponential[Math.min(largest - outputs[k], last)];
+      const [x, y, z] = [4, 8, 12].map((row) => outputs[row + k] * FACTOR);
+      const mean = (x * spans[0] + y * spans[1] + z * spans[2]) * scale + offset;
+      const sixteenths = clamp(Math.floor(outputs[16 + k] * 0.25), -128, 48);
+      this.addComponent(mean, Math.max(this.power(sixteenths) * scale, NARROWEST), weight);
+      total += weight;
+    }
+    for (let bin = 0; bin < BINS; bin++) mass[bin] = mass[bin] / (total * TABLE) + WIDTHS[bin] * FLOOR;
+    return this.withBumps(alternatives, outputs);
+  }
+
+  withBumps({ room, valid, bins }, outputs) {
+    const { mass, weights, present } = this;
+    const factor = (i) => this.exp(clamp(outputs[BUMPS_AT + i], -LARGEST_BUMP, LARGEST_BUMP));
+    for (let i = 0; i < BUMPED; i++) mass[MIDDLE - 1 + i] *= factor(i);
+    for (let bin = 0; bin < BINS; bin++) {
+      mass[bin] /= WIDTHS[bin];
+      weights[bin] = Math.floor(mass[bin] * room[bin] * MASS);
+      present[bin] = room[bin] > 0 ? 1 : 0;
+    }
+    for (let i = 0; i < CANDIDATES; i++) {
+      present[BINS + i] = valid[i] ? 1 : 0;
+      weights[BINS + i] = valid[i] ? Math.floor(mass[bins[i]] * factor(BUMPED + i) * MASS) : 0;
+    }
+    return proportional(weights, present);
+  }
+}
