@@ -1,0 +1,166 @@
+/** Crossed edges to vertices and triangles: twin of meshcodec/surface/marching_cubes.py. */
+
+import { CORNERS, EXTENT } from './grid.js';
+import { Keys } from './keys.js';
+import { CASES, EDGES } from './mc_table.js';
+
+const ENDS = 4e-4; // share of a grid edge kept free at its ends, so that no triangle degenerates
+
+/**
+ * Follow the surface from evaluated keys until it closes, and triangulate it.
+ * @param {import('./grid.js').Grid} grid
+ * @param {Int32Array[]} known lists of keys
+ * @param {((positions: Float64Array, faces: Uint32Array) => Float64Array)?} [move] where vertices go
+ */
+export function polygonize(grid, known, move) {
+  const { edges, cells } = follow(grid, known);
+  if (!edges.length) return { positions: new Float64Array(), indices: new Uint32Array(), evaluated: grid.evaluated };
+  let positions = verticesOn(grid, edges);
+  let indices = trianglesIn(grid, cells, edges);
+  if (move) positions = moved(grid, positions, indices, move);
+  grid.mirrored.forEach((mirror, axis) => {
+    if (mirror) ({ positions, indices } = withImage(positions, indices, axis));
+  });
+  return { positions: toCube(grid, positions), indices, evaluated: grid.evaluated };
+}
+
+/** All crossed edges, 3 * lower key + axis, and the cells around them; both ascending. */
+function follow(grid, known) {
+  const edges = new Keys();
+  const cells = new Keys();
+  for (const keys of known) crossedEdges(grid, keys, [1], edges);
+  let fresh = edges.distinct();
+  while (fresh.length) {
+    const around = cellsAround(grid, fresh);
+    const missing = new Keys();
+    for (const cell of around) {
+      cells.push(cell);
+      for (const [i, j, k] of CORNERS) {
+        const key = cell + i * grid.strides[0] + j * grid.strides[1] + k;
+        if (grid.values[key] === 0) missing.push(key);
+      }
+    }
+    if (!missing.length) break;
+    const keys = missing.distinct();
+    grid.evaluate(keys);
+    const further = new Keys();
+    crossedEdges(grid, keys, [1, -1], further);
+    fresh = further.distinct();
+    for (const edge of fresh) edges.push(edge);
+  }
+  return { edges: edges.distinct(), cells: cells.distinct() };
+}
+
+/** Edges from keys to evaluated neighbours of the other sign. */
+function crossedEdges({ values, strides }, keys, directions, found) {
+  for (const key of keys) {
+    const inside = values[key] < 0;
+    for (let axis = 0; axis < 3; axis++) {
+      for (const direction of directions) {
+        const beyond = key + direction * strides[axis];
+        const other = values[beyond];
+        // Beyond the border lies another row's border, which is outside like this one.
+        if (other === undefined || other === 0 || inside === other < 0) continue;
+        found.push(3 * (direction > 0 ? key : beyond) + axis);
+      }
+    }
+  }
+}
+
+/** The four cells around an edge, as what its key is less in each. */
+function besides({ strides }, axis) {
+  const [one, two] = [strides[(axis + 1) % 3], strides[(axis + 2) % 3]];
+  return [0, one, two, one + two];
+}
+
+function cellsAround(grid, edges) {
+  const cells = new Keys(4 * edges.length);
+  const offsets = [0, 1, 2].map((axis) => besides(grid, axis));
+  for (const edge of edges) for (const offset of offsets[edge % 3]) cells.push(Math.floor(edge / 3) - offset);
+  return cells.distinct();
+}
+
+/** Grid positions of the crossings of edges. */
+function verticesOn(grid, edges) {
+  const positions = new Float64Array(3 * edges.length);
+  edges.forEach((edge, vertex) => {
+    const axis = edge % 3;
+    const lower = Math.floor(edge / 3);
+    const [near, far] = [grid.values[lower], grid.values[lower + grid.strides[axis]]];
+    for (let a = 0; a < 3; a++) positions[3 * vertex + a] = grid.index(lower, a);
+    positions[3 * vertex + axis] += Math.min(Math.max(near / (near - far), ENDS), 1 - ENDS);
+  });
+  return positions;
+}
+
+/** Triangles as numbers among the edges. */
+function trianglesIn(grid, cells, edges) {
+  const numbers = new Int32Array(grid.guesses.buffer); // of each cell; guesses have served
+  cells.forEach((cell, number) => (numbers[cell] = number));
+  const vertices = new Int32Array(cells.length * EDGES.length);
+  // An edge's lower corner in each of the four cells around it, in the order of `besides`.
+  const places = [0, 1, 2].map((axis) => {
+    const [one, two] = [1 << ((axis + 1) % 3), 1 << ((axis + 2) % 3)];
+    return [0, one, two, one | two].map((corner) => EDGES.findIndex(([c, a]) => c === corner && a === axis));
+  });
+  const offsets = [0, 1, 2].map((axis) => besides(grid, axis));
+  edges.forEach((edge, vertex) => {
+    const [axis, lower] = [edge % 3, Math.floor(edge / 3)];
+    for (let n = 0; n < 4; n++) vertices[numbers[lower - offsets[axis][n]] * EDGES.length + places[axis][n]] = vertex;
+  });
+  const faces = new Keys(6 * cells.length);
+  const corners = CORNERS.map(([i, j, k]) => i * grid.strides[0] + j * grid.strides[1] + k);
+  cells.forEach((cell, number) => {
+    // Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
+    if (grid.mirrored.some((mirror, axis) => mirror && grid.index(cell, axis) === 0)) return;
+    let which = 0;
+    for (let c = 0; c < 8; c++) if (grid.values[cell + corners[c]] < 0) which |= 1 << c;
+    for (const edge of CASES[which]) faces.push(vertices[number * EDGES.length + edge]);
+  });
+  return Uint32Array.from(faces.all());
+}
+
+/** Grid positions in the cube. */
+function toCube({ low, resolution }, positions) {
+  return positions.map((value, i) => low[i % 3] + value * ((EXTENT - low[i % 3]) / resolution));
+}
+
+/** Grid positions of vertices that go where `move` says; none leaves or meets a mirror. */
+function moved(grid, positions, indices, move) {
+  const { low, resolution, mirrored } = grid;
+  return move(toCube(grid, positions), indices).map((value, i) => {
+    const axis = i % 3;
+    const found = (value - low[axis]) * (resolution / (EXTENT - low[axis]));
+    if (!mirrored[axis]) return found;
+    return positions[i] <= 1 ? positions[i] : Math.max(found, 1 + ENDS);
+  });
+}
+
+/** A surface and its image in the plane of index 1, of which they share the vertices; no unused ones. */
+function withImage(positions, indices, axis) {
+  const numbers = new Int32Array(positions.length / 3).fill(-1);
+  for (const vertex of indices) numbers[vertex] = 0;
+  let count = 0;
+  for (let vertex = 0; vertex < numbers.length; vertex++) if (numbers[vertex] === 0) numbers[vertex] = count++;
+  const all = [];
+  const images = new Int32Array(count);
+  let next = count;
+  numbers.forEach((number, vertex) => {
+    if (number < 0) return;
+    all.push(positions[3 * vertex], positions[3 * vertex + 1], positions[3 * vertex + 2]);
+    images[number] = positions[3 * vertex + axis] === 1 ? number : next++;
+  });
+  for (let vertex = 0; vertex < count; vertex++) {
+    if (images[vertex] === vertex) continue;
+    for (let a = 0; a < 3; a++) all.push(a === axis ? 2 - all[3 * vertex + a] : all[3 * vertex + a]);
+  }
+  const faces = new Uint32Array(2 * indices.length);
+  for (let i = 0; i < indices.length; i += 3) {
+    for (let k = 0; k < 3; k++) {
+      const number = numbers[indices[i + k]];
+      faces[i + k] = number;
+      faces[indices.length + i + 2 - k] = images[number];
+    }
+  }
+  return { positions: Float64Array.from(all), indices: faces };
+}

@@ -1,0 +1,134 @@
+/** Slits between solids that touch, made narrow: twin of meshcodec/surface/slits.py. */
+
+import { EXTENT } from './grid.js';
+
+const REST = 0.002; // half the thickness that is left of a slit
+const WHOLE = 1.3, NONE = 1.7; // thicknesses of a gap, in those of a slit, up to which it is one, and from which on none
+const OPPOSED = -0.7; // cosine of the normals of points that lie opposite to each other, at most
+const ASIDE = 0.012; // length by which they may miss each other sideways
+const REACH = 0.0125; // distance within which a vertex is looked for about the point where the other side should be
+const LEAST = 0.003; // thickness of slits below which there is nothing to be made narrower
+const SHEET_HALF_THICKNESS = 0.0075;
+const BUCKETS = Math.ceil((2 * EXTENT) / REACH) + 4; // along a side of the cube, with two beyond each end
+
+/** Thickness of the slits of a file. */
+export function slitThickness(level) {
+  return 2 * (SHEET_HALF_THICKNESS - level);
+}
+
+/**
+ * Where the vertices of a surface go.
+ * @param {Float64Array} positions in the cube, on the kept side of the mirrors
+ * @param {Uint32Array} indices
+ * @param {number} thickness of a slit
+ * @param {boolean[]} mirrored axes with a mirror at -EXTENT
+ */
+export function narrowed(positions, indices, thickness, mirrored) {
+  if (thickness < LEAST || !indices.length) return positions;
+  const normals = vertexNormals(positions, indices);
+  for (let i = 0; i < positions.length; i++) {
+    if (mirrored[i % 3] && Math.abs(positions[i] + EXTENT) < 1e-9) normals[i] = 0; // what lies in a mirror stays there
+  }
+  const others = withImages(positions, normals, thickness, mirrored);
+  const buckets = new Buckets(others.points);
+  const result = positions.slice();
+  for (let i = 0; i < positions.length; i += 3) {
+    const [nx, ny, nz] = normals.subarray(i, i + 3);
+    const other = buckets.nearest(positions[i] + thickness * nx, positions[i + 1] + thickness * ny, positions[i + 2] + thickness * nz);
+    if (other < 0) continue;
+    const [x, y, z] = [0, 1, 2].map((axis) => others.points[3 * other + axis] - positions[i + axis]);
+    const gap = x * nx + y * ny + z * nz;
+    const aside = Math.hypot(x - gap * nx, y - gap * ny, z - gap * nz);
+    const [ox, oy, oz] = others.normals.slice(3 * other, 3 * other + 3);
+    if (!(ox * nx + oy * ny + oz * nz < OPPOSED && gap > 0 && aside < ASIDE)) continue;
+    const share = Math.min(Math.max((NONE - gap / thickness) / (NONE - WHOLE), 0), 1);
+    const length = share * Math.max(Math.min(gap, WHOLE * thickness) / 2 - REST, 0);
+    for (let axis = 0; axis < 3; axis++) result[i + axis] += length * normals[i + axis];
+  }
+  return result;
+}
+
+/** Unit normals of vertices, by the areas of the faces around them; zero where there are none. */
+function vertexNormals(positions, indices) {
+  const normals = new Float64Array(positions.length);
+  for (let i = 0; i < indices.length; i += 3) {
+    const [a, b, c] = [3 * indices[i], 3 * indices[i + 1], 3 * indices[i + 2]];
+    const [x, y, z] = [0, 1, 2].map((axis) => positions[b + axis] - positions[a + axis]);
+    const [p, q, r] = [0, 1, 2].map((axis) => positions[c + axis] - positions[a + axis]);
+    const area = [y * r - z * q, z * p - x * r, x * q - y * p];
+    for (const corner of [a, b, c]) for (let axis = 0; axis < 3; axis++) normals[corner + axis] += area[axis];
+  }
+  for (let i = 0; i < normals.length; i += 3) {
+    const length = Math.max(Math.hypot(normals[i], normals[i + 1], normals[i + 2]), 1e-30);
+    for (let axis = 0; axis < 3; axis++) normals[i + axis] /= length;
+  }
+  return normals;
+}
+
+/** What may lie opposite to others: vertices that have a normal, and the images of those near a mirror. */
+function withImages(positions, normals, thickness, mirrored) {
+  const points = [];
+  const towards = [];
+  for (let i = 0; i < positions.length; i += 3) {
+    if (normals[i] === 0 && normals[i + 1] === 0 && normals[i + 2] === 0) continue;
+    points.push(positions[i], positions[i + 1], positions[i + 2]);
+    towards.push(normals[i], normals[i + 1], normals[i + 2]);
+  }
+  mirrored.forEach((mirror, axis) => {
+    if (!mirror) return;
+    for (let i = 0, end = points.length; i < end; i += 3) {
+      if (points[i + axis] >= -EXTENT + NONE * thickness) continue;
+      for (let a = 0; a < 3; a++) {
+        points.push(a === axis ? -2 * EXTENT - points[i + a] : points[i + a]);
+        towards.push(a === axis ? -towards[i + a] : towards[i + a]);
+      }
+    }
+  });
+  return { points: Float64Array.from(points), normals: Float64Array.from(towards) };
+}
+
+/** Points in buckets of REACH a side. */
+class Buckets {
+  constructor(points) {
+    this.points = points;
+    const count = points.length / 3;
+    const bucket = new Int32Array(count);
+    this.starts = new Int32Array(BUCKETS ** 3 + 1);
+    for (let n = 0; n < count; n++) {
+      bucket[n] = this.key(...[0, 1, 2].map((axis) => this.index(points[3 * n + axis])));
+      this.starts[bucket[n] + 1] += 1;
+    }
+    for (let i = 0; i < BUCKETS ** 3; i++) this.starts[i + 1] += this.starts[i];
+    this.numbers = new Int32Array(count);
+    const next = this.starts.slice();
+    for (let n = 0; n < count; n++) this.numbers[next[bucket[n]]++] = n;
+  }
+
+  index(value) {
+    return Math.min(Math.max(Math.floor((value + EXTENT) / REACH) + 2, 1), BUCKETS - 2);
+  }
+
+  key(i, j, k) {
+    return (i * BUCKETS + j) * BUCKETS + k;
+  }
+
+  /** The number of the point that is nearest to a place, within REACH; -1 where there is none. */
+  nearest(x, y, z) {
+    const { points, starts, numbers } = this;
+    const [i, j, k] = [this.index(x), this.index(y), this.index(z)];
+    let best = -1;
+    let least = REACH * REACH;
+    for (let p = i - 1; p <= i + 1; p++) {
+      for (let q = j - 1; q <= j + 1; q++) {
+        const row = this.key(p, q, k);
+        for (let at = starts[row - 1]; at < starts[row + 2]; at++) {
+          const n = 3 * numbers[at];
+          const [dx, dy, dz] = [points[n] - x, points[n + 1] - y, points[n + 2] - z];
+          const distance = dx * dx + dy * dy + dz * dz;
+          if (distance < least) [best, least] = [numbers[at], distance];
+        }
+      }
+    }
+    return best;
+  }
+}
