@@ -14,7 +14,7 @@ struct rows {
     int row, segments, segment, length;
 };
 
-/* GELU by the error function (Abramowitz and Stegun 7.1.26), to 2e-7 times its argument. */
+/* GELU, x / 2 (1 + erf(x / sqrt 2)), to 1e-7 times its argument. */
 v128_t gelu4(v128_t x);
 
 /* e^x, x <= 0, to 1e-7 of it. */

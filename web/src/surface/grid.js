@@ -103,7 +103,10 @@ export class Grid {
   /** Key of a point between the corners of cells, cut off at the grid's border. */
   key(i, j, k) {
     const last = this.resolution;
-    return (Math.min(i, last) * this.points + Math.min(j, last)) * this.points + Math.min(k, last);
+    if (i > last) i = last;
+    if (j > last) j = last;
+    if (k > last) k = last;
+    return (i * this.points + j) * this.points + k;
   }
 
   /** Indices of a key along one axis. */
@@ -129,12 +132,23 @@ export class Grid {
     this.evaluated += keys.length;
   }
 
+  /** Adds the corners of a cell that have no value. */
+  missingCorners(cell, missing) {
+    const { values, points } = this;
+    for (let c = 0; c < 8; c++) {
+      const key = cell + (c & 1 ? points * points : 0) + (c & 2 ? points : 0) + (c & 4 ? 1 : 0);
+      if (values[key] === 0) missing.push(key);
+    }
+  }
+
   /** Keys that get a value once: marked when they are asked for, evaluated together. */
   evaluateNew(wanted) {
     const fresh = new Keys();
-    for (const key of wanted.all()) {
-      if (this.values[key] !== 0) continue;
-      this.values[key] = NaN;
+    const { values } = this;
+    for (let i = 0; i < wanted.length; i++) {
+      const key = wanted.values[i];
+      if (values[key] !== 0) continue;
+      values[key] = NaN;
       fresh.push(key);
     }
     const keys = fresh.all().sort(); // neighbours side by side: kinder to caches
@@ -148,8 +162,7 @@ export class Grid {
     const values = new Float32Array(8 * cells.count);
     for (let cell = 0; cell < cells.count; cell++) {
       for (let c = 0; c < 8; c++) {
-        const [i, j, k] = CORNERS[c];
-        const key = this.key(x[cell] + step * i, y[cell] + step * j, z[cell] + step * k);
+        const key = this.key(x[cell] + (c & 1) * step, y[cell] + ((c >> 1) & 1) * step, z[cell] + (c >> 2) * step);
         values[8 * cell + c] = this.values[key] === 0 ? this.guesses[key] : this.values[key];
       }
     }
@@ -157,9 +170,8 @@ export class Grid {
   }
 
   /** Key of a place, in steps, of a cell. */
-  placeKey(cells, cell, [p, q, r], step) {
-    const [x, y, z] = cells.at;
-    return this.key(x[cell] + step * p, y[cell] + step * q, z[cell] + step * r);
+  placeKey({ at }, cell, place, step) {
+    return this.key(at[0][cell] + step * place[0], at[1][cell] + step * place[1], at[2][cell] + step * place[2]);
   }
 
   /** All points between the corners of cells. */

@@ -28,16 +28,20 @@ export function polygonize(grid, known, move) {
 function follow(grid, known) {
   const edges = new Keys();
   const cells = new Keys();
+  const seen = new Uint8Array(grid.values.length);
   for (const keys of known) crossedEdges(grid, keys, [1], edges);
-  let fresh = edges.distinct();
+  let fresh = edges.all();
   while (fresh.length) {
-    const around = cellsAround(grid, fresh);
     const missing = new Keys();
-    for (const cell of around) {
-      cells.push(cell);
-      for (const [i, j, k] of CORNERS) {
-        const key = cell + i * grid.strides[0] + j * grid.strides[1] + k;
-        if (grid.values[key] === 0) missing.push(key);
+    const offsets = [0, 1, 2].map((axis) => besides(grid, axis));
+    for (let i = 0; i < fresh.length; i++) {
+      const lower = Math.floor(fresh[i] / 3);
+      for (const offset of offsets[fresh[i] % 3]) {
+        const cell = lower - offset;
+        if (seen[cell]) continue;
+        seen[cell] = 1;
+        cells.push(cell);
+        grid.missingCorners(cell, missing);
       }
     }
     if (!missing.length) break;
@@ -48,20 +52,21 @@ function follow(grid, known) {
     fresh = further.distinct();
     for (const edge of fresh) edges.push(edge);
   }
-  return { edges: edges.distinct(), cells: cells.distinct() };
+  return { edges: edges.distinct(), cells: cells.all().sort() };
 }
 
 /** Edges from keys to evaluated neighbours of the other sign. */
 function crossedEdges({ values, strides }, keys, directions, found) {
-  for (const key of keys) {
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
     const inside = values[key] < 0;
     for (let axis = 0; axis < 3; axis++) {
       for (const direction of directions) {
         const beyond = key + direction * strides[axis];
-        const other = values[beyond];
         // Beyond the border lies another row's border, which is outside like this one.
-        if (other === undefined || other === 0 || inside === other < 0) continue;
-        found.push(3 * (direction > 0 ? key : beyond) + axis);
+        if (beyond < 0 || beyond >= values.length) continue;
+        const other = values[beyond];
+        if (other !== 0 && inside !== other < 0) found.push(3 * (direction > 0 ? key : beyond) + axis);
       }
     }
   }
@@ -71,13 +76,6 @@ function crossedEdges({ values, strides }, keys, directions, found) {
 function besides({ strides }, axis) {
   const [one, two] = [strides[(axis + 1) % 3], strides[(axis + 2) % 3]];
   return [0, one, two, one + two];
-}
-
-function cellsAround(grid, edges) {
-  const cells = new Keys(4 * edges.length);
-  const offsets = [0, 1, 2].map((axis) => besides(grid, axis));
-  for (const edge of edges) for (const offset of offsets[edge % 3]) cells.push(Math.floor(edge / 3) - offset);
-  return cells.distinct();
 }
 
 /** Grid positions of the crossings of edges. */

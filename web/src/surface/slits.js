@@ -10,6 +10,8 @@ const REACH = 0.0125; // distance within which a vertex is looked for about the 
 const LEAST = 0.003; // thickness of slits below which there is nothing to be made narrower
 const SHEET_HALF_THICKNESS = 0.0075;
 const BUCKETS = Math.ceil((2 * EXTENT) / REACH) + 4; // along a side of the cube, with two beyond each end
+const TABLE_BITS = 17;
+const TABLE = 1 << TABLE_BITS; // places at which a column may begin
 
 /** Thickness of the slits of a file. */
 export function slitThickness(level) {
@@ -33,17 +35,21 @@ export function narrowed(positions, indices, thickness, mirrored) {
   const buckets = new Buckets(others.points);
   const result = positions.slice();
   for (let i = 0; i < positions.length; i += 3) {
-    const [nx, ny, nz] = normals.subarray(i, i + 3);
-    const other = buckets.nearest(positions[i] + thickness * nx, positions[i + 1] + thickness * ny, positions[i + 2] + thickness * nz);
+    const [x, y, z] = [positions[i], positions[i + 1], positions[i + 2]];
+    const [nx, ny, nz] = [normals[i], normals[i + 1], normals[i + 2]];
+    const other = 3 * buckets.nearest(x + thickness * nx, y + thickness * ny, z + thickness * nz);
     if (other < 0) continue;
-    const [x, y, z] = [0, 1, 2].map((axis) => others.points[3 * other + axis] - positions[i + axis]);
-    const gap = x * nx + y * ny + z * nz;
-    const aside = Math.hypot(x - gap * nx, y - gap * ny, z - gap * nz);
-    const [ox, oy, oz] = others.normals.slice(3 * other, 3 * other + 3);
-    if (!(ox * nx + oy * ny + oz * nz < OPPOSED && gap > 0 && aside < ASIDE)) continue;
+    const { points: p, normals: n } = others;
+    if (n[other] * nx + n[other + 1] * ny + n[other + 2] * nz >= OPPOSED) continue;
+    const [wx, wy, wz] = [p[other] - x, p[other + 1] - y, p[other + 2] - z];
+    const gap = wx * nx + wy * ny + wz * nz;
+    const [ax, ay, az] = [wx - gap * nx, wy - gap * ny, wz - gap * nz];
+    if (!(gap > 0 && Math.sqrt(ax * ax + ay * ay + az * az) < ASIDE)) continue;
     const share = Math.min(Math.max((NONE - gap / thickness) / (NONE - WHOLE), 0), 1);
     const length = share * Math.max(Math.min(gap, WHOLE * thickness) / 2 - REST, 0);
-    for (let axis = 0; axis < 3; axis++) result[i + axis] += length * normals[i + axis];
+    result[i] += length * nx;
+    result[i + 1] += length * ny;
+    result[i + 2] += length * nz;
   }
   return result;
 }
@@ -51,16 +57,25 @@ export function narrowed(positions, indices, thickness, mirrored) {
 /** Unit normals of vertices, by the areas of the faces around them; zero where there are none. */
 function vertexNormals(positions, indices) {
   const normals = new Float64Array(positions.length);
+  const p = positions;
   for (let i = 0; i < indices.length; i += 3) {
     const [a, b, c] = [3 * indices[i], 3 * indices[i + 1], 3 * indices[i + 2]];
-    const [x, y, z] = [0, 1, 2].map((axis) => positions[b + axis] - positions[a + axis]);
-    const [p, q, r] = [0, 1, 2].map((axis) => positions[c + axis] - positions[a + axis]);
-    const area = [y * r - z * q, z * p - x * r, x * q - y * p];
-    for (const corner of [a, b, c]) for (let axis = 0; axis < 3; axis++) normals[corner + axis] += area[axis];
+    const [ux, uy, uz] = [p[b] - p[a], p[b + 1] - p[a + 1], p[b + 2] - p[a + 2]];
+    const [vx, vy, vz] = [p[c] - p[a], p[c + 1] - p[a + 1], p[c + 2] - p[a + 2]];
+    const [x, y, z] = [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
+    for (let k = 0; k < 3; k++) {
+      const corner = k === 0 ? a : k === 1 ? b : c;
+      normals[corner] += x;
+      normals[corner + 1] += y;
+      normals[corner + 2] += z;
+    }
   }
   for (let i = 0; i < normals.length; i += 3) {
-    const length = Math.max(Math.hypot(normals[i], normals[i + 1], normals[i + 2]), 1e-30);
-    for (let axis = 0; axis < 3; axis++) normals[i + axis] /= length;
+    const [x, y, z] = [normals[i], normals[i + 1], normals[i + 2]];
+    const length = Math.max(Math.sqrt(x * x + y * y + z * z), 1e-30);
+    normals[i] /= length;
+    normals[i + 1] /= length;
+    normals[i + 2] /= length;
   }
   return normals;
 }
@@ -87,18 +102,19 @@ function withImages(positions, normals, thickness, mirrored) {
   return { points: Float64Array.from(points), normals: Float64Array.from(towards) };
 }
 
-/** Points in buckets of REACH a side. */
+/** Points in buckets of REACH a side: those of one column lie in a row, columns in a table by a hash. */
 class Buckets {
   constructor(points) {
     this.points = points;
     const count = points.length / 3;
     const bucket = new Int32Array(count);
-    this.starts = new Int32Array(BUCKETS ** 3 + 1);
+    this.starts = new Int32Array(TABLE + BUCKETS + 1);
     for (let n = 0; n < count; n++) {
-      bucket[n] = this.key(...[0, 1, 2].map((axis) => this.index(points[3 * n + axis])));
+      const at = 3 * n;
+      bucket[n] = this.key(this.index(points[at]), this.index(points[at + 1]), this.index(points[at + 2]));
       this.starts[bucket[n] + 1] += 1;
     }
-    for (let i = 0; i < BUCKETS ** 3; i++) this.starts[i + 1] += this.starts[i];
+    for (let i = 1; i < this.starts.length; i++) this.starts[i] += this.starts[i - 1];
     this.numbers = new Int32Array(count);
     const next = this.starts.slice();
     for (let n = 0; n < count; n++) this.numbers[next[bucket[n]]++] = n;
@@ -109,7 +125,7 @@ class Buckets {
   }
 
   key(i, j, k) {
-    return (i * BUCKETS + j) * BUCKETS + k;
+    return ((Math.imul(i, 0x9e3779b1) ^ Math.imul(j, 0x85ebca6b)) >>> (32 - TABLE_BITS)) + k;
   }
 
   /** The number of the point that is nearest to a place, within REACH; -1 where there is none. */
@@ -121,7 +137,7 @@ class Buckets {
     for (let p = i - 1; p <= i + 1; p++) {
       for (let q = j - 1; q <= j + 1; q++) {
         const row = this.key(p, q, k);
-        for (let at = starts[row - 1]; at < starts[row + 2]; at++) {
+        for (let at = starts[row - 1], end = starts[row + 2]; at < end; at++) {
           const n = 3 * numbers[at];
           const [dx, dy, dz] = [points[n] - x, points[n + 1] - y, points[n + 2] - z];
           const distance = dx * dx + dy * dy + dz * dz;

@@ -23,19 +23,21 @@ function partsOf(indices, count) {
 /** Bounding box, and volume, of each part. */
 function measured(positions, indices, parts) {
   const found = new Map();
-  parts.forEach((part, vertex) => {
+  for (const part of parts) {
     if (!found.has(part)) found.set(part, { low: [Infinity, Infinity, Infinity], high: [-Infinity, -Infinity, -Infinity], volume: 0 });
+  }
+  if (found.size === 1) return found;
+  parts.forEach((part, vertex) => {
     const { low, high } = found.get(part);
     for (let axis = 0; axis < 3; axis++) {
       const value = positions[3 * vertex + axis];
-      low[axis] = Math.min(low[axis], value);
-      high[axis] = Math.max(high[axis], value);
+      if (value < low[axis]) low[axis] = value;
+      if (value > high[axis]) high[axis] = value;
     }
   });
-  if (found.size === 1) return found;
+  const p = positions;
   for (let i = 0; i < indices.length; i += 3) {
-    const [a, b, c] = [0, 1, 2].map((k) => 3 * indices[i + k]);
-    const p = positions;
+    const [a, b, c] = [3 * indices[i], 3 * indices[i + 1], 3 * indices[i + 2]];
     const volume =
       p[a] * (p[b + 1] * p[c + 2] - p[b + 2] * p[c + 1]) +
       p[a + 1] * (p[b + 2] * p[c] - p[b] * p[c + 2]) +
@@ -56,6 +58,7 @@ export function withoutSmallComponents({ positions, indices, evaluated }) {
   const parts = partsOf(indices, positions.length / 3);
   const large = new Set();
   const found = measured(positions, indices, parts);
+  if (found.size === 1) return { positions, indices, evaluated };
   found.forEach((part, number) => isLarge(part) && large.add(number));
   if (large.size === 0 || large.size === found.size) return { positions, indices, evaluated };
   const numbers = new Int32Array(parts.length).fill(-1);

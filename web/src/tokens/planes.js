@@ -239,22 +239,25 @@ function unpatched(rows, side, patch, channels, images) {
 
 /** Cells (n, n, channels) to (side, side, channels): bilinear. */
 function grow(cells, n, channels, side, out) {
-  const lows = [];
-  const highs = [];
-  const shares = [];
+  const lows = new Int32Array(side);
+  const highs = new Int32Array(side);
+  const shares = new Float64Array(side);
   for (let i = 0; i < side; i++) {
     const at = Math.min(Math.max(((i + 0.5) * n) / side - 0.5, 0), n - 1);
-    lows.push(Math.floor(at));
-    highs.push(Math.min(Math.floor(at) + 1, n - 1));
-    shares.push(at - Math.floor(at));
+    lows[i] = Math.floor(at);
+    highs[i] = Math.min(lows[i] + 1, n - 1);
+    shares[i] = at - lows[i];
   }
-  const mix = (one, other, share) => one * (1 - share) + other * share;
   for (let row = 0, to = 0; row < side; row++) {
+    const [above, below, down] = [lows[row] * n, highs[row] * n, shares[row]];
     for (let column = 0; column < side; column++) {
-      for (let c = 0; c < channels; c++) {
-        const at = (r, s) => cells[(r * n + s) * channels + c];
-        const [left, right] = [lows, highs].map((s) => mix(at(lows[row], s[column]), at(highs[row], s[column]), shares[row]));
-        out[to++] = mix(left, right, shares[column]);
+      const [left, right, along] = [lows[column], highs[column], shares[column]];
+      const weights = [(1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along];
+      const at = [above + left, above + right, below + left, below + right].map((cell) => cell * channels);
+      for (let c = 0; c < channels; c++, to++) {
+        out[to] =
+          weights[0] * cells[at[0] + c] + weights[1] * cells[at[1] + c] +
+          weights[2] * cells[at[2] + c] + weights[3] * cells[at[3] + c];
       }
     }
   }
