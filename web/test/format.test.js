@@ -6,7 +6,7 @@ import { crc32 } from '../src/format/crc32.js';
 import { readContainer } from '../src/format/container.js';
 import { RangeDecoder } from '../src/format/range_decoder.js';
 import { info } from '../src/info.js';
-import { bytesOf, core, goldenRecord, namesIn, random, vectors } from './support.js';
+import { bytesOf, core, goldenRecord, namesIn, random, vectors } from './lib/support.js';
 
 const CODES = ['truncated', 'not-vat', 'newer-version', 'unknown-model', 'corrupt'];
 

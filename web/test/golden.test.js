@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readContainer } from '../src/format/container.js';
-import { TokenCoder } from '../src/format/token_decoder.js';
-import { bytesOf, core, goldenRecord, integersHash, namesIn, sha256, vectors } from './support.js';
+import { surfaceOf } from '../src/mesh/surface.js';
+import { bytesOf, core, goldenRecord, integersHash, namesIn, sha256, vectors } from './lib/support.js';
 
 test('tokens of golden files', async (t) => {
   const expected = goldenRecord('v1');
@@ -28,7 +28,7 @@ test('integers and surface of golden meshes', async (t) => {
       assert.equal(integersHash(mesh), record.integers);
       assert.deepEqual([mesh.faces.length, mesh.positions.length], [record.faces, record.vertices]);
       assert.deepEqual([mesh.bits, mesh.crease, file.mirrored], [record.bits, record.crease, record.mirrored]);
-      const surface = await core.decodeMesh(file);
+      const surface = surfaceOf(mesh, file);
       assert.equal(surface.indices.length / 3, record.surface_faces);
       assert.equal(surface.closed, record.closed);
       const bounds = [Infinity, Infinity, Infinity, -Infinity, -Infinity, -Infinity];
@@ -48,7 +48,7 @@ test('meshes of every kind: walks with borders, branches, parts that touch, crea
       const mesh = await core.gridMesh(parsed);
       assert.deepEqual(mesh.positions, positions);
       assert.deepEqual(mesh.faces, faces);
-      const found = await core.decodeMesh(parsed, surface.most_faces);
+      const found = surfaceOf(mesh, parsed, surface.most_faces);
       assert.equal(found.indices.length / 3, surface.faces);
       assert.equal(found.closed, surface.closed);
       surface.vertices.forEach((place, i) => {
@@ -61,8 +61,7 @@ test('meshes of every kind: walks with borders, branches, parts that touch, crea
 test('frequencies of the first digits', async () => {
   for (const { name, frequencies } of vectors('tokens.json')) {
     const file = readContainer(bytesOf(`v1/${name}`));
-    const { config, tokens } = await core.loader.entry('models', file.modelId);
-    const coder = new TokenCoder(await core.loader.tensors(tokens), config.scale_sides);
+    const coder = await core.tokenCoder(file.modelId);
     const found = [];
     coder.decode(file.payload, file.count, (row) => found.push(row));
     assert.deepEqual(found.slice(0, frequencies.length), frequencies);

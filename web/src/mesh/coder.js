@@ -25,8 +25,11 @@ const SCALES = 64;
 
 /** The networks and tables of a mesh coder. */
 export class MeshCoder {
-  /** @param {Map<string, {shape: number[], values: ArrayLike<number>}>} tensors */
-  constructor(tensors) {
+  /**
+   * @param {Map<string, {shape: number[], values: ArrayLike<number>}>} tensors
+   * @param {import('../kernels.js').Kernels?} kernels none: networks are computed in JavaScript
+   */
+  constructor(tensors, kernels) {
     const values = (name) => tensors.get(name).values;
     const rows = (name) => {
       const { shape, values: flat } = tensors.get(name);
@@ -38,7 +41,7 @@ export class MeshCoder {
         for (let n = 0; tensors.has(`${name}.weights.${n}`); n++) {
           layers.push({ weights: values(`${name}.weights.${n}`), bias: values(`${name}.biases.${n}`) });
         }
-        return [name, new Network(layers)];
+        return [name, new Network(layers, kernels)];
       }),
     );
     this.curves = new Curves(values('exponential'), values('logistic'), values('powers'));
@@ -47,10 +50,16 @@ export class MeshCoder {
     this.guesses = values('guesses');
   }
 
-  /** Starts of the alternatives of a coordinate. */
-  coordinateStarts(k, { features, alternatives, length, spans, offset }) {
-    const outputs = this.networks[NETWORKS[k]].logits(features);
-    return this.curves.starts(alternatives, outputs, length, spans, offset);
+  /**
+   * Starts of the alternatives of coordinates.
+   * @param {number} k coordinate; 3 is any of a part's first face
+   * @param {object[]} questions features, alternatives and measures of each
+   */
+  coordinateStarts(k, questions) {
+    const outputs = this.networks[NETWORKS[k]].logits(questions.map(({ features }) => features));
+    return questions.map(({ alternatives, length, spans, offset }, i) =>
+      this.curves.starts(alternatives, outputs[i], length, spans, offset),
+    );
   }
 
   /**

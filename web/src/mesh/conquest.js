@@ -101,13 +101,13 @@ export class Conquest {
     const near = surroundings(known, wave);
     const wide = known.globalFacts();
     const features = near.map((each) => gateFeatures(known, each, wide));
+    const logits = this.coder.networks.gate.logits(features);
     const firstFresh = known.vertices.length;
     const made = [];
     wave.forEach((gate, number) => {
       if (front.state[gate] !== OPEN || this.left() === 0) return;
       const fresh = made.length ? front.freshNear(gate, firstFresh) : [];
-      const logits = this.coder.networks.gate.logits(features[number]);
-      const starts = byLogits(logits, [...allowed[number], fresh.length > 0], this.coder.curves.exponential);
+      const starts = byLogits(logits[number], [...allowed[number], fresh.length > 0], this.coder.curves.exponential);
       const symbol = this.teller.symbol(starts);
       this.conquerGate(gate, symbol, allowed[number], fresh, firstFresh);
       if (symbol === NEW) made.push({ number, vertex: known.vertices.length - 1 });
@@ -178,7 +178,8 @@ export class Conquest {
     const { known, teller } = this;
     const places = made.map(({ number }) => new Place(known, near[number], features[number]));
     for (let k = 0; k < 3; k++) {
-      for (const place of places) place.values.push(teller.coordinate(k, place.next()));
+      const found = teller.coordinates(k, places.map((place) => place.next()));
+      places.forEach((place, i) => place.values.push(found[i]));
     }
     made.forEach(({ vertex }, i) => teller.put(vertex, places[i].position()));
     places.forEach((place, i) => {

@@ -4,6 +4,8 @@ import { BORDER, LEFT, NEW, RIGHT, SEED } from './front.js';
 import { angle, cross, dot, log2, minus, rounded, unit } from './numbers.js';
 
 const FAR = 6; // largest distance, in lengths of the gate, that is told from larger ones
+/** Features of a gate. */
+export const GATE_FEATURES = 90;
 /** The feature that is log2 of the gate's length. */
 export const GATE_LENGTH = 55;
 /** Pairs of features that belong to the two ends of a gate, the first features of all. */
@@ -11,6 +13,8 @@ export const GATE_PAIRS = 21;
 /** Features after them that change their sign when the ends change places. */
 export const GATE_SIGNED = 4;
 const A = 0, B = 1, C = 2, L = 3, R = 4, LL = 5, RR = 6, O = 7, P = 8; // points of a gate
+const RING = [L, R, LL, RR];
+const ENDS = [A, B, L, R];
 
 /**
  * The surroundings of a gate.
@@ -59,39 +63,40 @@ export function surroundings(known, wave) {
 /** The vertices among which others are looked for. */
 class Pool {
   constructor(known) {
-    this.known = known;
     const { origin, end, queue } = known.front;
-    this.ends = new Set();
-    for (const gate of queue) this.ends.add(origin[gate]).add(end[gate]);
-    const all = () => Array.from({ length: known.placed }, (_, i) => i);
-    this.numbers = known.tangled ? all() : [...this.ends].sort((one, other) => one - other);
+    const ends = new Set();
+    for (const gate of queue) ends.add(origin[gate]).add(end[gate]);
+    this.tangled = known.tangled;
+    this.vertices = known.vertices;
+    this.numbers = this.tangled
+      ? Int32Array.from({ length: known.placed }, (_, number) => number)
+      : Int32Array.from(ends).sort();
+    this.open = Uint8Array.from(this.numbers, (number) => Number(ends.has(number)));
+    this.places = new Float64Array(3 * this.numbers.length);
+    this.numbers.forEach((number, i) => this.places.set(known.vertices[number].place, 3 * i));
   }
 
   /** The two vertices nearest to the parallelogram's corner, but for the five around, and whether there are. */
   others(around) {
-    const { vertices, tangled } = this.known;
-    const [a, b, c] = around.map((number) => vertices[number].place);
-    const [x, y, z] = [0, 1, 2].map((axis) => a[axis] + b[axis] - c[axis]);
-    const numbers = [-1, -1];
-    const distances = [Infinity, Infinity];
-    for (const number of this.numbers) {
-      const { place } = vertices[number];
-      const [dx, dy, dz] = [x - place[0], y - place[1], z - place[2]];
+    const { numbers, places, open, tangled } = this;
+    const [a, b, c] = around.map((number) => this.vertices[number].place);
+    const [x, y, z] = [a[0] + b[0] - c[0], a[1] + b[1] - c[1], a[2] + b[2] - c[2]];
+    let [one, other, nearest, second] = [-1, -1, Infinity, Infinity];
+    for (let i = 0, at = 0; i < numbers.length; i++, at += 3) {
+      const [dx, dy, dz] = [x - places[at], y - places[at + 1], z - places[at + 2]];
       const distance = dx * dx + dy * dy + dz * dz;
-      if (distance >= distances[0] && distance >= distances[1]) continue;
-      if (around.includes(number)) continue;
+      if ((distance >= nearest && distance >= second) || around.includes(numbers[i])) continue;
       if (tangled) {
-        const which = this.ends.has(number) ? 0 : 1;
-        if (distance >= distances[which]) continue;
-        [numbers[which], distances[which]] = [number, distance];
-      } else if (distance < distances[0]) {
-        [numbers[1], distances[1]] = [numbers[0], distances[0]];
-        [numbers[0], distances[0]] = [number, distance];
+        if (open[i] && distance < nearest) [one, nearest] = [numbers[i], distance];
+        else if (!open[i] && distance < second) [other, second] = [numbers[i], distance];
+      } else if (distance < nearest) {
+        [other, second] = [one, nearest];
+        [one, nearest] = [numbers[i], distance];
       } else {
-        [numbers[1], distances[1]] = [number, distance];
+        [other, second] = [numbers[i], distance];
       }
     }
-    return [numbers.map((number) => (number < 0 ? around[A] : number)), numbers.map((number) => Number(number >= 0))];
+    return [[one < 0 ? around[A] : one, other < 0 ? around[A] : other], [Number(one >= 0), Number(other >= 0)]];
   }
 }
 
@@ -99,24 +104,35 @@ class Pool {
 class GateFrame {
   constructor(places) {
     const [a, b, c] = places;
-    this.edge = minus(b, a);
-    this.length = Math.sqrt(dot(this.edge, this.edge));
-    this.along = this.edge.map((value) => value / this.length);
+    const edge = minus(b, a);
+    const length = Math.sqrt(dot(edge, edge));
+    this.length = length;
+    this.along = [edge[0] / length, edge[1] / length, edge[2] / length];
     const outward = cross(minus(a, b), minus(c, b));
     this.area = Math.sqrt(dot(outward, outward));
     const by = this.area > 0 ? this.area : 1;
-    this.normal = outward.map((value) => value / by);
+    this.normal = [outward[0] / by, outward[1] / by, outward[2] / by];
     const across = cross(this.normal, this.along);
-    const middle = a.map((value, axis) => (value + b[axis]) * 0.5);
-    this.offsets = places.map((place) => place.map((value, axis) => (value - middle[axis]) / this.length));
-    this.x = this.offsets.map((offset) => dot(offset, this.along));
-    this.y = this.offsets.map((offset) => dot(offset, across));
-    this.z = this.offsets.map((offset) => dot(offset, this.normal));
+    const middle = [(a[0] + b[0]) * 0.5, (a[1] + b[1]) * 0.5, (a[2] + b[2]) * 0.5];
+    this.offsets = [];
+    this.x = [];
+    this.y = [];
+    this.z = [];
+    for (const place of places) {
+      const offset = [
+        (place[0] - middle[0]) / length, (place[1] - middle[1]) / length, (place[2] - middle[2]) / length,
+      ];
+      this.offsets.push(offset);
+      this.x.push(dot(offset, this.along));
+      this.y.push(dot(offset, across));
+      this.z.push(dot(offset, this.normal));
+    }
   }
 
   /** From the corner of the parallelogram, which lies at minus c, in lengths of the gate. */
   distance(point) {
-    const gap = this.offsets[point].map((value, axis) => value + this.offsets[C][axis]);
+    const [u, c] = [this.offsets[point], this.offsets[C]];
+    const gap = [u[0] + c[0], u[1] + c[1], u[2] + c[2]];
     return Math.min(Math.sqrt(dot(gap, gap)), FAR);
   }
 
@@ -124,48 +140,84 @@ class GateFrame {
   bend(normal) {
     return dot(unit(normal), this.normal);
   }
+
+  /** Angle at an end of the gate, to where the next gate leads. */
+  turn(side, length, sign) {
+    return angle((dot(side, this.along) * sign) / (length > 0 ? length : 1));
+  }
 }
 
 /**
  * Features of a gate: those that belong to its ends in pairs, a's before b's, then those that change their sign
  * when the ends change places, then all others.
  * @param {number[]} wide `known.globalFacts()`
- * @returns {number[]} whole
+ * @returns {Int16Array}
  */
 export function gateFeatures(known, near, wide) {
-  const { points, facts, found } = near;
-  const vertices = points.map((number) => known.vertices[number]);
+  const vertices = near.points.map((number) => known.vertices[number]);
   const places = vertices.map((vertex) => vertex.place);
   const frame = new GateFrame(places);
-  const { x, y, z, length } = frame;
+  const { length } = frame;
   const scale = log2(length);
   const sides = [minus(places[L], places[A]), minus(places[R], places[B]), minus(places[L], places[R])];
   const lengths = sides.map((side) => Math.sqrt(dot(side, side)));
-  const relative = [lengths[0], lengths[1], frame.area / length].map((size) => log2(size + 0.25) - scale);
-  const turn = (k, sign) => angle((dot(sides[k], frame.along) * sign) / (lengths[k] > 0 ? lengths[k] : 1));
+  const [toLeft, toRight, area] = [lengths[0], lengths[1], frame.area / length].map((size) => log2(size + 0.25) - scale);
   const folds = [1, 2, 3].map((k) => frame.bend(known.faceNormals[near.faces[k]]));
-  const corners = [A, B, L, R].map((point) => vertices[point]);
-  const beside = [O, P].map((point, k) => (found[k] > 0 ? frame.distance(point) : FAR));
-  const ring = [L, R, LL, RR];
-  return [
-    x[L], -x[R], x[LL], -x[RR],
-    ...ring.map((point) => y[point]),
-    ...ring.map((point) => z[point]),
-    ...ring.map((point) => frame.distance(point)),
-    relative[0], relative[1],
-    turn(0, 1), turn(1, -1),
-    ...corners.map((vertex) => frame.bend(vertex.normal)),
-    folds[1], folds[2],
-    ...corners.map((vertex) => vertex.turned * 0.015625),
-    ...corners.map((vertex) => vertex.valence * 0.5),
-    ...corners.map((vertex) => Math.min(vertex.bordered, 3)),
-    facts[0], facts[1], facts[2], facts[3],
-    x[C], x[O] * found[0], x[P] * found[1], facts[4] - 0.5,
-    y[C], y[O] * found[0], y[P] * found[1], z[O] * found[0], z[P] * found[1], ...beside, found[0],
-    Math.min(lengths[2] / length, FAR), scale, scale - known.scale, relative[2],
-    frame.bend(vertices[C].normal), folds[0], ...facts.slice(5), ...inEndPlanes(known, places),
-    Math.min(vertices[P].bordered, 3) * found[1], ...wide,
-  ].map(rounded);
+  const features = new Int16Array(GATE_FEATURES);
+  let n = 0;
+  const put = (value) => (features[n++] = rounded(value));
+  putPairs(put, frame, vertices, near.facts, {
+    lengths: [toLeft, toRight],
+    turns: [frame.turn(sides[0], lengths[0], 1), frame.turn(sides[1], lengths[1], -1)],
+    folds: [folds[1], folds[2]],
+  });
+  putOthers(put, frame, near);
+  const [, , , , , ...facts] = near.facts;
+  for (const value of [Math.min(lengths[2] / length, FAR), scale, scale - known.scale, area]) put(value);
+  put(frame.bend(vertices[C].normal));
+  put(folds[0]);
+  facts.forEach(put);
+  inEndPlanes(known, places).forEach(put);
+  put(Math.min(vertices[P].bordered, 3) * near.found[1]);
+  wide.forEach(put);
+  return features;
+}
+
+/** The features that belong to the ends of a gate. */
+function putPairs(put, frame, vertices, facts, { lengths, turns, folds }) {
+  const { x, y, z } = frame;
+  put(x[L]);
+  put(-x[R]);
+  put(x[LL]);
+  put(-x[RR]);
+  for (const point of RING) put(y[point]);
+  for (const point of RING) put(z[point]);
+  for (const point of RING) put(frame.distance(point));
+  lengths.forEach(put);
+  turns.forEach(put);
+  for (const point of ENDS) put(frame.bend(vertices[point].normal));
+  folds.forEach(put);
+  for (const point of ENDS) put(vertices[point].turned * 0.015625);
+  for (const point of ENDS) put(vertices[point].valence * 0.5);
+  for (const point of ENDS) put(Math.min(vertices[point].bordered, 3));
+  for (let i = 0; i < 4; i++) put(facts[i]);
+}
+
+/** Where the corner behind the gate and the two nearest others lie. */
+function putOthers(put, frame, { facts, found }) {
+  const { x, y, z } = frame;
+  put(x[C]);
+  put(x[O] * found[0]);
+  put(x[P] * found[1]);
+  put(facts[4] - 0.5);
+  put(y[C]);
+  put(y[O] * found[0]);
+  put(y[P] * found[1]);
+  put(z[O] * found[0]);
+  put(z[P] * found[1]);
+  put(found[0] > 0 ? frame.distance(O) : FAR);
+  put(found[1] > 0 ? frame.distance(P) : FAR);
+  put(found[0]);
 }
 
 /** Axes along which a gate, and the face behind it, lies in the first or the last plane of the grid. */

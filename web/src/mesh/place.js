@@ -1,6 +1,6 @@
 /** Where a new vertex lies: twin of meshcodec/format/mesh_place.py. */
 
-import { GATE_LENGTH, GATE_PAIRS, GATE_SIGNED } from './context.js';
+import { GATE_FEATURES, GATE_LENGTH, GATE_PAIRS, GATE_SIGNED } from './context.js';
 import { Alternatives } from './coordinates.js';
 import { clamp, cross, dot, log2, minus, rounded, signedLog, unit } from './numbers.js';
 
@@ -13,6 +13,7 @@ const SWAPPED = [1, 0, 2, 4, 3, 6, 5, 7, 8]; // points of a gate whose ends have
 const ONES = [0, 1, 0, 3, 4, 3, 4, 3]; // points that are compared ...
 const OTHERS = [1, 2, 2, 0, 1, 2, 2, 4]; // ... with these
 const AXES = [0, 1, 2];
+const ALL = [true, true, true, true, true, true, true]; // candidates that are offered
 
 /** Features of a gate with its ends changed. */
 function swappedGate(features) {
@@ -64,8 +65,11 @@ export class Place {
     this.normal = folded[0];
     this.planes = [normals[0], normals[1], folded[2], folded[3], folded[1]];
     this.length = Math.sqrt(dot(edge, edge));
-    const errors = vertices.slice(0, 3).map((vertex) => vertex.error);
-    this.features = [...(swap ? swappedGate(gate) : gate), ...this.ownFeatures([...normals, ...folded], errors, near.found)];
+    this.features = new Int16Array(PLACE_FEATURES[2]);
+    this.features.set(swap ? swappedGate(gate) : gate);
+    this.count = GATE_FEATURES; // features so far
+    this.putFrame([...normals, ...folded].map(unit), near.found);
+    for (const which of [0, 1]) for (let k = 0; k < 3; k++) this.put(vertices[k].error[which]);
     this.values = [];
   }
 
@@ -79,27 +83,29 @@ export class Place {
     return this.axes.map((axis, k) => (this.mirrored[k] ? this.limits[k] - place[axis] : place[axis]));
   }
 
-  ownFeatures(normals, errors, found) {
-    const [a, b, c] = this.points;
-    const { corner, length, limits } = this;
-    const ways = [...minus(b, a), ...AXES.map((k) => (a[k] + b[k]) * 0.5 - c[k])];
-    const units = normals.map(unit);
-    const inside = AXES.map((k) => clamp(corner[k], 0, limits[k]));
-    const offset = (point, k) => {
-      const value = (this.points[point][k] - corner[k]) / length;
-      return clamp(point < 7 ? value : value * found[point - 7], -FAR, FAR);
-    };
-    return [
-      ...ways.map((value) => value / length),
-      ...AXES.flatMap((k) => units.map((normal) => normal[k])),
-      ...AXES.flatMap((k) => [3, 4, 5, 6, 7, 8].map((point) => offset(point, k))),
-      ...ways.map(signedLog),
-      ...inside.map(signedLog),
-      ...inside.map((value, k) => signedLog(limits[k] - value)),
-      ...AXES.flatMap((k) => ONES.map((one, i) => Number(this.points[one][k] === this.points[OTHERS[i]][k]))),
-      ...errors.map((error) => error[0]),
-      ...errors.map((error) => error[1]),
-    ].map(rounded);
+  put(value) {
+    this.features[this.count++] = rounded(value);
+  }
+
+  /** Features that follow from where the points lie in the frame. */
+  putFrame(units, found) {
+    const { corner, length, limits, points } = this;
+    const [a, b, c] = points;
+    const ways = [...minus(b, a), (a[0] + b[0]) * 0.5 - c[0], (a[1] + b[1]) * 0.5 - c[1], (a[2] + b[2]) * 0.5 - c[2]];
+    for (const way of ways) this.put(way / length);
+    for (let k = 0; k < 3; k++) for (const normal of units) this.put(normal[k]);
+    for (let k = 0; k < 3; k++) {
+      for (let point = 3; point < 9; point++) {
+        const value = (points[point][k] - corner[k]) / length;
+        this.put(clamp(point < 7 ? value : value * found[point - 7], -FAR, FAR));
+      }
+    }
+    for (const way of ways) this.put(signedLog(way));
+    for (let k = 0; k < 3; k++) this.put(signedLog(clamp(corner[k], 0, limits[k])));
+    for (let k = 0; k < 3; k++) this.put(signedLog(limits[k] - clamp(corner[k], 0, limits[k])));
+    for (let k = 0; k < 3; k++) {
+      for (let i = 0; i < ONES.length; i++) this.put(points[ONES[i]][k] === points[OTHERS[i]][k] ? 1 : 0);
+    }
   }
 
   /** What the plane of the face says of the third coordinate, above the corner. */
@@ -111,27 +117,33 @@ export class Place {
   /** Features for the network of the next coordinate, and what the coordinate may be. */
   next() {
     const k = this.values.length;
-    const more = this.values.flatMap((value, j) => {
-      const residual = value - this.corner[j];
-      const same = this.points.slice(0, 5).map((point) => Number(value === point[j]));
-      return [clamp(residual / this.length, -FAR, FAR), signedLog(residual), ...same, Number(residual === 0)];
-    });
+    if (k > 0) this.putValue(k - 1);
     let guess = this.corner[k];
     if (k === 2) {
       const slope = this.slope();
       guess += Math.floor(slope + 0.5);
-      more.push(...this.third(slope));
+      for (const value of this.third(slope)) this.put(value);
     }
     const limit = this.limits[k];
-    const candidates = [...this.points.slice(0, 5).map((point) => point[k]), 0, limit];
-    const features = [...this.features, ...more.map(rounded)];
+    const [a, b, c, l, r] = this.points;
+    const candidates = [a[k], b[k], c[k], l[k], r[k], 0, limit];
+    const { features } = this;
     return {
-      features,
-      alternatives: new Alternatives(clamp(guess, 0, limit), limit, candidates, candidates.map(() => true)),
+      features: features.subarray(0, PLACE_FEATURES[k]),
+      alternatives: new Alternatives(clamp(guess, 0, limit), limit, candidates, ALL),
       length: features[GATE_LENGTH],
       spans: SPANS[k].map((feature) => features[feature]),
       offset: k === 2 ? features[THIRD_OFFSET] * (0.5 / 16) : 0,
     };
+  }
+
+  /** What a coordinate that is found tells of those after it. */
+  putValue(k) {
+    const residual = this.values[k] - this.corner[k];
+    this.put(clamp(residual / this.length, -FAR, FAR));
+    this.put(signedLog(residual));
+    for (let point = 0; point < 5; point++) this.put(this.values[k] === this.points[point][k] ? 1 : 0);
+    this.put(residual === 0 ? 1 : 0);
   }
 
   /** What both other coordinates tell of the last one. */

@@ -21,6 +21,12 @@ function axisOrder(sides) {
   return [longest, (longest + 1) % 3, (longest + 2) % 3];
 }
 
+function sumOf(values) {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum;
+}
+
 /** The parts of a mesh, one after the other. */
 export class Parts {
   /**
@@ -88,35 +94,38 @@ export class Parts {
   sharesOf(role, axis) {
     const limit = this.known.sides[axis];
     const last = this.last ? this.last[0][axis] : 0;
-    const used = new Array(limit + 1).fill(0);
-    for (const { place } of this.known.vertices) used[place[axis]] += 1;
-    const near = (way) => Math.floor(NEAR / ((1 + Math.abs(way)) * (1 + Math.abs(way))));
-    const onwards = (value) => (value >= last ? Math.floor(NEAR / (1 + value - last)) : 0);
-    const guesses = [
-      () => 1,
-      (value) => used[value],
-      (value) => used[limit - value],
-      (value) => near(value - last),
-      role === 0 ? onwards : (value) => near(value - (limit - last)),
-    ];
-    return guesses.map((guess) => {
-      const each = Array.from({ length: limit + 1 }, (_, value) => guess(value));
-      const total = each.reduce((sum, value) => sum + value);
-      return each.map((value) => Math.floor((value * UNIT) / (total > 0 ? total : 1)));
-    });
+    const guesses = Array.from({ length: EXPERTS }, () => new Float64Array(limit + 1));
+    const [uniform, used, mirrored, near, onwards] = guesses;
+    for (const { place } of this.known.vertices) {
+      used[place[axis]] += 1;
+      mirrored[limit - place[axis]] += 1;
+    }
+    const nearTo = (way) => Math.floor(NEAR / ((1 + Math.abs(way)) * (1 + Math.abs(way))));
+    for (let value = 0; value <= limit; value++) {
+      uniform[value] = 1;
+      near[value] = nearTo(value - last);
+      if (role !== 0) onwards[value] = nearTo(value - (limit - last));
+      else if (value >= last) onwards[value] = Math.floor(NEAR / (1 + value - last));
+    }
+    for (const guess of guesses) {
+      const total = sumOf(guess);
+      const by = total > 0 ? total : 1;
+      for (let value = 0; value <= limit; value++) guess[value] = Math.floor((guess[value] * UNIT) / by);
+    }
+    return guesses;
   }
 
   firstStarts(role, shares) {
-    const weights = this.weights[role];
-    const mixed = shares[0].map((_, value) => weights.reduce((sum, weight, i) => sum + weight * shares[i][value], 0));
-    const total = mixed.reduce((sum, value) => sum + value);
+    const mixed = new Float64Array(shares[0].length);
+    this.weights[role].forEach((weight, i) => {
+      for (let value = 0; value < mixed.length; value++) mixed[value] += weight * shares[i][value];
+    });
+    const total = sumOf(mixed);
     const spare = TOTAL - mixed.length;
     const counts = mixed.map((value) => Math.floor((value * spare) / total) + 1);
     let likely = 0;
-    mixed.forEach((value, i) => {
-      if (value > mixed[likely]) likely = i;
-    });
-    counts[likely] += TOTAL - counts.reduce((sum, count) => sum + count);
+    for (let value = 1; value < mixed.length; value++) if (mixed[value] > mixed[likely]) likely = value;
+    counts[likely] += TOTAL - sumOf(counts);
     return startsOf(counts);
   }
 
@@ -132,7 +141,7 @@ export class Parts {
     const place = [0, 0, 0];
     const values = [];
     for (const axis of this.axes) {
-      values.push(this.teller.coordinate(3, this.next(corners, values)));
+      values.push(...this.teller.coordinates(3, [this.next(corners, values)]));
       place[axis] = values[values.length - 1];
     }
     return place;

@@ -55,12 +55,14 @@ export class Teller {
     return symbol;
   }
 
-  /** Coordinate k of a new vertex; 3 is any of a part's first face. */
-  coordinate(k, question) {
-    const { alternatives } = question;
-    const symbol = this.symbol(this.coder.coordinateStarts(k, question));
-    const room = symbol < BINS ? alternatives.room[symbol] : 0;
-    return alternatives.value(symbol, room > 1 ? this.uniform(room) : 0);
+  /** Coordinate k of new vertices; 3 is any of a part's first face. */
+  coordinates(k, questions) {
+    const rows = this.coder.coordinateStarts(k, questions);
+    return questions.map(({ alternatives }, i) => {
+      const symbol = this.symbol(rows[i]);
+      const room = symbol < BINS ? alternatives.room[symbol] : 0;
+      return alternatives.value(symbol, room > 1 ? this.uniform(room) : 0);
+    });
   }
 
   /** The place of a vertex, where there must be none. */

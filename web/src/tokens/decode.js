@@ -7,13 +7,12 @@ import { EXTENT } from '../surface/grid.js';
 import { narrowed, slitThickness } from '../surface/slits.js';
 import { withoutSmallComponents } from '../surface/small_components.js';
 import { Field } from './field.js';
+import { MIN_RESOLUTION } from './limits.js';
 
 const PILOT_CELLS = 48; // cells of the grid on which the faces of a surface are estimated
 const FACES = 250000; // faces that a decode is given where no resolution is asked for, about
 const MOST_CELLS = 160; // cells of the grid of such a decode, at most
 const CELLS_STEP = 8;
-/** Cells a side of a grid. */
-export const MIN_RESOLUTION = 16, MAX_RESOLUTION = 256;
 const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
 /** Cells a side of the grid on which a surface has about FACES faces, given its faces on PILOT_CELLS. */
@@ -52,7 +51,7 @@ export function placed(positions, { center, halfExtents, mirrored }) {
 
 /**
  * A file's tokens to a mesh in its frame.
- * @param {{kernels: import('./kernels.js').Kernels, decoder: import('./planes.js').PlanesDecoder, tensors: Map, config: object}} model
+ * @param {{kernels: import('../kernels.js').Kernels, decoder: import('./planes.js').PlanesDecoder, tensors: Map, config: object}} model
  * @param {Uint8Array} tokens
  * @param {import('../format/container.js').VatFile} file
  * @param {number|null} resolution

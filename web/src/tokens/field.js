@@ -10,7 +10,7 @@ const BATCH = 1 << 15; // points of a call
 /** The field of one set of planes. */
 export class Field {
   /**
-   * @param {import('./kernels.js').Kernels} kernels
+   * @param {import('../kernels.js').Kernels} kernels
    * @param {Map<string, {shape: number[], values: Float32Array}>} tensors of the model
    * @param {object} config shape of the model
    * @param {number} planes place of (3, side, side, channels) numbers

@@ -8,7 +8,7 @@ const DIGITS = 4;
 /** The decoder of one model, its weights in the memory of the kernels. */
 export class PlanesDecoder {
   /**
-   * @param {import('./kernels.js').Kernels} kernels
+   * @param {import('../kernels.js').Kernels} kernels
    * @param {Map<string, {shape: number[], values: Float32Array}>} tensors
    * @param {object} config shape of the model
    */

@@ -2,10 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { Core } from '../src/core.js';
+import { Core } from '../../src/core.js';
 
-export const ROOT = new URL('../../', import.meta.url);
-export const WEIGHTS = new URL('../weights/', import.meta.url);
+export const ROOT = new URL('../../../', import.meta.url);
+export const WEIGHTS = new URL('../../weights/', import.meta.url);
 const GOLDEN = new URL('tests/golden/', ROOT);
 const CONFORMANCE = new URL('conformance/', ROOT);
 

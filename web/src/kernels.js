@@ -1,7 +1,7 @@
 /** The WebAssembly module of web/wasm/, and its memory. */
 
-import { VatError } from '../errors.js';
-import { fetchBytes } from '../loader.js';
+import { VatError } from './errors.js';
+import { fetchBytes } from './loader.js';
 
 /** A module that uses one SIMD instruction: an engine without SIMD does not take it. */
 const PROBE = Uint8Array.of(
@@ -21,7 +21,7 @@ export class Kernels {
 
   static async load() {
     if (!supported) throw new VatError('unsupported', 'this engine has no WebAssembly with SIMD');
-    const bytes = await fetchBytes(new URL('../kernels.wasm', import.meta.url));
+    const bytes = await fetchBytes(new URL('./kernels.wasm', import.meta.url));
     const { instance } = await WebAssembly.instantiate(bytes, {});
     return new Kernels(instance.exports);
   }
@@ -45,6 +45,10 @@ export class Kernels {
 
   integers(place, count) {
     return new Int32Array(this.memory.buffer, place, count);
+  }
+
+  shorts(place, count) {
+    return new Int16Array(this.memory.buffer, place, count);
   }
 
   /** Numbers copied into the memory. */
