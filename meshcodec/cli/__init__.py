@@ -12,6 +12,7 @@ _VERBS = (
     folders.decompress,
     checks.info,
     checks.verify,
+    checks.link,
     checks.doctor,
     evaluate.bench,
     evaluate.report,

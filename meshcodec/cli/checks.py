@@ -1,4 +1,4 @@
-"""The verbs ``info``, ``verify`` and ``doctor``."""
+"""The verbs ``info``, ``verify``, ``link`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from meshcodec.cli.options import Machine, json_option, machine_options, weights
 from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json, read_vat
 from meshcodec.diagnose import describe_file, describe_installation, verify_file
 from meshcodec.errors import MeshcodecError, PartialFailureError, WeightsError, quote_name
+from meshcodec.format.link import link_of
 from meshcodec.registry import Registry
 
 
@@ -43,6 +44,17 @@ def verify(files: tuple[str, ...], against: str | None, machine: Machine, as_jso
     codec = Codec(machine.device, machine.weights)
     reference = load_mesh(against) if against is not None else None
     _each(files, lambda name: verify_file(name, read_vat(name)[1], codec, reference), _verdict, as_json)
+
+
+@click.command()
+@click.argument("file", metavar="FILE.vat|-")
+@click.option("--base", metavar="URL", required=True, help="Address of the page, such as that of web/demo.")
+def link(file: str, base: str) -> None:
+    """Print a link that carries a .vat file.
+
+    Whoever opens it sees the shape: the page decodes what stands behind the #, and no server gets it.
+    """
+    click.echo(link_of(read_vat(file)[0], base))
 
 
 @click.command()

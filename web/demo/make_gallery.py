@@ -1,0 +1,60 @@
+"""The gallery of the page: ``python web/demo/make_gallery.py`` encodes the examples, packs the originals.
+
+``gallery/NAME-SIZE.vat`` are files as ``meshcodec encode --size SIZE`` writes them. ``gallery/NAME.bin`` is
+the gzip of an original: numbers of vertices and faces, u32 each, then coordinates as u16, -1 to 1, by axis,
+then corners of faces as u16, by corner; both as byte planes. ``gallery/index.json`` names them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+
+from meshcodec.api import Codec
+from meshcodec.geometry.io import load_mesh
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+GALLERY = Path(__file__).resolve().parent / "gallery"
+SIZES = (512, 2048)
+CREDITS = {
+    "spot": "Keenan Crane, CC0",
+    "church": "Kay Lousberg, CC0",
+    "sail_ship": "Quaternius, CC0",
+    "burger": "Kay Lousberg, CC0",
+    "car": "pmndrs market, CC0",
+    "cygnus": "ISS Mimic Project, MIT",
+}
+"""Authors and licences of the examples, in the order of the gallery; see examples/LICENSES.md."""
+
+
+def packed(path: Path) -> tuple[bytes, int]:
+    """An original as the page reads it, and its number of faces."""
+    mesh = load_mesh(path)
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    places = np.rint((vertices.clip(-1, 1) + 1) * 32767.5).astype("<u2").T
+    numbers = np.concatenate([places.ravel(), faces.astype("<u2").T.ravel()])
+    planes = numbers.view(np.uint8).reshape(-1, 2).T.tobytes()
+    head = np.array([len(vertices), len(faces)], dtype="<u4").tobytes()
+    return gzip.compress(head + planes, 9, mtime=0), len(faces)
+
+
+def main() -> None:
+    """Write the folder."""
+    GALLERY.mkdir(exist_ok=True)
+    codec, entries = Codec("cpu"), []
+    for name, credit in CREDITS.items():
+        data, faces = packed(EXAMPLES / f"{name}.obj")
+        (GALLERY / f"{name}.bin").write_bytes(data)
+        for size in SIZES:
+            (GALLERY / f"{name}-{size}.vat").write_bytes(codec.encode(EXAMPLES / f"{name}.obj", size))
+            print(name, size, flush=True)
+        entries.append({"name": name, "credit": credit, "faces": faces, "sizes": list(SIZES)})
+    (GALLERY / "index.json").write_text(json.dumps(entries, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
