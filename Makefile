@@ -8,6 +8,7 @@
 #   make speed           how long every stage takes, beside dense evaluation and decimation + Draco
 #   make fuzz            all fuzz targets, SECONDS each (300)
 #   make web-test        the JavaScript decoder, in Node and in headless Chromium
+#   make web-speed       how long Chromium takes to decode, beside DRACOLoader and Python
 #   make blender         the Blender add-on, in Blender's own module (0.4 GB)
 #   make clean           remove the environment and whatever the targets above wrote
 #
@@ -20,7 +21,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help venv check test lint style types quick demo bench speed fuzz web-weights web-test blender clean
+.PHONY: help venv check test lint style types quick demo bench speed fuzz web-weights web-test web-speed blender clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,13 +84,20 @@ fuzz: venv
 web-weights: venv
 	$(BIN)/python web/export_weights.py
 
-web-test: web-weights
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web-test: web-weights web/node_modules/.package-lock.json
 	cd web && node --test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/web $(PYTEST)
+
+web-speed: web-weights web/node_modules/.package-lock.json
+	$(BIN)/python benchmarks/web_speed.py -o out/web-speed.json
 
 blender: venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt "bpy>=4.2,<6"
 	$(BIN)/python -m pytest tests/test_blender.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-out out/bench out/speed.json out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) web/weights web/node_modules build dist *.egg-info demo-out out/bench out/speed.json out/web-speed.json out/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find meshcodec tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,6 +19,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def export(weights: Path, target: Path) -> dict[str, Any]:
     index: dict[str, Any] = {"models": {}, "meshCoders": {}}
     for old in target.glob("*.bin"):
         old.unlink()
+    shutil.copy(weights / "LICENSE", target)
     for name, data, where in exported(weights):
         (target / name).write_bytes(data)
         *path, last = where["at"]

@@ -1,8 +1,9 @@
 """The gallery of the page: ``python web/demo/make_gallery.py`` encodes the examples, packs the originals.
 
-``gallery/NAME-SIZE.vat`` are files as ``meshcodec encode --size SIZE`` writes them. ``gallery/NAME.bin`` is
-the gzip of an original: numbers of vertices and faces, u32 each, then coordinates as u16, -1 to 1, by axis,
-then corners of faces as u16, by corner; both as byte planes. ``gallery/index.json`` names them.
+``gallery/NAME-SIZE.vat`` are files as ``meshcodec encode --size SIZE`` writes them, those that end in
+``-tokens`` with ``--mode tokens``. ``gallery/NAME.bin`` is the gzip of an original: numbers of vertices and
+faces, u32 each, then coordinates as u16, -1 to 1, by axis, then corners of faces as u16, by corner; both as
+byte planes. ``gallery/index.json`` names them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from meshcodec.geometry.io import load_mesh
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 GALLERY = Path(__file__).resolve().parent / "gallery"
-SIZES = (512, 2048)
+FILES: dict[str, tuple[int, str]] = {
+    "512": (512, "auto"),
+    "2048": (2048, "auto"),
+    "512-tokens": (512, "tokens"),
+}
+"""Files of each example: the end of the name, size and mode."""
 CREDITS = {
     "spot": "Keenan Crane, CC0",
     "church": "Kay Lousberg, CC0",
@@ -49,10 +55,11 @@ def main() -> None:
     for name, credit in CREDITS.items():
         data, faces = packed(EXAMPLES / f"{name}.obj")
         (GALLERY / f"{name}.bin").write_bytes(data)
-        for size in SIZES:
-            (GALLERY / f"{name}-{size}.vat").write_bytes(codec.encode(EXAMPLES / f"{name}.obj", size))
-            print(name, size, flush=True)
-        entries.append({"name": name, "credit": credit, "faces": faces, "sizes": list(SIZES)})
+        for end, (size, mode) in FILES.items():
+            file = codec.encode(EXAMPLES / f"{name}.obj", size, mode=mode)
+            (GALLERY / f"{name}-{end}.vat").write_bytes(file)
+            print(name, end, len(file), flush=True)
+        entries.append({"name": name, "credit": credit, "faces": faces, "files": list(FILES)})
     (GALLERY / "index.json").write_text(json.dumps(entries, indent=1) + "\n")
 
 

@@ -133,7 +133,8 @@ function close() {
   find('#gallery').hidden = false;
   delete document.body.dataset.shown;
   if (location.hash) history.replaceState(null, '', location.pathname + location.search);
-  drawCards();
+  if (cards.length) drawCards();
+  else attempt(fillGallery);
 }
 
 // ---- files that are opened
@@ -182,13 +183,13 @@ function drawCards() {
   }
 }
 
-function card({ name, credit, faces, sizes }) {
+function card({ name, credit, faces }) {
   const canvases = [document.createElement('canvas'), document.createElement('canvas')];
   const pair = Object.assign(document.createElement('span'), { className: 'pair' });
   pair.append(...canvases);
   const words = document.createElement('span');
   words.textContent = name.replaceAll('_', ' ');
-  const small = Object.assign(document.createElement('small'), { textContent: `original of ${faces} faces | ${sizes[0]} bytes` });
+  const small = Object.assign(document.createElement('small'), { textContent: `original of ${faces} faces` });
   const element = Object.assign(document.createElement('button'), { type: 'button', className: 'card', title: credit });
   element.append(pair, words, small);
   find('#gallery').append(element);
@@ -197,15 +198,16 @@ function card({ name, credit, faces, sizes }) {
   return entry;
 }
 
-async function fillCard(entry, sizes) {
+async function fillCard(entry, ends) {
   const url = (file) => new URL(`gallery/${file}`, import.meta.url);
   const original = await readOriginal(url(`${entry.name}.bin`));
   entry.original = renderer.shape(original);
   const files = await Promise.all(
-    sizes.map(async (size) => {
-      const response = await fetch(url(`${entry.name}-${size}.vat`));
-      if (!response.ok) throw new Error(`the gallery lacks ${entry.name}-${size}.vat`);
-      return { label: `${size} bytes`, bytes: new Uint8Array(await response.arrayBuffer()) };
+    ends.map(async (end) => {
+      const response = await fetch(url(`${entry.name}-${end}.vat`));
+      if (!response.ok) throw new Error(`the gallery lacks ${entry.name}-${end}.vat`);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      return { label: `${bytes.length} bytes, ${info(bytes).mode}`, bytes };
     }),
   );
   const caption = `original, ${entry.faces} faces; ${entry.credit}`;
@@ -224,7 +226,7 @@ async function fillGallery() {
   if (!response.ok) throw new Error('the gallery is not here');
   const entries = await response.json();
   const made = entries.map((entry) => card(entry));
-  for (const [i, entry] of made.entries()) await attempt(() => fillCard(entry, entries[i].sizes));
+  for (const [i, entry] of made.entries()) await attempt(() => fillCard(entry, entries[i].files));
   document.body.dataset.gallery = 'filled';
 }
 
@@ -267,4 +269,4 @@ function baseName() {
 listen();
 if (!supported) say('This browser has no WebAssembly with SIMD: files in tokens mode cannot be decoded here.');
 await openLink();
-await attempt(fillGallery);
+if (find('#single').hidden) await attempt(fillGallery); // whoever follows a link to a shape waits for no others

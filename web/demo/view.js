@@ -26,7 +26,7 @@ void main() {
 /** How shapes are looked at; shared by canvases that turn together. */
 export class Camera {
   constructor() {
-    this.turn = 0.6;
+    this.turn = 2.6;
     this.tilt = 0.35;
     this.zoom = 1;
   }
@@ -48,7 +48,7 @@ export class Camera {
 
   /** Factors of x and y for a canvas of a width over its height. */
   scale(aspect) {
-    const zoom = 0.9 * this.zoom;
+    const zoom = 0.95 * this.zoom;
     return aspect > 1 ? [zoom / aspect, zoom] : [zoom, zoom * aspect];
   }
 }
