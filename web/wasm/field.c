@@ -3,51 +3,61 @@
 #define WIDTH 128 /* units of a hidden layer */
 #define BLOCK 32  /* points whose first layer stays in a core's cache */
 
-/* The field on one grid. The first layer is linear in what the planes hold, so the planes hold its sums. */
+/* The field on one grid. The first layer is linear in what the planes and a point's position say, so there is a table
+   of its sums for each plane: the row of a pair of grid indices has what the plane says there, and the position of
+   the first of them. */
 struct field {
-    const float *planes;    /* (3, side, side, WIDTH) */
+    const float *planes;    /* (3, side, side, WIDTH): what the planes say, through the first layer */
     const float *positions; /* (3, points, WIDTH): what a coordinate adds to the first layer */
     const float *shares;    /* (3, points) of the further texel */
     const int *texels;      /* (3, points) the nearer texel */
     int side, points;
+    float *tables;                     /* (3, points, points, WIDTH) */
     const float *second, *second_bias; /* packed */
     const float *last;
     float last_bias;
 };
 
-/* Adds one plane's bilinear value at a point to the sums of the first layer. */
-static void add_plane(const struct field *f, int plane, int i, int j, v128_t *sums) {
+/* A row of a table: one plane's bilinear value, and a coordinate. */
+static void fill_row(const struct field *f, int plane, int i, int j, float *row) {
     int a = plane, b = (plane + 1) % 3, side = f->side;
-    int row = f->texels[a * f->points + i], column = f->texels[b * f->points + j];
-    float down = f->shares[a * f->points + i], right = f->shares[b * f->points + j];
-    int below = row + 1 < side ? row + 1 : row, beside = column + 1 < side ? column + 1 : column;
+    int above = f->texels[a * f->points + i], left = f->texels[b * f->points + j];
+    float down = f->shares[a * f->points + i], along = f->shares[b * f->points + j];
+    int below = above + 1 < side ? above + 1 : above, right = left + 1 < side ? left + 1 : left;
     const float *base = f->planes + plane * side * side * WIDTH;
-    const float *corners[4] = {base + (row * side + column) * WIDTH, base + (row * side + beside) * WIDTH,
-                               base + (below * side + column) * WIDTH, base + (below * side + beside) * WIDTH};
-    v128_t w0 = wasm_f32x4_splat((1 - down) * (1 - right)), w1 = wasm_f32x4_splat((1 - down) * right);
-    v128_t w2 = wasm_f32x4_splat(down * (1 - right)), w3 = wasm_f32x4_splat(down * right);
-    for (int c = 0; c < WIDTH / 4; c++) {
-        v128_t upper = wasm_f32x4_add(wasm_f32x4_mul(w0, wasm_v128_load(corners[0] + 4 * c)),
-                                      wasm_f32x4_mul(w1, wasm_v128_load(corners[1] + 4 * c)));
-        v128_t lower = wasm_f32x4_add(wasm_f32x4_mul(w2, wasm_v128_load(corners[2] + 4 * c)),
-                                      wasm_f32x4_mul(w3, wasm_v128_load(corners[3] + 4 * c)));
-        sums[c] = wasm_f32x4_add(sums[c], wasm_f32x4_add(upper, lower));
+    const float *corners[4] = {base + (above * side + left) * WIDTH, base + (above * side + right) * WIDTH,
+                               base + (below * side + left) * WIDTH, base + (below * side + right) * WIDTH};
+    const float weights[4] = {(1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along};
+    const float *position = f->positions + (a * f->points + i) * WIDTH;
+    for (int c = 0; c < WIDTH; c += 4) {
+        v128_t sum = wasm_v128_load(position + c);
+        for (int k = 0; k < 4; k++) {
+            v128_t part = wasm_f32x4_mul(wasm_f32x4_splat(weights[k]), wasm_v128_load(corners[k] + c));
+            sum = wasm_f32x4_add(sum, part);
+        }
+        wasm_v128_store(row + c, sum);
+    }
+}
+
+/* Fills the tables. */
+EXPORT(tabulate) void tabulate(const struct field *f) {
+    int n = f->points;
+    for (int plane = 0; plane < 3; plane++) {
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) fill_row(f, plane, i, j, f->tables + ((plane * n + i) * n + j) * WIDTH);
+        }
     }
 }
 
 static void first_layer(const struct field *f, u32 key, float *hidden) {
-    int n = f->points;
-    int index[3] = {(int)(key / n) / n, (int)(key / n) % n, (int)(key % n)};
-    v128_t sums[WIDTH / 4];
-    for (int c = 0; c < WIDTH / 4; c++) {
-        sums[c] = wasm_v128_load(f->positions + index[0] * WIDTH + 4 * c);
-        for (int axis = 1; axis < 3; axis++) {
-            const float *part = f->positions + (axis * n + index[axis]) * WIDTH + 4 * c;
-            sums[c] = wasm_f32x4_add(sums[c], wasm_v128_load(part));
-        }
+    u32 n = f->points, xy = key / n, x = xy / n, y = xy % n, z = key % n;
+    const float *one = f->tables + xy * WIDTH;
+    const float *two = f->tables + (n * n + y * n + z) * WIDTH;
+    const float *three = f->tables + (2 * n * n + z * n + x) * WIDTH;
+    for (int c = 0; c < WIDTH; c += 4) {
+        v128_t sum = wasm_f32x4_add(wasm_v128_load(one + c), wasm_v128_load(two + c));
+        wasm_v128_store(hidden + c, gelu4(wasm_f32x4_add(sum, wasm_v128_load(three + c))));
     }
-    for (int plane = 0; plane < 3; plane++) add_plane(f, plane, index[plane], index[(plane + 1) % 3], sums);
-    for (int c = 0; c < WIDTH / 4; c++) wasm_v128_store(hidden + 4 * c, gelu4(sums[c]));
 }
 
 /* Distances at `count` points, by their keys (i * points + j) * points + k. */

@@ -83,6 +83,9 @@ class Scale {
     this.features = new Int32Array(network.weights.length / network.hidden);
     this.starts = new Int32Array(LEVELS + 1);
     this.hidden = new Int32Array(network.hidden);
+    this.found = new Int32Array(LEVELS);
+    this.shares = new Int32Array(LEVELS);
+    this.counts = new Int32Array(LEVELS);
   }
 
   decode(coder, present, exponential, watch) {
@@ -189,19 +192,34 @@ class Scale {
       const value = (sums[unit] + network.bias[digit * units + unit]) >> 4;
       hidden[unit] = value < 0 ? 0 : value > 4095 ? 4095 : value;
     }
-    const logits = [0, 0, 0, 0];
+    const logits = this.logits(digit);
+    let largest = 0;
+    for (let level = 1; level < LEVELS; level++) if (logits[level] > logits[largest]) largest = level;
+    let sum = 0;
     for (let level = 0; level < LEVELS; level++) {
-      let total = network.outBias[digit * LEVELS + level];
-      for (let unit = 0; unit < units; unit++) {
-        total += Math.imul(hidden[unit], network.out[(digit * units + unit) * LEVELS + level]);
-      }
-      logits[level] = total >> 7;
+      this.shares[level] = exponential[Math.min(logits[largest] - logits[level], exponential.length - 1)];
+      sum += this.shares[level];
     }
-    const largest = Math.max(...logits);
-    const shares = logits.map((logit) => exponential[Math.min(largest - logit, exponential.length - 1)]);
-    const sum = shares[0] + shares[1] + shares[2] + shares[3];
-    const counts = shares.map((share) => Math.floor((share * (TOTAL - LEVELS)) / sum) + 1);
-    counts[logits.indexOf(largest)] += TOTAL - (counts[0] + counts[1] + counts[2] + counts[3]);
-    for (let level = 0; level < LEVELS; level++) starts[level + 1] = starts[level] + counts[level];
+    let rest = TOTAL;
+    for (let level = 0; level < LEVELS; level++) {
+      this.counts[level] = Math.floor((this.shares[level] * (TOTAL - LEVELS)) / sum) + 1;
+      rest -= this.counts[level];
+    }
+    this.counts[largest] += rest;
+    for (let level = 0; level < LEVELS; level++) starts[level + 1] = starts[level] + this.counts[level];
+  }
+
+  /** Logits of a digit's levels, given its hidden units. */
+  logits(digit) {
+    const { out, outBias } = this.network;
+    const { hidden, found } = this;
+    for (let level = 0; level < LEVELS; level++) found[level] = outBias[digit * LEVELS + level];
+    for (let unit = 0, at = digit * hidden.length * LEVELS; unit < hidden.length; unit++, at += LEVELS) {
+      const value = hidden[unit];
+      if (value === 0) continue;
+      for (let level = 0; level < LEVELS; level++) found[level] += Math.imul(value, out[at + level]);
+    }
+    for (let level = 0; level < LEVELS; level++) found[level] >>= 7;
+    return found;
   }
 }

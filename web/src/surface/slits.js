@@ -131,17 +131,25 @@ class Buckets {
   /** The number of the point that is nearest to a place, within REACH; -1 where there is none. */
   nearest(x, y, z) {
     const { points, starts, numbers } = this;
-    const [i, j, k] = [this.index(x), this.index(y), this.index(z)];
+    const i = this.index(x);
+    const j = this.index(y);
+    const k = this.index(z);
     let best = -1;
     let least = REACH * REACH;
     for (let p = i - 1; p <= i + 1; p++) {
       for (let q = j - 1; q <= j + 1; q++) {
         const row = this.key(p, q, k);
-        for (let at = starts[row - 1], end = starts[row + 2]; at < end; at++) {
+        const end = starts[row + 2];
+        for (let at = starts[row - 1]; at < end; at++) {
           const n = 3 * numbers[at];
-          const [dx, dy, dz] = [points[n] - x, points[n + 1] - y, points[n + 2] - z];
+          const dx = points[n] - x;
+          const dy = points[n + 1] - y;
+          const dz = points[n + 2] - z;
           const distance = dx * dx + dy * dy + dz * dz;
-          if (distance < least) [best, least] = [numbers[at], distance];
+          if (distance < least) {
+            best = numbers[at];
+            least = distance;
+          }
         }
       }
     }

@@ -62,12 +62,13 @@ export function withoutSmallComponents({ positions, indices, evaluated }) {
   found.forEach((part, number) => isLarge(part) && large.add(number));
   if (large.size === 0 || large.size === found.size) return { positions, indices, evaluated };
   const numbers = new Int32Array(parts.length).fill(-1);
-  const kept = [];
-  parts.forEach((part, vertex) => {
-    if (!large.has(part)) return;
-    numbers[vertex] = kept.length / 3;
-    kept.push(positions[3 * vertex], positions[3 * vertex + 1], positions[3 * vertex + 2]);
-  });
-  const faces = indices.filter((vertex) => numbers[vertex] >= 0).map((vertex) => numbers[vertex]);
-  return { positions: Float64Array.from(kept), indices: faces, evaluated };
+  let count = 0;
+  const kept = new Float64Array(positions.length);
+  for (let vertex = 0; vertex < parts.length; vertex++) {
+    if (!large.has(parts[vertex])) continue;
+    for (let axis = 0; axis < 3; axis++) kept[3 * count + axis] = positions[3 * vertex + axis];
+    numbers[vertex] = count++;
+  }
+  const faces = indices.map((vertex) => numbers[vertex]).filter((_, i) => numbers[indices[i]] >= 0);
+  return { positions: kept.slice(0, 3 * count), indices: faces, evaluated };
 }

@@ -97,10 +97,12 @@ class GridField {
         shares[axis * points + i] = at - Math.floor(at);
       });
     });
+    const tables = kernels.room(PLANES * points * points * WIDTH);
+    const places = [field.projected, kernels.put(positions), kernels.put(shares), kernels.put(texels), side, points];
     const { packed, bias } = field.second;
-    const words = [field.projected, kernels.put(positions), kernels.put(shares), kernels.put(texels), side, points, packed, bias, field.last, 0];
-    this.place = kernels.put(Int32Array.from(words));
-    kernels.floats(this.place + 36, 1)[0] = field.lastBias;
+    this.place = kernels.put(Int32Array.of(...places, tables, packed, bias, field.last, 0));
+    kernels.floats(this.place + 40, 1)[0] = field.lastBias;
+    kernels.functions.tabulate(this.place);
     this.keys = kernels.room(BATCH);
     this.found = kernels.room(BATCH);
   }
