@@ -64,16 +64,21 @@ export function surroundings(known, wave) {
 class Pool {
   constructor(known) {
     const { origin, end, queue } = known.front;
-    const ends = new Set();
-    for (const gate of queue) ends.add(origin[gate]).add(end[gate]);
-    this.tangled = known.tangled;
-    this.vertices = known.vertices;
-    this.numbers = this.tangled
-      ? Int32Array.from({ length: known.placed }, (_, number) => number)
-      : Int32Array.from(ends).sort();
-    this.open = Uint8Array.from(this.numbers, (number) => Number(ends.has(number)));
+    const { vertices, placed, tangled } = known;
+    this.tangled = tangled;
+    this.vertices = vertices;
+    this.open = new Uint8Array(vertices.length); // vertices of open gates
+    for (const gate of queue) {
+      this.open[origin[gate]] = 1;
+      this.open[end[gate]] = 1;
+    }
+    this.numbers = [];
+    for (let number = 0; number < placed; number++) if (tangled || this.open[number]) this.numbers.push(number);
     this.places = new Float64Array(3 * this.numbers.length);
-    this.numbers.forEach((number, i) => this.places.set(known.vertices[number].place, 3 * i));
+    for (let i = 0, at = 0; i < this.numbers.length; i++) {
+      const { place } = vertices[this.numbers[i]];
+      for (let axis = 0; axis < 3; axis++) this.places[at++] = place[axis];
+    }
   }
 
   /** The two vertices nearest to the parallelogram's corner, but for the five around, and whether there are. */
@@ -87,8 +92,8 @@ class Pool {
       const distance = dx * dx + dy * dy + dz * dz;
       if ((distance >= nearest && distance >= second) || around.includes(numbers[i])) continue;
       if (tangled) {
-        if (open[i] && distance < nearest) [one, nearest] = [numbers[i], distance];
-        else if (!open[i] && distance < second) [other, second] = [numbers[i], distance];
+        if (open[numbers[i]] && distance < nearest) [one, nearest] = [numbers[i], distance];
+        else if (!open[numbers[i]] && distance < second) [other, second] = [numbers[i], distance];
       } else if (distance < nearest) {
         [other, second] = [one, nearest];
         [one, nearest] = [numbers[i], distance];
