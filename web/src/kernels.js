@@ -47,6 +47,10 @@ export class Kernels {
     return new Int32Array(this.memory.buffer, place, count);
   }
 
+  doubles(place, count) {
+    return new Float64Array(this.memory.buffer, place, count);
+  }
+
   shorts(place, count) {
     return new Int16Array(this.memory.buffer, place, count);
   }

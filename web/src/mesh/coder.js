@@ -2,7 +2,7 @@
 
 import { VatError, damaged } from '../errors.js';
 import { Conquest } from './conquest.js';
-import { Curves } from './coordinates.js';
+import { Curves, PackedCurves } from './coordinates.js';
 import { Network, startsOf } from './network.js';
 import { Teller } from './teller.js';
 
@@ -45,6 +45,7 @@ export class MeshCoder {
       }),
     );
     this.curves = new Curves(values('exponential'), values('logistic'), values('powers'));
+    this.mixtures = kernels ? new PackedCurves(kernels, this.curves) : this.curves;
     this.ranks = rows('ranks');
     this.flags = rows('flags');
     this.guesses = values('guesses');
@@ -53,13 +54,10 @@ export class MeshCoder {
   /**
    * Starts of the alternatives of coordinates.
    * @param {number} k coordinate; 3 is any of a part's first face
-   * @param {object[]} questions features, alternatives and measures of each
+   * @param {import('./coordinates.js').Question[]} questions
    */
   coordinateStarts(k, questions) {
-    const outputs = this.networks[NETWORKS[k]].logits(questions.map(({ features }) => features));
-    return questions.map(({ alternatives, length, spans, offset }, i) =>
-      this.curves.starts(alternatives, outputs[i], length, spans, offset),
-    );
+    return this.mixtures.starts(questions, this.networks[NETWORKS[k]].logits(questions.map(({ features }) => features)));
   }
 
   /**

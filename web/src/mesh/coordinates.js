@@ -24,6 +24,7 @@ const TABLE = 2 ** 30; // units of the tables of functions
 const MASS = 2 ** 24; // units of the mass of alternatives
 const LARGEST_BUMP = 384;
 const FLOOR = 2 ** -20; // mass that each bin has besides, for each of its values
+const QUESTION = 7 + 2 * CANDIDATES; // doubles of a question, as in web/wasm/coordinates.c
 const FACTOR = 1 / 1024; // unit of a factor times a span
 const POWERS_OF_2 = new Float64Array(129); // 2^-64 to 2^64, exact whatever the engine's `**`
 POWERS_OF_2[64] = 1;
@@ -56,31 +57,51 @@ export class Alternatives {
    */
   constructor(guess, limit, candidates, offered) {
     this.guess = guess;
+    this.limit = limit;
     this.candidates = candidates;
-    this.valid = candidates.map(
-      (value, i) => offered[i] && value >= 0 && value <= limit && !candidates.some((other, j) => j < i && offered[j] && other === value),
-    );
-    this.bins = candidates.map((value, i) => (this.valid[i] ? BIN_OF[value - guess + FARTHEST] : MIDDLE));
-    this.room = new Float64Array(BINS);
-    for (let bin = 0; bin < BINS; bin++) {
-      const low = Math.max(FIRSTS[bin], -guess);
-      const high = Math.min(LASTS[bin], limit - guess);
-      this.room[bin] = Math.max(high - low + 1, 0);
+    this.valid = new Array(CANDIDATES).fill(false);
+    for (let i = 0; i < CANDIDATES; i++) {
+      const value = candidates[i];
+      if (!offered[i] || value < 0 || value > limit) continue;
+      let first = 0; // of equal ones the first counts
+      while (first < i && !(this.valid[first] && candidates[first] === value)) first++;
+      this.valid[i] = first === i;
     }
-    candidates.forEach((_, i) => {
-      if (this.valid[i]) this.room[this.bins[i]] -= 1;
-    });
+  }
+
+  /** Whether a candidate is valid and lies in a bin. */
+  isIn(i, bin) {
+    return this.valid[i] && BIN_OF[this.candidates[i] - this.guess + FARTHEST] === bin;
+  }
+
+  /** Values of a bin that are inside of the grid and no candidates. */
+  room(bin) {
+    const low = Math.max(FIRSTS[bin], -this.guess);
+    const high = Math.min(LASTS[bin], this.limit - this.guess);
+    let room = Math.max(high - low + 1, 0);
+    for (let i = 0; i < CANDIDATES; i++) if (this.isIn(i, bin)) room -= 1;
+    return room;
   }
 
   /** The value of an alternative; `index` is its number among the values of its bin. */
   value(symbol, index) {
     if (symbol >= BINS) return this.candidates[symbol - BINS];
     let value = Math.max(FIRSTS[symbol] + this.guess, 0) + index;
-    const others = this.candidates.filter((_, i) => this.valid[i] && this.bins[i] === symbol);
+    const others = this.candidates.filter((_, i) => this.isIn(i, symbol));
     for (const other of others.sort((a, b) => a - b)) if (other <= value) value += 1;
     return value;
   }
 }
+
+/**
+ * What is asked of one coordinate.
+ * @typedef {object} Question
+ * @property {ArrayLike<number>} features for the network
+ * @property {Alternatives} alternatives
+ * @property {number} length log2 of the length in which means and widths are told, in sixteenths
+ * @property {number[]} spans three, in sixteenths
+ * @property {number} offset what all means have besides, in steps of the grid
+ */
 
 /** Tables of functions. */
 export class Curves {
@@ -125,14 +146,15 @@ export class Curves {
   }
 
   /**
-   * Starts of the alternatives of a coordinate.
-   * @param {Alternatives} alternatives
-   * @param {ArrayLike<number>} outputs of a network, units 1/64
-   * @param {number} length log2 of the length in which means and widths are told, in sixteenths
-   * @param {number[]} spans three, in sixteenths
-   * @param {number} offset what all means have besides, in steps of the grid
+   * Starts of the alternatives of coordinates.
+   * @param {Question[]} questions
+   * @param {ArrayLike<number>[]} outputs of a network for each, units 1/64
    */
-  starts(alternatives, outputs, length, spans, offset) {
+  starts(questions, outputs) {
+    return questions.map((question, i) => this.startsOf(question, outputs[i]));
+  }
+
+  startsOf({ alternatives, length, spans, offset }, outputs) {
     const { mass, exponential } = this;
     const scale = this.power(length);
     const last = exponential.length - 1;
@@ -151,19 +173,56 @@ export class Curves {
     return this.withBumps(alternatives, outputs);
   }
 
-  withBumps({ room, valid, bins }, outputs) {
+  withBumps(alternatives, outputs) {
     const { mass, weights, present } = this;
     const factor = (i) => this.exp(clamp(outputs[BUMPS_AT + i], -LARGEST_BUMP, LARGEST_BUMP));
     for (let i = 0; i < BUMPED; i++) mass[MIDDLE - 1 + i] *= factor(i);
     for (let bin = 0; bin < BINS; bin++) {
       mass[bin] /= WIDTHS[bin];
-      weights[bin] = Math.floor(mass[bin] * room[bin] * MASS);
-      present[bin] = room[bin] > 0 ? 1 : 0;
+      const room = alternatives.room(bin);
+      weights[bin] = Math.floor(mass[bin] * room * MASS);
+      present[bin] = room > 0 ? 1 : 0;
     }
+    const { valid, candidates, guess } = alternatives;
     for (let i = 0; i < CANDIDATES; i++) {
       present[BINS + i] = valid[i] ? 1 : 0;
-      weights[BINS + i] = valid[i] ? Math.floor(mass[bins[i]] * factor(BUMPED + i) * MASS) : 0;
+      const density = valid[i] ? mass[BIN_OF[candidates[i] - guess + FARTHEST]] : 0;
+      weights[BINS + i] = valid[i] ? Math.floor(density * factor(BUMPED + i) * MASS) : 0;
     }
     return proportional(weights, present);
+  }
+}
+
+/** The same tables in the memory of the kernels, and the same starts, found there. */
+export class PackedCurves {
+  /** @param {import('../kernels.js').Kernels} kernels */
+  constructor(kernels, { exponential, logistic, powers }) {
+    this.kernels = kernels;
+    const places = [exponential, logistic, powers, FIRSTS, LASTS].map((values) => {
+      const place = kernels.room(2 * values.length);
+      kernels.doubles(place, values.length).set(values);
+      return place;
+    });
+    this.tables = kernels.put(Int32Array.of(...places, exponential.length - 1));
+  }
+
+  /** See `Curves.starts`. */
+  starts(questions, outputs) {
+    const { kernels } = this;
+    const width = outputs[0].length;
+    const asked = kernels.room(2 * QUESTION * questions.length);
+    const answers = kernels.room(questions.length * width);
+    const starts = kernels.room(questions.length * (BINS + CANDIDATES + 1));
+    const words = kernels.doubles(asked, QUESTION * questions.length);
+    const rows = kernels.integers(answers, questions.length * width);
+    questions.forEach(({ alternatives, length, spans, offset }, n) => {
+      const { guess, limit, candidates, valid } = alternatives;
+      words.set([length, ...spans, offset, guess, limit, ...candidates, ...valid], QUESTION * n);
+      rows.set(outputs[n], width * n);
+    });
+    kernels.functions.coordinate_starts(this.tables, answers, width, asked, questions.length, starts);
+    const found = kernels.integers(starts, questions.length * (BINS + CANDIDATES + 1)).slice();
+    kernels.release(asked);
+    return questions.map((_, n) => found.subarray(n * (BINS + CANDIDATES + 1), (n + 1) * (BINS + CANDIDATES + 1)));
   }
 }

@@ -60,7 +60,7 @@ export class Teller {
     const rows = this.coder.coordinateStarts(k, questions);
     return questions.map(({ alternatives }, i) => {
       const symbol = this.symbol(rows[i]);
-      const room = symbol < BINS ? alternatives.room[symbol] : 0;
+      const room = symbol < BINS ? alternatives.room(symbol) : 0;
       return alternatives.value(symbol, room > 1 ? this.uniform(room) : 0);
     });
   }
