@@ -142,6 +142,19 @@ test('refusals cross the border of the worker', async () => {
   lost.dispose();
 });
 
+test('several workers share the work', async () => {
+  const decoder = new Decoder({ workers: 2 });
+  const data = bytesOf('mesh/spot-028d2bcc-512.vat');
+  const meshes = await Promise.all([1, 2, 3].map(() => decoder.decode(data)));
+  assert.deepEqual(meshes.map(({ indices }) => indices.length / 3), [588, 588, 588]);
+  assert.equal(decoder.threads.size, 2);
+  assert.throws(() => decoder.setWorkerLimit(0), { code: 'usage' });
+  assert.throws(() => decoder.setWeightsPath('elsewhere/'), { code: 'usage' });
+  const running = decoder.decode(data);
+  decoder.dispose();
+  await assert.rejects(running, { name: 'AbortError' });
+});
+
 test('an abort ends what runs and what waits, and the next decode works', async () => {
   const decoder = new Decoder();
   const data = bytesOf('v1/spot-12a8363d-512-coded.vat');

@@ -12,7 +12,7 @@ const ROWS = 4; // ... for so many rows
  * A multilayer perceptron of integers with ReLU.
  *
  * Sums are whole numbers below 2^53, hence exact in doubles. Where no sum can leave 32 bits, and the engine has
- * SIMD, the kernels of web/wasm/ find the same numbers twenty times as fast.
+ * SIMD, the kernels of web/wasm/ find the same numbers faster.
  */
 export class Network {
   /**
