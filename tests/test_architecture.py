@@ -43,9 +43,11 @@ ROOT_IMPORTS = {"api", "errors"}
 """What ``meshcodec/__init__.py`` hands on, `api` when it is first used."""
 NUMPY_IN_FORMAT = {
     "meshcodec.format.token_coder",
+    "meshcodec.format.grid_copies",
     "meshcodec.format.grid_mesh",
     "meshcodec.format.mesh_coder",
     "meshcodec.format.mesh_conquest",
+    "meshcodec.format.mesh_copies",
     "meshcodec.format.mesh_context",
     "meshcodec.format.mesh_network",
     "meshcodec.format.mesh_parts",

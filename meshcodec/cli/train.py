@@ -11,7 +11,6 @@ from meshcodec.cli.streams import log_line
 from meshcodec.errors import UsageError, quote_name
 from meshcodec.registry import Registry
 from meshcodec.runtime.threads import available_cores
-from meshcodec.train.recipe import PriorRecipe, TrainConfig, read_recipe
 
 
 @click.group()
@@ -29,6 +28,8 @@ _cache = click.option("--cache", type=PATH, required=True, metavar="CACHE", help
 @jobs_option
 def prepare(corpus: Path, output: Path, recipe: Path, jobs: int | None) -> None:
     """Sample the meshes of a folder, and generated ones, into a cache; goes on where it was stopped."""
+    from meshcodec.train.recipe import TrainConfig, read_recipe
+
     config = read_recipe(recipe, TrainConfig)
     from meshcodec.train.cache import prepare_cache
     from meshcodec.train.corpus import procedural_items, read_corpus
@@ -57,6 +58,8 @@ def run(
     device: str,
 ) -> None:
     """Train by a recipe, or go on with a run that was stopped."""
+    from meshcodec.train.recipe import TrainConfig, read_recipe
+
     config = read_recipe(recipe, TrainConfig)
     import torch
 
@@ -133,6 +136,8 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
 
     Goes on where it was stopped.
     """
+    from meshcodec.train.recipe import PriorRecipe, read_recipe
+
     config = read_recipe(recipe, PriorRecipe)
     entry = Registry(folder).default()
     from meshcodec.prior.weights import save_prior

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.format.box import NO_AXES, Axes, Triple
+from meshcodec.format.grid_copies import Copy, with_copies
 
 Integers = NDArray[np.int64]
 LEAST_BITS, MOST_BITS = 4, 12  # bits of a coordinate along the longest side
@@ -22,6 +24,7 @@ FLAT = 0  # crease code: the triangles themselves are the surface
 SMOOTH = 1  # crease code: a Loop subdivision surface, creased only where an edge has not two faces
 CREASE_STEP = 15.0  # degrees between the crease angles of one code and the next; the code 2 is this angle
 MOST_CREASE = 12  # largest crease code, 165 degrees
+MOST_FACES = 0xFFFF  # faces of a mesh, its copies with it; as many as a file's header can announce
 
 
 def crease_angle(crease: int) -> float:
@@ -39,12 +42,19 @@ class GridMesh:
     faces : (F, 3) different vertices each, every vertex in at least one
     bits : bits of a coordinate along the longest side, LEAST_BITS to MOST_BITS
     crease : FLAT, SMOOTH, or 2 to MOST_CREASE: a Loop surface with creases (`crease_angle`)
+    copies : of parts, by vertices of theirs; they belong to the mesh
     """
 
     positions: Integers
     faces: Integers
     bits: int
     crease: int = FLAT
+    copies: tuple[Copy, ...] = ()
+
+    @cached_property
+    def whole(self) -> tuple[Integers, Integers]:
+        """Positions and faces with those of the copies after them."""
+        return with_copies(self.positions, self.faces, self.copies)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import CorruptFileError
-from meshcodec.format.grid_mesh import LEAST_BITS, MOST_BITS, MOST_CREASE, GridMesh, Integers
+from meshcodec.format.grid_copies import Copy, image_of, parts_of
+from meshcodec.format.grid_mesh import (
+    LEAST_BITS,
+    MOST_BITS,
+    MOST_CREASE,
+    MOST_FACES,
+    GridMesh,
+    Integers,
+)
 from meshcodec.format.mesh_conquest import Conquest
 from meshcodec.format.mesh_context import GATE_FEATURES, GATE_LENGTH, Floats
+from meshcodec.format.mesh_copies import Copies
 from meshcodec.format.mesh_front import FRESH, SYMBOLS
 from meshcodec.format.mesh_network import (
     FEATURE_BITS,
@@ -54,7 +63,8 @@ SIZES = {
 """Inputs and outputs of the networks."""
 RANKS, FLAGS = 4, 7
 """Kinds of ranks and flags, see `meshcodec.format.mesh_teller.Tables`."""
-MOST_FACES = 0xFFFF  # faces that a file's header can announce
+_COPIED = 8  # what the low half of a payload's first byte has more where there are copies
+_COPIED_BITS = range(LEAST_BITS + 1, MOST_BITS)  # bits of a mesh with copies: what is left of that half
 _SCALES = 64
 _FACES_PER_BIT = 64  # faces that a bit of a message holds at most
 _FREE_BITS = 64  # bits that a message of fewer is taken to have besides
@@ -146,10 +156,15 @@ class MeshCoder:
         head = head_of(mesh, sides)
         _tell_head(channel, head)
         script = Script(mesh, axis_order(sides.astype(np.float64)))
-        Conquest(self, channel, len(mesh.faces), sides, head, script).run()
+        positions, faces = Conquest(self, channel, len(mesh.faces), sides, head, script).run()
+        if mesh.copies:
+            told = [replace(copy, vertex=script.numbers[copy.vertex]) for copy in mesh.copies]
+            Copies(channel, positions, faces, sides).tell(told)
 
-    def decode(self, message: bytes, faces: int, sides: Integers) -> tuple[Integers, Integers]:
-        """Positions (V, 3) and faces (F, 3) of a message.
+    def decode(
+        self, message: bytes, faces: int, sides: Integers, copied: bool = False
+    ) -> tuple[Integers, Integers, tuple[Copy, ...]]:
+        """Positions (V, 3), faces (F, 3) and copies of a message; `copied` says whether it has some.
 
         Raises
         ------
@@ -163,9 +178,10 @@ class MeshCoder:
         channel = _Reader(message)
         found = Conquest(self, channel, faces, sides, _tell_head(channel, None))
         positions, corners = found.run()
+        copies = tuple(Copies(channel, positions, corners, sides).tell(None)) if copied else ()
         if (corners == np.roll(corners, 1, axis=1)).any() or not channel.coder.is_whole():
             raise DAMAGED
-        return positions, corners
+        return positions, corners, copies
 
     # ---- probabilities
 
@@ -247,6 +263,20 @@ def check_mesh(mesh: GridMesh, sides: Integers) -> None:
         or sides.max() >= 1 << MOST_BITS
     ):
         raise ValueError("vertices outside of the grid")
+    check_copies(mesh, sides)
+
+
+def check_copies(mesh: GridMesh, sides: Integers) -> None:
+    """ValueError: copies of no part, or that lie outside of the grid, or too many."""
+    part = parts_of(mesh.faces, len(mesh.positions)) if mesh.copies else np.zeros(0, dtype=np.int64)
+    for copy in mesh.copies:
+        if not 0 <= copy.vertex < len(part):
+            raise ValueError("a copy of no part")
+        image = image_of(mesh.positions[part == part[copy.vertex]], copy.turn)
+        if min(copy.low) < 0 or (image.max(axis=0) + np.array(copy.low) > sides).any():
+            raise ValueError("a copy outside of the grid")
+    if len(mesh.whole[1]) > MOST_FACES:
+        raise ValueError(f"{len(mesh.whole[1])} faces with the copies; a file holds 1 to {MOST_FACES}")
 
 
 def head_of(mesh: GridMesh, sides: Integers) -> Head:
@@ -272,25 +302,27 @@ def _tell_head(channel: Channel, head: Head | None) -> Head:
 
 
 def pack_mesh(mesh: GridMesh, coder: MeshCoder, sides: Integers) -> bytes:
-    """The payload of a mesh: a byte with its bits and crease code, then its message."""
+    """The payload of a mesh: a byte with bits, crease code and whether it has copies, then its message."""
     return payload_head(mesh) + coder.encode(mesh, sides)
 
 
 def payload_head(mesh: GridMesh) -> bytes:
     """What stands before the message of a mesh. ValueError: bits or a crease code out of range."""
-    if not (LEAST_BITS <= mesh.bits <= MOST_BITS and 0 <= mesh.crease <= MOST_CREASE):
+    depths = _COPIED_BITS if mesh.copies else range(LEAST_BITS, MOST_BITS + 1)
+    if mesh.bits not in depths or not 0 <= mesh.crease <= MOST_CREASE:
         raise ValueError(f"{mesh.bits} bits and crease code {mesh.crease}")
-    return bytes([mesh.bits - LEAST_BITS | mesh.crease << 4])
+    return bytes([mesh.bits - LEAST_BITS + _COPIED * bool(mesh.copies) | mesh.crease << 4])
 
 
-def payload_kind(payload: bytes) -> tuple[int, int]:
-    """Bits and crease code of a payload. CorruptFileError: there are no such."""
+def payload_kind(payload: bytes) -> tuple[int, int, bool]:
+    """Bits and crease code of a payload, and whether it has copies. CorruptFileError: there are no such."""
     if not payload:
         raise CorruptFileError("its payload is empty", "fetch the file again")
     bits, crease = (payload[0] & 15) + LEAST_BITS, payload[0] >> 4
-    if bits > MOST_BITS or crease > MOST_CREASE:
+    if crease > MOST_CREASE:
         raise CorruptFileError(f"unknown kind of mesh 0x{payload[0]:02x}", "fetch the file again")
-    return bits, crease
+    copied = bits > MOST_BITS
+    return bits - _COPIED * copied, crease, copied
 
 
 def unpack_mesh(payload: bytes, faces: int, coder: MeshCoder, sides: Integers) -> GridMesh:
@@ -301,9 +333,9 @@ def unpack_mesh(payload: bytes, faces: int, coder: MeshCoder, sides: Integers) -
     CorruptFileError
         `pack_mesh` writes no such payload.
     """
-    bits, crease = payload_kind(payload)
-    positions, corners = coder.decode(payload[1:], faces, sides)
-    return GridMesh(positions, corners, bits, crease)
+    bits, crease, copied = payload_kind(payload)
+    positions, corners, copies = coder.decode(payload[1:], faces, sides, copied)
+    return GridMesh(positions, corners, bits, crease, copies)
 
 
 # ---- channels

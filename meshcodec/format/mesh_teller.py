@@ -19,9 +19,9 @@ RANK_CLASSES = 18  # classes of ranks: rank + 1 has so many bits
 SEED_RANK = 3  # table of the ranks of known vertices at which a part begins
 DAMAGED = CorruptFileError("its coded mesh is damaged", "fetch the file again")
 Starts = list[int]
-PARTS = HEAD, SEEDS, GATES, RANKS, PLACES = ("head", "seeds", "gates", "ranks", "places")
+PARTS = HEAD, SEEDS, GATES, RANKS, PLACES, COPIES = ("head", "seeds", "gates", "ranks", "places", "copies")
 """What symbols tell of: the mesh as a whole; the first faces of parts; what lies behind gates; which of
-the known vertices; the places of new vertices."""
+the known vertices; the places of new vertices; parts that are there more than once."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from meshcodec.geometry.outliers import without_stray
 from meshcodec.geometry.triangles import area_normals, used_vertices, without_degenerate
 
 EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"  # remedy for a damaged file
-_CHUNK = 1 << 16  # faces whose areas are computed at once
+_FIRST_CHUNK, _CHUNK = 1 << 10, 1 << 16  # faces whose areas are computed at once
 _LEAST_AREA = 1e-14  # area of a mesh of extent 1 that is above the rounding of coordinates in 0..1
 Vertices = NDArray[np.float64]  # (V, 3) positions
 Faces = NDArray[np.int64]  # (F, 3) numbers of vertices
@@ -105,8 +105,9 @@ def _check_area(vertices: Vertices, faces: Faces) -> None:
     extent = float((high / 2 - low / 2).max())
     if extent == 0:
         raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")
-    for start in range(0, len(faces), _CHUNK):  # nearly always the first chunk decides
-        corners = (vertices[faces[start : start + _CHUNK]] / 2 - low / 2) / extent
+    for start in (0, *range(_FIRST_CHUNK, len(faces), _CHUNK)):  # nearly always the first chunk decides
+        end = start + _CHUNK if start else _FIRST_CHUNK
+        corners = (vertices[faces[start:end]] / 2 - low / 2) / extent
         if float(np.abs(area_normals(corners)).max()) > _LEAST_AREA:
             return
     raise BadMeshError("all its faces are degenerate: none has an area", "give a mesh with a surface")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.geometry.triangles import Floats, Ints, area_normals, face_areas, used_vertices
+from meshcodec.geometry.triangles import Floats, Ints, area_normals, used_vertices
 
 BULK = 0.999
 """Share of the area that is the shape itself, where the rest lies far away."""
@@ -89,14 +89,16 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
     """
     some = faces[:: max(1, len(faces) // _MEASURED)]
     with np.errstate(over="ignore", invalid="ignore"):
-        triangles, areas = vertices[some], face_areas(vertices, some)
-    if not 0 < (total := float(areas.sum())) < np.inf:
+        triangles = vertices[some]
+        areas = np.linalg.norm(area_normals(triangles), axis=1) / 2
+        whole = float(np.ptp(vertices, axis=0).max())
+    if not 0 < (total := float(areas.sum())) < np.inf or is_spread(triangles, areas, whole):
         return None
     reach = np.abs(triangles - _median(triangles.mean(axis=1), areas)).max(axis=(1, 2))
     order = np.argsort(reach, kind="stable")
     count = int(np.searchsorted(np.cumsum(areas[order]), BULK * total)) + 1
     low, high = (end(triangles[order[:count]], axis=(0, 1)) for end in (np.min, np.max))
-    side, whole = float((high - low).max()), float(np.ptp(vertices, axis=0).max())
+    side = float((high - low).max())
     if side >= CROWDED * whole:
         return None
     away = np.maximum(np.maximum(low - vertices, vertices - high).max(axis=1), 0)
@@ -107,6 +109,18 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
         f"{100 * side / whole:.2g} % of its length and are coded coarsely; "
         "remove them if they are no part of the shape"
     )
+
+
+def is_spread(triangles: Floats, areas: Floats, whole: float) -> bool:
+    """Whether so much of the area lies so far from its mean that there can be no warning; quick to tell.
+
+    Of a crowded bulk everything lies within its box, and the mean at most what the rest can draw it out.
+    """
+    columns = np.ascontiguousarray(triangles.reshape(-1, 9).T)  # three corners of three coordinates
+    weights = areas / areas.sum()
+    mean = (columns * weights).sum(axis=1).reshape(3, 3).mean(axis=0)  # a product would start threads
+    reach = np.abs(columns - np.tile(mean, 3)[:, None]).max(axis=0)
+    return bool(weights[reach > (CROWDED + 2 * (1 - BULK)) * whole].sum() > 1 - BULK)
 
 
 def _median(points: Floats, weights: Floats) -> Floats:

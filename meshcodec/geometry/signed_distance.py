@@ -43,6 +43,9 @@ SIDE_STEP = 0.0075
 """Distance to each side of a face at which the winding number is tested; thinner plates count as sheets."""
 OPEN = 0.25
 """Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
+ALIKE = 0.25
+"""Share of the parts with a border that are alike, and open by `OPEN`, from which on all of them are."""
+_PER_FOLD = 100  # areas that are told apart, for each factor e
 HIDDEN_SHARE = 0.03
 """Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `even_odd` is chosen."""
 HIDDEN_DEPTH = 0.02
@@ -359,8 +362,14 @@ def _open_parts(
     weights = areas + _FLOOR_AREA
     total = np.maximum(np.bincount(part, weights, len(bordered)), _FLOOR_AREA)
     mean = np.bincount(part, off_whole * weights, len(bordered)) / total
-    is_open: NDArray[np.bool_] = (bordered & (mean > OPEN))[part]
-    return is_open
+    is_open = bordered & (mean > OPEN)
+    # Parts with as many faces and the same area are one part in several places: open in all or in none.
+    counts = np.bincount(part, minlength=len(bordered))
+    alike = np.stack([counts, np.rint(_PER_FOLD * np.log(total)), bordered])
+    kind = np.unique(alike, axis=1, return_inverse=True)[1].reshape(-1)
+    share = np.bincount(kind, is_open) / np.bincount(kind)
+    open_everywhere: NDArray[np.bool_] = (bordered & (share[kind] >= ALIKE))[part]
+    return open_everywhere
 
 
 def _kinds(inside: NDArray[np.bool_]) -> NDArray[np.uint8]:

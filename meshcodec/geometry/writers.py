@@ -109,7 +109,8 @@ def _different(vertices: NDArray[np.floating]) -> int:
     places = np.ascontiguousarray(vertices + 0.0)  # -0.0 and 0.0 are one place
     bits = places.view(np.uint32 if places.itemsize == 4 else np.uint64).astype(np.uint64)
     bits ^= bits >> np.uint64(29)  # a product would keep signs apart from all else, so that two cancel out
-    return len(np.unique((bits * _MIXERS).sum(axis=1, dtype=np.uint64)))
+    hashes = np.sort((bits * _MIXERS).sum(axis=1, dtype=np.uint64))  # far quicker than numpy.unique
+    return int(np.count_nonzero(hashes[1:] != hashes[:-1])) + min(len(hashes), 1)
 
 
 def _digits(vertices: Floats) -> int:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.format.box import NO_AXES, Axes
-from meshcodec.geometry.triangles import area_normals
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -35,6 +34,8 @@ REACH = 0.0125
 """Distance in the cube within which a vertex is looked for about the point where the other side should be."""
 LEAST = 0.003
 """Thickness of slits, in the cube, below which there is nothing to be made narrower."""
+
+_CHUNK = 1 << 15  # faces whose normals are computed at once, within a processor's cache
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,18 @@ class Slits:
             inside = np.abs(vertices[:, axis] - self.low) < 1e-9
             normals[inside, axis] = 0.0  # what lies in a mirror stays there
         others, towards = self._with_images(vertices, normals)
+        sides = Sides(others, towards, self.thickness + REACH)
+        asked = np.flatnonzero(sides.may_oppose(vertices, normals))
+        if not len(asked):
+            return vertices
+        beside = sides.near(vertices[asked])
+        others, towards = others[beside], towards[beside]
         tree = cKDTree(others, balanced_tree=False, compact_nodes=False)
-        aim = vertices + self.thickness * normals
+        aim = vertices[asked] + self.thickness * normals[asked]
         found = tree.query(aim, distance_upper_bound=REACH, workers=torch.get_num_threads())[1]
-        near = np.flatnonzero(found < len(others))
-        normal, other = normals[near], found[near]
+        hit = found < len(others)
+        near, other = asked[hit], found[hit]
+        normal = normals[near]
         way = others[other] - vertices[near]
         gap = np.einsum("ij,ij->i", way, normal)
         aside = np.linalg.norm(way - gap[:, None] * normal, axis=1)
@@ -91,14 +99,83 @@ class Slits:
         return points, towards
 
 
+class Sides:
+    """Which ways a surface points about each place: quick to ask where nothing lies opposite.
+
+    Parameters
+    ----------
+    points, normals : (n, 3) places and unit normals of the surface
+    reach : how far away another side is looked for, in each coordinate
+    """
+
+    def __init__(self, points: Floats, normals: Floats, reach: float) -> None:
+        self._low, self._reach = points.min(axis=0), reach
+        x, y, z = ((np.ptp(points, axis=0) / reach).astype(np.int64) + 1).tolist()
+        self._shape = x, y, z
+        cells = self._cells_of(points)
+        self._cell = np.ravel_multi_index(tuple(cells.T), self._shape)
+        self._least = [self._spread(normals[:, axis], np.minimum) for axis in range(3)]
+        self._most = [self._spread(normals[:, axis], np.maximum) for axis in range(3)]
+
+    def may_oppose(self, points: Floats, normals: Floats) -> NDArray[np.bool_]:
+        """(n,) whether the least and largest coordinates of normals within reach leave room for an opposed
+        one."""
+        cell = np.ravel_multi_index(tuple(self._cells_of(points).T), self._shape)
+        bound = np.zeros(len(points))
+        for axis, least, most in zip(range(3), self._least, self._most, strict=True):
+            own = normals[:, axis]
+            bound += np.minimum(own * least[cell], own * most[cell])
+        opposable: NDArray[np.bool_] = bound < OPPOSED
+        return opposable
+
+    def near(self, points: Floats) -> Ints:
+        """The points of the surface within reach of any of (n, 3) points, and others."""
+        asked = np.zeros(self._shape)
+        asked[tuple(self._cells_of(points).T)] = 1.0
+        return np.flatnonzero(_around(asked, np.maximum).reshape(-1)[self._cell])
+
+    def _cells_of(self, points: Floats) -> Ints:
+        cells: Ints = ((points - self._low) / self._reach).astype(np.int64)
+        return np.clip(cells, 0, np.array(self._shape) - 1)
+
+    def _spread(self, values: Floats, join: np.ufunc) -> Floats:
+        """What values (n,) of the points join to in each cell and those around it."""
+        found = np.zeros(self._shape)
+        join.at(found.reshape(-1), self._cell, values)
+        return _around(found, join).reshape(-1)
+
+
+def _around(cells: Floats, join: np.ufunc) -> Floats:
+    """(a, b, c) cells, each joined with all around it."""
+    for axis in range(3):
+        before = np.moveaxis(cells, axis, 0)
+        cells = cells.copy()
+        after = np.moveaxis(cells, axis, 0)
+        join(after[1:], before[:-1], out=after[1:])
+        join(after[:-1], before[1:], out=after[:-1])
+    return cells
+
+
 def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     """(V, 3) unit normals of vertices, by the areas of the faces around them; zero where there are none.
 
     Summed in the order of the faces, so that they do not depend on the number of threads.
     """
-    areas, corners = area_normals(vertices[faces]), faces.T.reshape(-1)
-    total = np.stack(
-        [np.bincount(corners, np.tile(areas[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
-    )
+    corners = faces.T.reshape(-1)
+    total = np.empty((len(vertices), 3))
+    for axis, areas in enumerate(_area_columns(vertices, faces)):
+        total[:, axis] = np.bincount(corners, np.tile(areas, 3), len(vertices))
     normals: Floats = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
     return normals
+
+
+def _area_columns(vertices: Floats, faces: Ints) -> Floats:
+    """(3, F) the columns of `meshcodec.geometry.triangles.area_normals` of faces, in half the time."""
+    places, found = np.ascontiguousarray(vertices.T), np.empty((3, len(faces)))
+    for start in range(0, len(faces), _CHUNK):
+        one, two, three = faces[start : start + _CHUNK].T
+        first = places[:, one]
+        a, b = places[:, two] - first, places[:, three] - first
+        for axis, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+            found[axis, start : start + _CHUNK] = a[j] * b[k] - a[k] * b[j]
+    return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from support.surfaces import Arrays, as_soup, box, joined
 
 from meshcodec.errors import OutlierWarning
+from meshcodec.geometry import outliers
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.geometry.outliers import outlier_fault, without_stray
 
@@ -150,3 +151,18 @@ def test_ordinary_meshes_give_no_warning() -> None:
             trimesh.creation.axis(),
         ):
             load_mesh(mesh)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 3), st.floats(0.5, 60))
+def test_what_is_told_quickly_is_what_the_long_way_says(seed: int, size: float, distance: float) -> None:
+    """A crowd of faces and some others, of any area, at any distance."""
+    rng = np.random.default_rng(seed)
+    crowd = rng.normal(0, 1, (60, 1, 3)) + rng.normal(0, 0.3, (60, 3, 3))
+    others = distance * rng.normal(0, 1, (3, 1, 3)) + size * rng.normal(0, 0.05, (3, 3, 3))
+    vertices = np.concatenate([crowd, others]).reshape(-1, 3)
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    fault = outlier_fault(vertices, faces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outliers, "is_spread", lambda *arguments: False)
+        assert outlier_fault(vertices, faces) == fault

@@ -8,6 +8,7 @@ import torch
 import trimesh
 
 from meshcodec.format.box import NO_AXES, Axes
+from meshcodec.surface import slits
 from meshcodec.surface.extract import extract
 from meshcodec.surface.field import Field
 from meshcodec.surface.marching_cubes import Extraction
@@ -116,3 +117,33 @@ def test_normals_are_of_unit_length_or_zero() -> None:
     vertices = np.array([[0.0, 0, 0], [2, 0, 0], [0, 3, 0], [9, 9, 9]])
     expected = [[0, 0, 1]] * 3 + [[0, 0, 0]]
     np.testing.assert_allclose(vertex_normals(vertices, np.array([[0, 1, 2]])), expected)
+
+
+@pytest.mark.parametrize("mirrored", [NO_AXES, (False, False, True)])
+def test_what_is_passed_over_quickly_would_not_move(mirrored: Axes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random small faces, of which many lie opposite to others."""
+    rng = np.random.default_rng(5)
+    centres = rng.uniform(LO, LO + 0.15, (400, 1, 3))
+    vertices = (centres + rng.normal(0, 0.004, (400, 3, 3))).reshape(-1, 3)
+    vertices[:, 2] = np.maximum(vertices[:, 2], LO)
+    faces = np.arange(1200).reshape(-1, 3)
+    move = Slits(SLIT, LO, mirrored)
+    found = move(vertices, faces)
+    asked: list[int] = []
+
+    def everywhere(self: object, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        asked.append(len(points))
+        return np.ones(len(points), dtype=bool)
+
+    monkeypatch.setattr(slits.Sides, "may_oppose", everywhere)
+    assert (move(vertices, faces) == found).all()
+    assert asked == [1200]
+    assert 50 < (found != vertices).any(axis=1).sum() < 1000
+
+
+def test_a_smooth_surface_is_passed_over() -> None:
+    ball = trimesh.creation.icosphere(5, 0.8)
+    normals = np.asarray(ball.vertex_normals)
+    sides = slits.Sides(np.asarray(ball.vertices), normals, 0.03)
+    assert not sides.may_oppose(np.asarray(ball.vertices), normals).any()
+    assert sides.may_oppose(np.asarray(ball.vertices), -normals).all()

@@ -22,6 +22,7 @@ from meshcodec.surface.loop import edges_of
 
 FROM_FITTED = "halved"  # decimator that takes fitted meshes further: it leaves vertices in their places
 DECIMATORS = ("halved", "quadric", "welded", "clustered", "sloppy")
+CLOSE = ("halved", "quadric")  # those that keep parts apart
 _CLUSTERED = {"welded": 8, "clustered": 2}  # faces that are left by clustering, over those wanted
 _IN_PLANE = (
     0.5  # height of a border vertex above a middle plane, over the mean of its edges, that is an error

@@ -31,7 +31,7 @@ def decoded_surface(
     vertices, faces : (V, 3) and (F, 3). Where the grid is mirrored, both halves; they share the vertices of
         the middle plane, so that a half without another border than that gives a closed mesh.
     """
-    positions, faces = with_images(mesh.positions, mesh.faces, grid.mirrored)
+    positions, faces = with_images(*mesh.whole, grid.mirrored)
     if mesh.crease == FLAT:
         return grid.to_world(positions), faces
     sharp = crease_edges(positions, faces, edges_of(faces, len(positions)), mesh.crease)

@@ -13,19 +13,28 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 from typing import Protocol
 
 from meshcodec.errors import DoesNotFitError
 from meshcodec.format.box import NO_AXES, Axes
-from meshcodec.format.grid_mesh import FLAT, LEAST_BITS, MOST_BITS, GridMesh, Integers, MeshGrid
-from meshcodec.format.mesh_coder import MOST_FACES
+from meshcodec.format.grid_mesh import (
+    FLAT,
+    LEAST_BITS,
+    MOST_BITS,
+    MOST_FACES,
+    GridMesh,
+    Integers,
+    MeshGrid,
+)
 from meshcodec.geometry.triangles import Floats, Ints, MeshLike, compact
 from meshcodec.metrics import Scores, is_closed
-from meshcodec.modes.mesh.decimate import DECIMATORS, FROM_FITTED, Decimations, least_mesh
+from meshcodec.modes.mesh.decimate import CLOSE, DECIMATORS, FROM_FITTED, Decimations, least_mesh
 from meshcodec.modes.mesh.decode import decoded_surface
-from meshcodec.modes.mesh.fit import ControlMesh, Target, fit
+from meshcodec.modes.mesh.fit import ControlMesh, Sparse, Target, fit
 from meshcodec.modes.mesh.original import Original, original_of
 from meshcodec.modes.mesh.pinches import split_pinches
+from meshcodec.modes.mesh.repeats import Repeats, copies_of, find_repeats
 from meshcodec.modes.mesh.rounding import rounded, without_repeated
 from meshcodec.modes.mesh.settings import MeshSettings
 
@@ -68,6 +77,7 @@ class Recipe:
     work : how its vertices are moved to the surface
     stepped : whether it is decimated from meshes that were fitted themselves: vertices that are placed well
         show better which of them can go (Hoppe et al. 1993 alternate like this)
+    repeated : whether parts that are there more than once are coded once
     """
 
     decimator: str
@@ -76,6 +86,32 @@ class Recipe:
     crease: int = FLAT
     work: Work = Work.QUICK
     stepped: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What of the original is decimated, fitted and coded.
+
+    Attributes
+    ----------
+    decimations, target : of it
+    repeats : the parts of it that are there more than once; None where they all stay in it
+    """
+
+    decimations: Decimations
+    target: Target
+    repeats: Repeats | None = None
+
+    def mesh(self, name: str, count: int) -> tuple[Floats, Ints]:
+        """The decimation of about so many faces, by one of the decimators."""
+        vertices, faces = self.decimations.mesh(name, count)
+        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
+
+    def least(self) -> tuple[Floats, Ints]:
+        """The coarsest mesh that any decimator makes."""
+        vertices, faces = least_mesh(self.decimations)
+        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
 
 
 @dataclass(frozen=True)
@@ -129,10 +165,12 @@ class MeshSearch:
         self._effort = self._settings.efforts[effort]
         self._seed = seed
         self._reference = original.reference(self._settings.samples, seed)
-        self._rate = self._settings.rate
-        self._vertices_each = _EDGES
-        self._stepped: dict[tuple[str, Axes, int], Decimations] = {}
-        self._parts: dict[Axes, tuple[Decimations, Target]] = {}
+        # What a mesh costs is another thing where parts of it have copies.
+        self._rates = dict.fromkeys((False, True), self._settings.rate)
+        self._vertices_each = dict.fromkeys((False, True), _EDGES)
+        self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
+        self._pieces: dict[tuple[Axes, bool], Piece] = {}
+        self._repeats: dict[Axes, Repeats] = {}
         self.tried: list[Candidate] = []
 
     def best(self) -> Candidate:
@@ -144,9 +182,19 @@ class MeshSearch:
             Even the coarsest mesh takes more bytes.
         """
         effort, depth = self._effort, self._settings.depth(self._size)
-        begin = [Recipe(name, axes, depth) for axes in self._ways() for name in DECIMATORS]
+        begin = [
+            Recipe(name, axes, depth, repeated=repeated)
+            for axes, repeated in self._ways()
+            for name in (CLOSE if repeated else DECIMATORS)
+        ]
         self._calibrate(begin)
-        found = self._ranked(self._made_of(begin))[: effort.fitted]
+        made = self._ranked(self._made_of(begin))
+        # Parts that are coded once are seldom better at first sight, but often in the end.
+        found = [
+            one
+            for repeated in (True, False)
+            for one in [one for one in made if one.recipe.repeated == repeated][: effort.fitted]
+        ]
         chosen = self._recipes(found)
         plain = self._made_of([replace(recipe, work=Work.NONE) for recipe in chosen])
         found += self._made_of([replace(recipe, stepped=True) for recipe in chosen])
@@ -162,10 +210,19 @@ class MeshSearch:
     def _recipes(self, candidates: list[Candidate]) -> list[Recipe]:
         return [one.recipe for one in candidates]
 
-    def _ways(self) -> list[Axes]:
-        """The axes across which candidates are mirrored."""
+    def _ways(self) -> list[tuple[Axes, bool]]:
+        """The axes across which candidates are mirrored, and whether repeated parts are coded once."""
         mirrored = self._original.mirrored
-        return [mirrored, NO_AXES] if self._effort.whole and mirrored != NO_AXES else [mirrored]
+        halves = [mirrored, NO_AXES] if self._effort.whole and mirrored != NO_AXES else [mirrored]
+        least = self._settings.repeated
+        return [(axes, True) for axes in halves if self._repeats_of(axes).share >= least] + [
+            (axes, False) for axes in halves
+        ]
+
+    def _repeats_of(self, mirrored: Axes) -> Repeats:
+        if mirrored not in self._repeats:
+            self._repeats[mirrored] = find_repeats(*self._original.part(mirrored))
+        return self._repeats[mirrored]
 
     def _made_of(self, recipes: list[Recipe]) -> list[Candidate]:
         """The candidates of those recipes that give one."""
@@ -179,49 +236,65 @@ class MeshSearch:
         return made
 
     def _calibrate(self, recipes: list[Recipe]) -> None:
-        """Code one mesh that is about as large as fits, so that the rate model knows what this mesh costs."""
+        """Code one mesh of each kind that is about as large as fits, so that the rate models know what this
+        mesh costs."""
+        known: set[bool] = set()
         for recipe in recipes:
             count = self._faces_for(recipe)
-            if not self._comes_down(recipe, count):
+            if recipe.repeated in known or not self._comes_down(recipe, count):
                 continue
             mesh, grid = self._made(recipe, count)
             if len(mesh.faces):
-                self._learn(mesh, len(self._coder.encode(mesh, grid.sides)))
-                return
+                self._learn(recipe, mesh, len(self._coder.encode(mesh, grid.sides)))
+                known.add(recipe.repeated)
 
-    def _learn(self, mesh: GridMesh, size: int) -> None:
-        self._rate = self._rate.corrected(mesh, size)
-        self._vertices_each = len(mesh.positions) / len(mesh.faces)
+    def _learn(self, recipe: Recipe, mesh: GridMesh, size: int) -> None:
+        self._rates[recipe.repeated] = self._rates[recipe.repeated].corrected(mesh, size)
+        self._vertices_each[recipe.repeated] = len(mesh.positions) / len(mesh.faces)
 
     def _faces_for(self, recipe: Recipe) -> int:
-        return self._rate.faces_within(self._size, recipe.bits, self._vertices_each)
+        rate, vertices_each = self._rates[recipe.repeated], self._vertices_each[recipe.repeated]
+        return rate.faces_within(self._size, recipe.bits, vertices_each)
 
-    def _part(self, mirrored: Axes) -> tuple[Decimations, Target]:
-        if mirrored not in self._parts:
-            vertices, faces = self._original.part(mirrored)
+    def _piece(self, mirrored: Axes, repeated: bool) -> Piece:
+        if (mirrored, repeated) not in self._pieces:
+            repeats = self._repeats_of(mirrored) if repeated else None
+            vertices, faces = (repeats.vertices, repeats.faces) if repeats else self._original.part(mirrored)
             target = Target(vertices, faces, self._settings.fit.samples, self._seed)
-            self._parts[mirrored] = Decimations(vertices, faces, mirrored), target
-        return self._parts[mirrored]
+            vertices = repeats.layout.apart(vertices) if repeats else vertices
+            self._pieces[mirrored, repeated] = Piece(Decimations(vertices, faces, mirrored), target, repeats)
+        return self._pieces[mirrored, repeated]
 
     def _made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
         """The mesh of a recipe, of about so many faces; it may have none."""
         mirrored, fits = recipe.mirrored, self._settings.fit
-        target = self._part(mirrored)[1]
+        piece = self._piece(mirrored, recipe.repeated)
         control = ControlMesh(*self._coarse(recipe, count), recipe.crease, mirrored)
         hessian = None
         if recipe.work != Work.NONE and len(control.faces):
-            result = fit(control, target, fits.quick if recipe.work == Work.QUICK else fits)
+            result = fit(control, piece.target, fits.quick if recipe.work == Work.QUICK else fits)
             control, hessian = result.mesh, result.hessian
         grid = self._original.grid(recipe.bits, mirrored)
+        return self._on_grid(piece, control, grid, hessian, self._original.closed), grid
+
+    def _on_grid(
+        self, piece: Piece, control: ControlMesh, grid: MeshGrid, hessian: Sparse | None, apart: bool
+    ) -> GridMesh:
+        """A piece's mesh on the grid, with the copies of its parts."""
         places = grid.to_grid(self._original.to_world(control.vertices))
-        return rounded(control, places, grid, hessian, self._original.closed), grid
+        mesh = rounded(control, places, grid, hessian, apart)
+        if piece.repeats and len(mesh.faces):
+            copies = copies_of(mesh, grid, piece.repeats, self._original, piece.target.closest)
+            mesh = replace(mesh, copies=copies)
+        return mesh
 
     def _coarse(self, recipe: Recipe, count: int) -> tuple[Floats, Ints]:
         """The mesh of a recipe before it is fitted."""
         if recipe.stepped:
             vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)
         else:
-            vertices, faces = self._part(recipe.mirrored)[0].mesh(recipe.decimator, count)
+            piece = self._piece(recipe.mirrored, recipe.repeated)
+            vertices, faces = piece.mesh(recipe.decimator, count)
         if self._original.closed:
             return split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
         return vertices, faces
@@ -229,15 +302,16 @@ class MeshSearch:
     def _steps(self, recipe: Recipe, count: int) -> Decimations:
         """Fitted meshes on the way to ``count`` faces, the decimations of the last; shared by near counts."""
         anchor = math.ceil(_ANCHORS ** math.ceil(math.log(max(count, 2), _ANCHORS)))
-        key = recipe.decimator, recipe.mirrored, anchor
+        key = recipe.decimator, recipe.mirrored, recipe.repeated, anchor
         if key not in self._stepped:
-            decimations, target = self._part(recipe.mirrored)
-            name = recipe.decimator
+            piece = self._piece(recipe.mirrored, recipe.repeated)
+            decimations, coarse = piece.decimations, partial(piece.mesh, recipe.decimator)
             for ratio in self._settings.steps:
-                mesh = ControlMesh(*decimations.mesh(name, round(ratio * anchor)), FLAT, recipe.mirrored)
+                mesh = ControlMesh(*coarse(round(ratio * anchor)), FLAT, recipe.mirrored)
                 if len(mesh.faces):
-                    mesh = fit(mesh, target, self._settings.fit.quick).mesh
-                decimations, name = Decimations(mesh.vertices, mesh.faces, recipe.mirrored), FROM_FITTED
+                    mesh = fit(mesh, piece.target, self._settings.fit.quick).mesh
+                decimations = Decimations(mesh.vertices, mesh.faces, recipe.mirrored)
+                coarse = partial(decimations.mesh, FROM_FITTED)
             self._stepped[key] = decimations
         return self._stepped[key]
 
@@ -295,7 +369,7 @@ class MeshSearch:
     def _message(self, candidate: Candidate) -> bytes:
         """The message of a candidate; the rate model learns from it."""
         message = self._coder.encode(candidate.mesh, candidate.grid.sides)
-        self._learn(candidate.mesh, len(message))
+        self._learn(candidate.recipe, candidate.mesh, len(message))
         return message
 
     def _next(self, recipe: Recipe, count: int, low: int, high: int) -> Candidate | None:
@@ -312,16 +386,14 @@ class MeshSearch:
     def _least(self) -> Candidate:
         """The coarsest mesh there is. Raises DoesNotFitError where that is too much."""
         sizes = []
-        for axes in self._ways():
-            decimations, _ = self._part(axes)
-            vertices, faces = least_mesh(decimations)
-            grid = self._original.grid(LEAST_BITS, axes)
-            control = ControlMesh(vertices, faces, FLAT, axes)
-            places = grid.to_grid(self._original.to_world(vertices))
-            mesh = rounded(control, places, grid, None, False)
+        for axes, repeated in self._ways():
+            piece = self._piece(axes, repeated)
+            vertices, faces = piece.least()
+            grid = self._original.grid(LEAST_BITS + repeated, axes)
+            mesh = self._on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
             payload = self._coder.encode(mesh, grid.sides)
             if len(payload) <= self._size:
-                recipe = Recipe("least", axes, grid.bits, work=Work.NONE)
+                recipe = Recipe("least", axes, grid.bits, work=Work.NONE, repeated=repeated)
                 return Candidate(recipe, len(faces), mesh, grid, self._quality(mesh, grid), payload)
             sizes.append(len(payload))
         least = min(sizes)

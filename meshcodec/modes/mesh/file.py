@@ -49,7 +49,7 @@ def read_mesh(file: VatFile, coder: MeshCoder) -> tuple[GridMesh, MeshGrid]:
     CorruptFileError
         Its payload is that of no mesh.
     """
-    bits, _ = payload_kind(file.payload)
+    bits, _, _ = payload_kind(file.payload)
     center, half_extents, mirrored = file.box
     grid = MeshGrid(center, half_extents, mirrored, bits)
     return unpack_mesh(file.payload, file.count, coder, grid.sides), grid
@@ -57,8 +57,9 @@ def read_mesh(file: VatFile, coder: MeshCoder) -> tuple[GridMesh, MeshGrid]:
 
 def mesh_facts(mesh: GridMesh, grid: MeshGrid) -> MeshFacts:
     """What there is to say of a mesh: it is closed where its images make it so."""
-    _, faces = with_images(mesh.positions, mesh.faces, grid.mirrored)
-    return MeshFacts(len(mesh.faces), len(mesh.positions), mesh.bits, mesh.crease, has_no_border(faces))
+    positions, faces = mesh.whole
+    _, whole = with_images(positions, faces, grid.mirrored)
+    return MeshFacts(len(faces), len(positions), mesh.bits, mesh.crease, has_no_border(whole))
 
 
 def surface_of(
@@ -84,10 +85,11 @@ def placed_surface(
     return vertices, faces
 
 
-def _faces(mesh: GridMesh) -> set[tuple[tuple[int, ...], ...]]:
-    """The faces by the places of their corners, each begun at its least one."""
-    faces = set()
-    for corners in mesh.positions[mesh.faces].tolist():
+def _faces(mesh: GridMesh) -> list[tuple[tuple[int, ...], ...]]:
+    """The faces, those of copies too, by the places of their corners, each begun at its least one; sorted."""
+    found = []
+    positions, faces = mesh.whole
+    for corners in positions[faces].tolist():
         first = corners.index(min(corners))
-        faces.add(tuple(map(tuple, corners[first:] + corners[:first])))
-    return faces
+        found.append(tuple(map(tuple, corners[first:] + corners[:first])))
+    return sorted(found)

@@ -50,6 +50,11 @@ class Original:
         world: Floats = points * max(self.half_extents) + np.array(self.center)
         return world
 
+    def to_unit(self, points: Floats) -> Floats:
+        """Points (n, 3) of the mesh's frame in the unit frame."""
+        unit: Floats = (points - np.array(self.center)) / max(self.half_extents)
+        return unit
+
     def part(self, mirrored: Axes) -> tuple[Floats, Ints]:
         """Vertices and faces of what is left of the mesh once it is cut at the planes of the axes."""
         if mirrored == NO_AXES:

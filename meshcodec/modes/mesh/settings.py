@@ -56,6 +56,7 @@ class MeshSettings:
     depth_sizes : payload bytes from which on a coordinate has 7, 8, 9 and 10 bits, to begin with; 6 below
     most_faces : faces to which a mesh is decimated before anything else
     samples : points on each surface that candidates are measured with
+    repeated : share of the area in parts that are there once more from which on they are coded once
     open_penalty : what a candidate that is not closed loses where the original is
     full : share of the payload that counts as full
     steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
@@ -67,6 +68,7 @@ class MeshSettings:
     depth_sizes: tuple[int, ...] = (200, 500, 2500, 12000)
     most_faces: int = 60_000
     samples: int = 8000
+    repeated: float = 0.1
     open_penalty: float = 0.15
     full: float = 0.98
     steps: tuple[float, ...] = (2.0, 1.4)

@@ -20,8 +20,15 @@ from support.meshes import grid_mesh, random_mesh_coder, sheet
 from meshcodec.errors import CorruptFileError
 from meshcodec.format import mesh_coder as coding
 from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
-from meshcodec.format.grid_mesh import FLAT, LEAST_BITS, MOST_BITS, MOST_CREASE, GridMesh, MeshGrid
-from meshcodec.format.mesh_coder import MOST_FACES, most_faces
+from meshcodec.format.grid_copies import Copy
+from meshcodec.format.grid_mesh import (
+    FLAT,
+    MOST_CREASE,
+    MOST_FACES,
+    GridMesh,
+    MeshGrid,
+)
+from meshcodec.format.mesh_coder import most_faces
 from meshcodec.format.mesh_front import Front
 from meshcodec.format.range_coder import RangeDecoder
 from meshcodec.geometry.io import export_mesh
@@ -46,6 +53,13 @@ MESHES = {
         np.concatenate([CUBE[:4], CUBE[:4] + 1, CUBE[:4] + 11]),
         np.concatenate([CUBE_FACES[:2], CUBE_FACES[:2] + 4, CUBE_FACES[:2] + 8]),
         6,
+    ),
+    "copies": GridMesh(
+        CUBE[:4],
+        CUBE_FACES[:2],
+        6,
+        FLAT,
+        (Copy(0, 0, (9, 0, 0)), Copy(0, 0, (9, 20, 0)), Copy(0, 33, (0, 9, 3))),
     ),
     "tangle": grid_mesh(
         [[0, 0, 0], [0, 0, 9], [9, 0, 0], [0, 9, 0], [0, 20, 0], [30, 1, 1]],
@@ -92,7 +106,10 @@ def decoded_or_refused(data: bytes) -> bool:
     assert ((mesh.positions >= 0) & (mesh.positions <= grid.sides)).all()
     assert len(np.unique(mesh.positions, axis=0)) == len(mesh.positions)
     assert len(mesh.positions) <= 3 * len(mesh.faces)
-    assert 0 < len(faces) <= max(MOST_SURFACE, file.count << sum(file.mirrored))
+    assert 0 < len(faces) <= max(MOST_SURFACE, len(mesh.whole[1]) << sum(file.mirrored))
+    assert len(mesh.whole[1]) <= MOST_FACES
+    assert (mesh.whole[0] >= 0).all()
+    assert (mesh.whole[0] <= grid.sides).all()
     assert (faces.min(), faces.max()) == (0, len(vertices) - 1)
     assert np.isfinite(vertices).all()
     return True
@@ -133,8 +150,7 @@ def test_a_payload_of_an_unknown_kind_is_refused(name: str) -> None:
     outcomes = Counter[bool]()
     for first in range(256):
         data[HEADER_BYTES + PLACEMENT_BYTES] = first
-        bits, crease = (first & 15) + LEAST_BITS, first >> 4
-        known = bits <= MOST_BITS and crease <= MOST_CREASE
+        known = first >> 4 <= MOST_CREASE
         file = VatFile.from_bytes(sealed(data))
         if not known:
             with pytest.raises(CorruptFileError, match=f"unknown kind of mesh 0x{first:02x}"):
@@ -142,7 +158,7 @@ def test_a_payload_of_an_unknown_kind_is_refused(name: str) -> None:
             with pytest.raises(CorruptFileError, match="unknown kind of mesh"):
                 surface_of(file, CODER)
         outcomes[known] += 1
-    assert outcomes[True] == (MOST_BITS - LEAST_BITS + 1) * (MOST_CREASE + 1)
+    assert outcomes[True] == 16 * (MOST_CREASE + 1)
 
 
 def flagged(data: bytes, turned: int) -> bytes:
@@ -267,7 +283,7 @@ def test_garbage_takes_steps_in_proportion_to_the_faces_it_makes(
         CountingDecoder.asked = 0
         sides = np.array([4095, 4095, 4095])
         try:
-            positions, faces = coder.decode(message, most_faces(message), sides)
+            positions, faces, _ = coder.decode(message, most_faces(message), sides)
         except CorruptFileError:
             pass
         else:

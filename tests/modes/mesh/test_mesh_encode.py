@@ -26,9 +26,9 @@ class Deflate:
 
     def encode(self, mesh: GridMesh, sides: Integers) -> bytes:
         assert (mesh.positions <= sides).all()
-        return zlib.compress(
-            mesh.positions.astype(np.uint16).tobytes() + mesh.faces.astype(np.uint16).tobytes(), 9
-        )
+        copies = np.array([(copy.vertex, copy.turn, *copy.low) for copy in mesh.copies], dtype=np.uint16)
+        arrays = mesh.positions.astype(np.uint16), mesh.faces.astype(np.uint16), copies
+        return zlib.compress(b"".join(array.tobytes() for array in arrays), 9)
 
 
 def encode(mesh: tuple[Floats, Ints], size: int, effort: int = 0, **changes: object) -> Candidate:

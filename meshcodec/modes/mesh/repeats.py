@@ -1,0 +1,211 @@
+"""Parts of a mesh that are there more than once: keys of a keyboard, studs, wheels.
+
+Two parts are the same where one, turned by one of the 48 turns and mirror images of a cube and moved, has its
+vertices at those of the other. Of such parts one stays in the mesh; of the others the way there is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from meshcodec.format.grid_copies import TURNS, Copy, image_of, members, parts_of
+from meshcodec.format.grid_mesh import GridMesh, MeshGrid
+from meshcodec.geometry.triangles import Floats, Ints, area_normals, compact
+from meshcodec.modes.mesh.fit import ClosestPoints
+from meshcodec.modes.mesh.original import Original
+
+_SAME = 2e-3  # distance, in the unit frame, within which vertices are in one place: half a step of 9 bits
+_MOST_VERTICES = 4000  # of a part, sampled at random, that are compared
+_GAP = 0.5  # between parts that are laid out, and to what stays, which ends at 1
+_OFF_PLANES = 0.1  # where parts that are laid out begin along the other axes: in no middle plane
+_WEIGHT = 0.25  # power of how often a part is there by which it is larger: area times distance squared counts
+_SURE = 0.9  # share of the faces of a coarse part that have to lie nearest to the part that it is taken for
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a part is there once more: at ``TURNS[turn] @ x + shift`` for its points x."""
+
+    turn: int
+    shift: Floats
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """A mesh with each of its parts once.
+
+    Attributes
+    ----------
+    vertices, faces : (V, 3) and (F, 3)
+    part : (F,) number of the part of a face
+    placements : where else parts are, by these numbers
+    share : of the area of the whole mesh that is left out
+    """
+
+    vertices: Floats
+    faces: Ints
+    part: Ints
+    placements: dict[int, tuple[Placement, ...]]
+    share: float
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The parts that have copies apart from each other and larger, for a decimator."""
+        places = np.full(len(self.vertices), -1)
+        scales, shifts, ends = [1.0], [np.zeros(3)], [1.0]
+        for number, placements in self.placements.items():
+            ours = np.unique(self.faces[self.part == number])
+            points = self.vertices[ours]
+            scale = (1 + len(placements)) ** _WEIGHT
+            low, high = scale * points.min(axis=0), scale * points.max(axis=0)
+            places[ours] = len(scales) - 1
+            scales.append(scale)
+            shifts.append(np.array([ends[-1] + _GAP, _OFF_PLANES, _OFF_PLANES]) - low)
+            ends.append(float(ends[-1] + _GAP + (high - low)[0]))
+        return Layout(places + 1, np.array(scales), np.array(shifts), np.array(ends) + _GAP / 2)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Parts side by side along the first axis, behind what has no copies and stays in place.
+
+    So a decimator joins no two of them, and gives more faces to those that are there often: their errors
+    count as often.
+
+    Attributes
+    ----------
+    place : (V,) number of each vertex's place, 0 for what stays
+    scale, shift : (places,) and (places, 3); a point x of a part goes to ``scale x + shift``
+    end : (places,) where a place ends along the first axis
+    """
+
+    place: Ints
+    scale: Floats
+    shift: Floats
+    end: Floats
+
+    def apart(self, vertices: Floats) -> Floats:
+        """(V, 3) vertices of the mesh, in their places."""
+        moved: Floats = vertices * self.scale[self.place][:, None] + self.shift[self.place]
+        return moved
+
+    def back(self, vertices: Floats) -> Floats:
+        """(n, 3) vertices of what a decimator made of them, where they belong in the mesh."""
+        place = np.minimum(np.searchsorted(self.end, vertices[:, 0]), len(self.end) - 1)
+        moved: Floats = (vertices - self.shift[place]) / self.scale[place][:, None]
+        return moved
+
+
+def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
+    """The parts of a mesh (V, 3), (F, 3) that are there more than once.
+
+    Parameters
+    ----------
+    vertices, faces : in the unit frame (longest half-extent 1), no vertex twice
+    """
+    part = parts_of(faces, len(vertices))
+    vertices_of, of_faces = members(part), part[faces[:, 0]]
+    counts = np.bincount(of_faces, minlength=len(vertices))
+    known: dict[tuple[int, int], list[tuple[int, _Part]]] = {}
+    placements: dict[int, list[Placement]] = {}
+    dropped = np.zeros(len(vertices), dtype=bool)
+    for number in np.unique(of_faces).tolist():
+        ours = _Part(vertices[vertices_of[number]])
+        same = known.setdefault((len(vertices_of[number]), int(counts[number])), [])
+        for first, other in same:
+            placement = other.placement_at(ours)
+            if placement is not None:
+                placements.setdefault(first, []).append(placement)
+                dropped[number] = True
+                break
+        else:
+            same.append((number, ours))
+    left = ~dropped[of_faces]
+    areas = np.linalg.norm(area_normals(vertices[faces]), axis=1)
+    total = float(areas.sum())
+    return Repeats(
+        *compact(vertices, faces[left]),
+        of_faces[left],
+        {number: tuple(found) for number, found in placements.items()},
+        float(areas[~left].sum()) / total if total else 0.0,
+    )
+
+
+class _Part:
+    """The vertices (n, 3) of a part, ready to be compared."""
+
+    def __init__(self, points: Floats) -> None:
+        self.low = points.min(axis=0)
+        self.points = points - self.low
+        self.size, self.mean = self.points.max(axis=0), self.points.mean(axis=0)
+        self._tree: cKDTree | None = None
+
+    def is_at(self, points: Floats) -> bool:
+        """Whether all of (n, 3) points, relative to the low corner, lie at vertices."""
+        if self._tree is None:
+            self._tree = cKDTree(self.points)
+        if len(points) > _MOST_VERTICES:
+            points = points[np.random.default_rng(0).permutation(len(points))[:_MOST_VERTICES]]
+        return bool(self._tree.query(points, distance_upper_bound=2 * _SAME)[0].max() <= _SAME)
+
+    def placement_at(self, other: _Part) -> Placement | None:
+        """How this part comes to be where another one is, by the first turn that does; None: it is not the
+        same."""
+        corner = np.minimum(TURNS * self.size, 0.0).sum(axis=2)  # (48, 3) low corner of the turned box
+        means = TURNS @ self.mean - corner
+        sizes = np.abs(TURNS) @ self.size
+        off = np.maximum(np.abs(sizes - other.size), np.abs(means - other.mean)).max(axis=1)
+        for turn in np.flatnonzero(off <= _SAME).tolist():
+            matrix = TURNS[turn].astype(np.float64)
+            if other.is_at(self.points @ matrix.T - corner[turn]):
+                return Placement(turn, other.low - corner[turn] - matrix @ self.low)
+        return None
+
+
+def copies_of(
+    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, closest: ClosestPoints
+) -> tuple[Copy, ...]:
+    """The copies of a mesh of the grid that was made of `Repeats.vertices` and `faces`.
+
+    A part of it is taken for the part of the original that most of its faces lie nearest to; where these are
+    several, there are no copies of it. A copy lies at the place of the grid that is nearest to where it
+    belongs.
+
+    Parameters
+    ----------
+    closest : places of `Repeats.vertices` and `faces`
+    """
+    part = parts_of(mesh.faces, len(mesh.positions))
+    sources = _sources(mesh, grid, repeats, original, closest)
+    origin = grid.to_grid(original.to_world(np.zeros((1, 3))))[0]
+    scale = max(original.half_extents) / grid.step
+    copies = []
+    for first, ours in members(part[mesh.faces[:, 0]]).items():
+        numbers, counts = np.unique(sources[ours], return_counts=True)
+        source = int(numbers[counts.argmax()])
+        if counts.max() < _SURE * len(ours) or source not in repeats.placements:
+            continue
+        positions = mesh.positions[np.flatnonzero(part == first)]
+        for placement in repeats.placements[source]:
+            matrix = TURNS[placement.turn]
+            shift = scale * placement.shift + origin - matrix @ origin
+            room = grid.sides - image_of(positions, placement.turn).max(axis=0)
+            low = np.rint((positions @ matrix.T).min(axis=0) + shift).astype(np.int64)
+            if (room >= 0).all():
+                x, y, z = np.clip(low, 0, room).tolist()
+                copies.append(Copy(int(first), placement.turn, (x, y, z)))
+    return tuple(sorted(copies, key=lambda copy: (copy.vertex, copy.turn, copy.low)))
+
+
+def _sources(
+    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, closest: ClosestPoints
+) -> Ints:
+    """(F,) for each face of the mesh the part of the original that its middle lies nearest to."""
+    middles = grid.to_world(mesh.positions[mesh.faces].mean(axis=1))
+    _, face = closest(original.to_unit(middles))
+    found: Ints = repeats.part[face]
+    return found
