@@ -24,6 +24,7 @@ from meshcodec.api import Codec
 from meshcodec.config import EXTENT, PLANES
 from meshcodec.errors import CorruptFileError
 from meshcodec.format.container import VatFile
+from meshcodec.format.grid_copies import Copy
 from meshcodec.format.grid_mesh import GridMesh, MeshGrid
 from meshcodec.format.mesh_coder import MeshCoder
 from meshcodec.format.range_coder import TOTAL, RangeDecoder, RangeEncoder
@@ -159,6 +160,24 @@ def block(crease: int) -> GridMesh:
     return GridMesh(mesh.positions, mesh.faces, 6, crease)
 
 
+def copied() -> GridMesh:
+    """Two parts, of which both are there more than once, turned and mirrored."""
+    one, other = block(5), grid_mesh([[40, 3, 3], [44, 3, 3], [40, 5, 3], [40, 3, 9]], [[0, 2, 1], [0, 1, 3]])
+    copies = [
+        Copy(0, 0, (30, 1, 3)),
+        Copy(0, 0, (30, 8, 3)),
+        Copy(9, 33, (41, 9, 20)),
+        Copy(9, 33, (50, 9, 20)),
+    ]
+    return GridMesh(
+        np.concatenate([one.positions, other.positions]),
+        np.concatenate([one.faces, other.faces + 8]),
+        6,
+        5,
+        (*copies, Copy(8, 6, (50, 0, 40))),
+    )
+
+
 MESHES: dict[str, tuple[GridMesh, tuple[float, float, float], tuple[bool, bool, bool]]] = {
     "triangle": (grid_mesh([[1, 2, 3], [40, 2, 3], [1, 60, 7]], [[2, 0, 1]]), (1.0, 1.0, 1.0), (False,) * 3),
     "four faces at an edge": (
@@ -184,6 +203,7 @@ MESHES: dict[str, tuple[GridMesh, tuple[float, float, float], tuple[bool, bool, 
     "dust": (dust(40), (1.0, 1.0, 1.0), (False,) * 3),
     "smooth half": (block(1), (6.25, 3.125, 6.0), (True, False, False)),
     "creased quarter": (block(7), (6.25, 3.125, 6.0), (True, True, False)),
+    "copies": (copied(), (6.25, 3.125, 6.0), (False, True, False)),
 }
 """Meshes, half-extents of their boxes, mirrored axes."""
 
@@ -206,8 +226,8 @@ def mesh_vectors() -> Vectors:
             {
                 "name": name,
                 "file": base64.b64encode(file.to_bytes()).decode(),
-                "positions": found.positions.tolist(),
-                "faces": found.faces.tolist(),
+                "positions": found.whole[0].tolist(),
+                "faces": found.whole[1].tolist(),
                 "surface": {
                     "most_faces": 2000,
                     "faces": len(faces),
@@ -224,16 +244,15 @@ def test_meshes() -> None:
         file = VatFile.from_bytes(base64.b64decode(vector["file"]))
         coder = load_mesh_coder(Registry().find_mesh_coder(file.model_id))
         mesh, _ = read_mesh(file, coder)
-        assert mesh.positions.tolist() == vector["positions"]
-        assert mesh.faces.tolist() == vector["faces"]
+        positions, corners = mesh.whole
+        assert positions.tolist() == vector["positions"]
+        assert corners.tolist() == vector["faces"]
         vertices, faces = surface_of(file, coder, vector["surface"]["most_faces"])
         assert len(faces) == vector["surface"]["faces"]
         assert vertices[:24] == pytest.approx(np.array(vector["surface"]["vertices"]), abs=1e-9)
         if vector["name"] in MESHES:
             written = MESHES[vector["name"]][0]
-            assert oriented_faces(mesh.positions, mesh.faces) == oriented_faces(
-                written.positions, written.faces
-            )
+            assert oriented_faces(positions, corners) == oriented_faces(*written.whole)
 
 
 # ---- tokens

@@ -3,6 +3,7 @@
 import { VatError, damaged } from '../errors.js';
 import { Conquest } from './conquest.js';
 import { Curves, PackedCurves } from './coordinates.js';
+import { withCopies } from './copies.js';
 import { Network, startsOf } from './network.js';
 import { Teller } from './teller.js';
 
@@ -12,11 +13,12 @@ const MOST_CREASE = 12;
 const FACES_PER_BIT = 64; // faces that a bit of a message holds at most
 const FREE_BITS = 64; // bits that a message of fewer is taken to have besides
 const SCALES = 64;
+const COPIED = 8; // what the low half of a payload's first byte has more where there are copies
 
 /**
  * A mesh on the grid of its box.
  * @typedef {object} GridMesh
- * @property {number[][]} positions whole, no two the same
+ * @property {number[][]} positions whole; no two the same, but for those of copies, which come last
  * @property {number[][]} faces
  * @property {number} bits of a coordinate along the longest side
  * @property {number} crease 0 flat, 1 smooth, 2 to 12 a Loop surface with creases
@@ -66,7 +68,7 @@ export class MeshCoder {
    * @returns {GridMesh}
    */
   decode(file) {
-    const { bits, crease } = payloadKind(file.payload);
+    const { bits, crease, copied } = payloadKind(file.payload);
     const message = file.payload.subarray(1);
     if (file.count > FACES_PER_BIT * (8 * message.length + FREE_BITS)) {
       throw new VatError('corrupt', `it announces ${file.count} faces, which ${message.length} bytes do not hold`);
@@ -76,19 +78,21 @@ export class MeshCoder {
     const scale = teller.uniform(SCALES);
     const [open, tangled, touching, branched] = [0, 1, 2, 3].map(() => teller.uniform(2) === 1);
     const head = { scale, open, tangled, touching, branched };
-    const { positions, faces } = new Conquest(this, teller, file.count, sides, head).run();
-    if (faces.some(([i, j, k]) => i === j || j === k || k === i) || !teller.range.isWhole()) throw damaged();
+    const once = new Conquest(this, teller, file.count, sides, head).run();
+    const { positions, faces } = copied ? withCopies(teller, once, sides) : once;
+    if (once.faces.some(([i, j, k]) => i === j || j === k || k === i) || !teller.range.isWhole()) throw damaged();
     return { positions, faces, bits, crease, sides };
   }
 }
 
-/** Bits and crease code of a payload, in its first byte. */
+/** Bits and crease code of a payload, and whether it has copies, in its first byte. */
 export function payloadKind(payload) {
   if (!payload.length) throw new VatError('corrupt', 'its payload is empty');
   const bits = (payload[0] & 15) + LEAST_BITS;
   const crease = payload[0] >> 4;
-  if (bits > MOST_BITS || crease > MOST_CREASE) throw new VatError('corrupt', 'unknown kind of mesh');
-  return { bits, crease };
+  if (crease > MOST_CREASE) throw new VatError('corrupt', 'unknown kind of mesh');
+  const copied = bits > MOST_BITS;
+  return { bits: copied ? bits - COPIED : bits, crease, copied };
 }
 
 /** The largest coordinate along each axis: whole numbers only, so exact. */
