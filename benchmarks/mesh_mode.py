@@ -2,7 +2,8 @@
 
 ``python benchmarks/mesh_mode.py DIR`` encodes the meshes of a folder in the mesh mode and prints a line for
 each, then the means. ``--draco`` measures decimation + Draco at twice the bytes beside it, which takes far
-longer. ``--every 4`` takes every fourth mesh alone.
+longer. ``--every 4`` takes every fourth mesh alone. ``--repeats`` takes the meshes alone of which a tenth
+of the area is in parts that are there more than once, and measures each a second time without copies.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from meshcodec.metrics import Reference, Scores, is_closed
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.mesh.decode import decoded_surface
 from meshcodec.modes.mesh.encode import encode_grid_mesh
+from meshcodec.modes.mesh.original import original_of
+from meshcodec.modes.mesh.repeats import find_repeats
+from meshcodec.modes.mesh.settings import MeshSettings
 from meshcodec.registry import Registry
 from meshcodec.runtime.files import find_files
 from meshcodec.weights import load_mesh_coder
@@ -41,7 +45,19 @@ class Row:
     rival: Scores | None
 
 
-def measured(path: Path, size: int, effort: int, draco: bool) -> Row:
+ALWAYS, NEVER = MeshSettings(), MeshSettings(repeated=2.0)
+"""Parts that are there more than once are coded once where they are a part of the area, or in no mesh."""
+
+
+def repeats(path: Path) -> bool:
+    """Whether the encoder codes parts of a mesh once that are there more than once."""
+    mesh = load_mesh(path)
+    arrays = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    original = original_of(arrays, ALWAYS.most_faces)
+    return find_repeats(*original.part(original.mirrored)).share >= ALWAYS.repeated
+
+
+def measured(path: Path, size: int, effort: int, draco: bool, settings: MeshSettings = ALWAYS) -> Row:
     """Encode, decode and score one file."""
     mesh = load_mesh(path)
     arrays = np.asarray(mesh.vertices), np.asarray(mesh.faces)
@@ -50,9 +66,10 @@ def measured(path: Path, size: int, effort: int, draco: bool) -> Row:
     begin = time.perf_counter()
     decoded, words = None, "does not fit"
     try:
-        found = encode_grid_mesh(arrays, payload_bytes(size) - _PAYLOAD_HEAD, coder, effort)
+        found = encode_grid_mesh(arrays, payload_bytes(size) - _PAYLOAD_HEAD, coder, effort, settings)
         decoded, how = decoded_surface(found.mesh, found.grid), found.recipe
         words = f"{len(found.mesh.faces)} faces, {how.decimator}, {how.bits} bits, crease {how.crease}"
+        words += f", {len(found.mesh.copies)} copies" * bool(found.mesh.copies)
     except DoesNotFitError:
         pass
     seconds = time.perf_counter() - begin
@@ -72,15 +89,25 @@ def shown(scores: list[Scores]) -> str:
     return f"F {fs}, normals {fmean(one.normal_consistency for one in scores):.3f}"
 
 
+def total(scores: Scores) -> float:
+    """The sum by which modes are compared."""
+    return sum(scores.f) + scores.normal_consistency
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--sizes", default="512,1024,2048,4096", help="Bytes of the files.")
 @click.option("--effort", default=4)
 @click.option("--every", default=1, help="Take every N-th mesh alone.")
 @click.option("--draco", is_flag=True, help="Measure decimation + Draco at twice the bytes, too.")
-def main(folder: Path, sizes: str, effort: int, every: int, draco: bool) -> None:
+@click.option(
+    "--repeats", "both", is_flag=True, help="Meshes with parts that repeat alone, with and without."
+)
+def main(folder: Path, sizes: str, effort: int, every: int, draco: bool, both: bool) -> None:
     """Measure the mesh mode on the meshes below FOLDER."""
     paths = find_files(folder, MESH_ENDINGS)[::every]
+    if both:
+        paths = [path for path in paths if repeats(path)]
     for size in map(int, sizes.split(",")):
         rows = [measured(path, size, effort, draco) for path in paths]
         seconds = [row.seconds for row in rows]
@@ -89,6 +116,14 @@ def main(folder: Path, sizes: str, effort: int, every: int, draco: bool) -> None
             f"{median(seconds):.1f} s in the median, {max(seconds):.1f} s at most, "
             f"{100 * fmean(row.closed for row in rows):.0f} % closed where the original is"
         )
+        if both:
+            others = [measured(path, size, effort, False, NEVER) for path in paths]
+            gains = [total(row.scores) - total(other.scores) for row, other in zip(rows, others, strict=True)]
+            click.echo(f"all parts coded: {shown([row.scores for row in others])}")
+            listed = ", ".join(
+                f"{path.stem[:24]} {gain:+.3f}" for path, gain in zip(paths, gains, strict=True)
+            )
+            click.echo(f"what copies change in the total: {listed}")
         rivals = [row.rival for row in rows if row.rival is not None]
         if rivals:
             click.echo(f"decimation + Draco at {2 * size} bytes: {shown(rivals)}")
