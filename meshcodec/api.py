@@ -373,7 +373,7 @@ class Codec(Decoder):
             target,
             loaded.reference(),
             encode=lambda size: self.encode_subject(loaded, size, effort, progress, stop, packing, mode),
-            decode=lambda data: self.decode(data, self.settings.tokens.judge.full_resolution),
+            decode=lambda data: self.decode(data, self.settings.tokens.judge.resolution),
             stop=stop,
         )
 

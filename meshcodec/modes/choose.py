@@ -90,7 +90,7 @@ def encode_meshes(
     tokens = encode_batch(engine, prepare(engine, [meshes[k] for k in left]), request, settings.tokens)
     share = (time.perf_counter() - began) / len(left)
     for k, one in zip(left, tokens, strict=True):
-        found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.full_resolution)
+        found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.resolution)
     return [one for one in found if one is not None]
 
 

@@ -86,25 +86,27 @@ class OffsetField:
 
 
 class CachedField:
-    """A field that is needed again and again at the points of one grid, and evaluated once at each."""
+    """A field that is needed again and again at the points of a few grids, and evaluated once at each."""
 
     def __init__(self, field: Field) -> None:
-        self._field, self._field_at, self._refine_at = field, field, field
+        self._field = field
         self.error_bound = field.error_bound if isinstance(field, GridField) else 0.0
-        self._values = torch.empty(0)
+        self._grids: dict[int, tuple[Field, Field]] = {}
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         return self._field(points)
 
     def on_grid(self, ticks: torch.Tensor) -> tuple[Field, Field]:
-        """The grid must be the same each time."""
-        if len(self._values) != len(ticks) ** 3:
-            self._values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
-            self._field_at, self._refine_at = by_keys(self._field, ticks)
-        return self._cached_at, self._refine_at
+        """Grids of as many ticks must be the same each time."""
+        if len(ticks) not in self._grids:
+            field_at, refine_at = by_keys(self._field, ticks)
+            values = torch.full((len(ticks) ** 3,), torch.nan, device=ticks.device)
 
-    def _cached_at(self, keys: torch.Tensor) -> torch.Tensor:
-        new = keys[self._values[keys].isnan()]
-        if len(new):
-            self._values[new] = self._field_at(new)
-        return self._values[keys]
+            def cached_at(keys: torch.Tensor) -> torch.Tensor:
+                new = keys[values[keys].isnan()]
+                if len(new):
+                    values[new] = field_at(new)
+                return values[keys]
+
+            self._grids[len(ticks)] = cached_at, refine_at
+        return self._grids[len(ticks)]

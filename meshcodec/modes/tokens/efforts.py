@@ -14,8 +14,8 @@ class Effort:
     rounds : gradient steps of each round; between rounds the result is measured and queries are drawn anew
     queries : query points in the pool of a short round, see `pool_size`
     extended_rounds : further rounds, for as long as the best F-score at 0.02 is below that of `EarlyStop`;
-    the first of them also where the encoder's tokens are kept for one F-score although the sum of the refined
-        ones' is higher
+        the first of them also where the encoder's tokens are kept for one F-score although the sum of the
+        refined ones' is higher
     queries_per_step : query points that a pool has at least for each step, because codes learn by heart what
         they see often (docs/experiments/refinement.md, "Query pools")
     """
@@ -46,18 +46,18 @@ class Effort:
 
 EFFORTS = (
     Effort((), 0),
-    Effort((20,), 40_000),
-    Effort((50,), 40_000),
-    Effort((75,), 40_000),
-    Effort((60, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
-    Effort((60, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
-    Effort((60, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
-    Effort((60, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
-    Effort((60, 40, 100, 150, 250, 300), 40_000),
-    Effort((60, 40, 100, 150, 250, 300, 300), 40_000),
+    Effort((30,), 40_000),
+    Effort((30, 30), 40_000),
+    Effort((30, 30, 40), 40_000),
+    Effort((30, 30, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
+    Effort((30, 30, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
+    Effort((30, 30, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
+    Effort((30, 30, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
+    Effort((30, 30, 40, 100, 150, 250, 300), 40_000),
+    Effort((30, 30, 40, 100, 150, 250, 300, 300), 40_000),
 )
-"""Efforts 0 to 9. From 4 on each begins with the rounds of the one below: it cannot end below it
-(docs/experiments/refinement.md, "Two rounds" and "Extended schedule")."""
+"""Efforts 0 to 9. Each begins with the rounds of the one below, from which it takes only what is better: no
+effort ends below a lower one (docs/experiments/refinement.md, "Nested efforts")."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class EarlyStop:
 
     Attributes
     ----------
-    fscores : for the third round, the fourth and so on; the thresholds are by hand, that further rounds help
+    fscores : for the fourth round, the fifth and so on; the thresholds are by hand, that further rounds help
         is measured (docs/experiments/refinement.md, "Extended schedule")
     large_fscores : the same for files of `large_size` bytes and more
     large_size : bytes
@@ -77,5 +77,5 @@ class EarlyStop:
     large_size: int = 2048
 
     def fscore(self, size: int, number: int) -> float:
-        """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 2."""
-        return (self.large_fscores if size >= self.large_size else self.fscores)[number - 2]
+        """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 3."""
+        return (self.large_fscores if size >= self.large_size else self.fscores)[number - 3]

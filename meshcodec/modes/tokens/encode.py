@@ -33,6 +33,7 @@ from meshcodec.modes.tokens.refine import Progress as RoundProgress
 from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, RefineSettings, Stop, refine_batch
 from meshcodec.modes.tokens.targets import draw_queries
 from meshcodec.runtime.clock import Clock
+from meshcodec.surface.field import Field
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,15 @@ class TokenSettings:
     Attributes
     ----------
     efforts : what each effort spends, from 0 up
+    warm_ups : rounds, the first ones, that refine more tokens than fit, to see how many do; the iso offset is
+        not looked for after them (docs/experiments/refinement.md, "Nested efforts")
     early_stop : when a mesh gets no extended round
     saturation : F-score from which on no better tokens are looked for (by hand)
     budget, judge, refine : numbers of the token budget, the evaluation and the gradient steps
     """
 
     efforts: tuple[Effort, ...] = EFFORTS
+    warm_ups: int = 2
     early_stop: EarlyStop = field(default_factory=EarlyStop)
     saturation: float = 0.9995
     budget: BudgetSettings = field(default_factory=BudgetSettings)
@@ -111,7 +115,10 @@ class Refinement:
         self._latents = [part.to(engine.device) for part in prepared.latents]
         with self._clock("code"):
             self._rate = budget.rate_control(engine.device, settings.refine)
-            self._tokens = budget.initial_tokens(self._quantizer, self._latents, self._rate)
+            # As effort 0 has them, without a byte for an iso offset: nothing that is kept is worse.
+            first = budget.without_iso_offset()
+            rate = first.rate_control(engine.device, settings.refine)
+            self._tokens = first.initial_tokens(self._quantizer, self._latents, rate)
         self.best = Candidate(self._tokens, 0, (), np.empty((0, 3)))
         self.refined = self.interrupted = False
         self._number = 0  # of the next round
@@ -157,21 +164,26 @@ class Refinement:
             tokens = nearest_tokens(self._quantizer, self._latents)[:tokens_refined]
             self._tokens = self._budget.longest_prefix(tokens)
             decode = self._judge.cached_field(self._tokens)
-            if warm_up and not self.interrupted:  # of what the next round begins with no score is needed
-                self._surface = self._judge.surface_points(decode, self.best.iso_offset)
+            new = self._judge.measure(decode, self._tokens, self.best.iso_offset)
+            self._surface = new.surface
+            if warm_up:
+                better = new if self._judge.improves(new, self.best) else None
             else:
-                new = self._judge.measure(decode, self._tokens, self.best.iso_offset)
-                self._surface = new.surface
-                # The iso offset comes after the steps, but must have been looked for once.
-                if not self.refined or not self._judge.is_clearly_lower(new, self.best):
-                    new = self._judge.tuned(decode, new)
-                higher = new.quality > self.best.quality
-                better = self._judge.improvement(decode, new, self.best)
-                if better is not None:
-                    self.best, self.refined = better, True
-                # Better than the encoder's in the sum, but for one F-score: more steps may lift that, too.
-                self._missed_check = higher and not self.refined
+                better = self._improvement(decode, new)
+            if better is not None:
+                self.best, self.refined = better, True
         self._number += 1
+
+    def _improvement(self, decode: Field, new: Candidate) -> Candidate | None:
+        """A candidate at its best iso offset, if it is better than the best so far."""
+        # The iso offset comes after the steps, but must have been looked for once.
+        if not self.refined or not self._judge.is_clearly_lower(new, self.best):
+            new = self._judge.tuned(decode, new)
+        higher = new.quality > self.best.quality
+        better = self._judge.improvement(decode, new, self.best)
+        # Better than the encoder's in the sum, but for one F-score: more steps may lift that, too.
+        self._missed_check = higher and better is None and not self.refined
+        return better
 
     def encoded(self) -> Encoded:
         """The file of the best candidate."""
@@ -214,8 +226,8 @@ class Refinement:
         return self.best.fscores[0] >= self._settings.early_stop.fscore(self._budget.size, self._number)
 
     def _is_warm_up(self) -> bool:
-        """Whether the round is the first of several: how many tokens fit is not known, and none is scored."""
-        return self._number == 0 and len(self._effort.schedule(0)) > 1
+        """Whether it is not known yet how many tokens fit."""
+        return self._number < self._settings.warm_ups
 
     def _token_count(self) -> int:
         """Tokens that the round refines."""

@@ -97,13 +97,19 @@ class TokenBudget:
         entropy_model: TokenModel | None,
         settings: BudgetSettings | None = None,
     ) -> None:
-        self._settings = settings or BudgetSettings()
+        self._settings, self._config, self._iso_offset = settings or BudgetSettings(), config, iso_offset
         self.size, self.payload_bytes = size, payload_bytes(size, iso_offset=iso_offset)
         self.entropy_model = entropy_model
         self.refined_tokens = token_budget(size, config, iso_offset)
         if entropy_model is not None:
             wanted = int(self._settings.tokens_per_byte * self.payload_bytes)
             self.refined_tokens = min(wanted, config.max_tokens)
+
+    def without_iso_offset(self) -> TokenBudget:
+        """The budget of a file of that size without an iso offset."""
+        if not self._iso_offset:
+            return self
+        return TokenBudget(self.size, False, self._config, self.entropy_model, self._settings)
 
     def longest_prefix(self, tokens: bytes) -> bytes:
         """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""

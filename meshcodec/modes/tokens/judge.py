@@ -1,7 +1,7 @@
 """Which of two candidates is better: F-scores of their decodes, by proxy and, where that is close, in full.
 
-The proxy evaluation takes a coarser grid and fewer points than a user who measures the decoded file. Where it
-leaves the answer open, both candidates are measured as that user would do it
+The surface is always that of a default decode. The proxy evaluation takes fewer points than a user who
+measures it. Where that leaves the answer open, both candidates are measured as that user would do it
 (docs/experiments/evaluation.md).
 """
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TAUS
 from meshcodec.engine import Engine
+from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.metrics import SAMPLES, Reference
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.tokens.decode import extract_surface, token_field
@@ -30,22 +31,21 @@ class JudgeSettings:
     Attributes
     ----------
     taus : distances of the F-scores that rank candidates (by hand)
+    resolution : cells a side of the grid of all decodes, None as in a default one: what a user gets
+        ("The proxy decodes as a user does")
     proxy_samples : points on each surface in the proxy evaluation (by hand)
-    proxy_resolution : cells a side of its grid ("Finer proxy and decision margin")
-    full_samples, full_resolution : points on each surface and cells a side of the grid of the full
-        evaluation, None as in a decode: what a user gets who decodes and measures
-    margin : F-scores that differ by this much by proxy differ in full too ("Finer proxy and decision margin")
+    full_samples : the same in the full evaluation: those of a user who measures
+    margin : F-scores that differ by this much by proxy differ in full too ("The proxy decodes as a user does")
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
     largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)
     """
 
     taus: tuple[float, ...] = TAUS[:2]
+    resolution: int | None = DEFAULT_RESOLUTION
     proxy_samples: int = 30_000
-    proxy_resolution: int = 160
     full_samples: int = SAMPLES
-    full_resolution: int | None = DEFAULT_RESOLUTION
-    margin: float = 0.02
+    margin: float = 0.01
     offset_steps: tuple[int, ...] = (2, 1)
     nearby_offsets: tuple[int, ...] = (1, -1, 2, -2)
     largest_offset: int = 20
@@ -61,12 +61,14 @@ class Candidate:
     iso_offset : distance at which the surface lies, in `ISO_OFFSET_UNIT`s
     fscores : F-scores at the distances of `JudgeSettings.taus`
     surface : (V, 3) points of the decoded surface, in the cube
+    decoded : its vertices (V, 3) and faces (F, 3), in the mesh's own frame; None where it was not decoded
     """
 
     tokens: bytes
     iso_offset: int
     fscores: tuple[float, ...]
     surface: NDArray[np.float64]
+    decoded: tuple[Floats, Ints] | None = None
 
     @property
     def quality(self) -> float:
@@ -104,14 +106,10 @@ class Judge:
 
     def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
         """Evaluate tokens by proxy at an iso offset; `field` is theirs."""
-        extraction = self._extract(field, iso_offset, self.settings.proxy_resolution)
-        decoded = self._prepared.transform.to_world(extraction.vertices), extraction.faces
+        surface = self._extract(field, iso_offset)
+        decoded = self._placed(surface)
         fscores = self._proxy_reference.fscore(decoded, self.settings.taus)
-        return Candidate(tokens, iso_offset, fscores, _within_cube(extraction))
-
-    def surface_points(self, field: Field, iso_offset: int) -> NDArray[np.float64]:
-        """(V, 3) points of a decoded surface in the cube, without those in mirrors; nothing is scored."""
-        return _within_cube(self._extract(field, iso_offset, self.settings.proxy_resolution))
+        return Candidate(tokens, iso_offset, fscores, _within_cube(surface), decoded)
 
     def tuned(self, field: Field, candidate: Candidate) -> Candidate:
         """The candidate at the best iso offset in its surroundings: a climb in steps that become smaller."""
@@ -159,16 +157,19 @@ class Judge:
         """The F-scores that a user would measure of the decoded file."""
         key = candidate.tokens, candidate.iso_offset
         if key not in self._full_fscores:
-            field = self.field(candidate.tokens)
-            found = self._extract(field, candidate.iso_offset, self.settings.full_resolution)
-            decoded = self._prepared.transform.to_world(found.vertices), found.faces
-            self._full_fscores[key] = self._prepared.reference(self.settings.full_samples).fscore(
-                decoded, self.settings.taus
-            )
+            decoded = candidate.decoded
+            if decoded is None:
+                decoded = self._placed(self._extract(self.field(candidate.tokens), candidate.iso_offset))
+            reference = self._prepared.reference(self.settings.full_samples)
+            self._full_fscores[key] = reference.fscore(decoded, self.settings.taus)
         return self._full_fscores[key]
 
-    def _extract(self, field: Field, iso_offset: int, resolution: int | None) -> Extraction:
-        return extract_surface(self._engine, field, iso_offset, resolution, self._prepared.transform.mirrored)
+    def _extract(self, field: Field, iso_offset: int) -> Extraction:
+        mirrored = self._prepared.transform.mirrored
+        return extract_surface(self._engine, field, iso_offset, self.settings.resolution, mirrored)
+
+    def _placed(self, surface: Extraction) -> tuple[Floats, Ints]:
+        return self._prepared.transform.to_world(surface.vertices), surface.faces
 
     def _is_allowed(self, iso_offset: int) -> bool:
         return abs(iso_offset) <= self.settings.largest_offset
