@@ -95,7 +95,7 @@ def test_scores_are_those_of_the_metric() -> None:
 @pytest.mark.slow
 def test_a_real_mesh_gets_the_size_that_trying_all_gives() -> None:
     tau, codec = TAUS[1], Codec("cpu")
-    quick = TokenSettings(judge=JudgeSettings(full_resolution=48))
+    quick = TokenSettings(judge=JudgeSettings(resolution=48))
     codec.settings = CodecSettings(tokens=quick)
     path = EXAMPLES / "spot.obj"
     reference = Reference(load_mesh(path))

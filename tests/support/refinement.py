@@ -16,22 +16,21 @@ from meshcodec.modes.tokens.judge import JudgeSettings
 from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, Stop, refine_batch
 from support.tiny import TINY
 
-COARSE = TokenSettings(judge=JudgeSettings(full_resolution=48))
+COARSE = TokenSettings(judge=JudgeSettings(resolution=48))
 """The field of the tiny model has surface everywhere: at the full resolution each evaluation takes
 seconds."""
 
 HURRIED = TokenSettings(
-    efforts=(Effort((), 0), Effort((2, 3), 2000, extended_rounds=(2,))),
+    efforts=(Effort((), 0), Effort((1, 1, 3), 2000, extended_rounds=(2,))),
     judge=JudgeSettings(
         proxy_samples=1000,
-        proxy_resolution=16,
         full_samples=1000,
-        full_resolution=16,
+        resolution=16,
         offset_steps=(4,),
         margin=0.0,
     ),
 )
-"""Effort 1 is two or three short rounds, measured coarsely."""
+"""Effort 1 is three or four short rounds, measured coarsely."""
 
 
 def pool(radius: float, count: int = 3000) -> QueryPool:

@@ -46,15 +46,15 @@ class Effort:
 
 EFFORTS = (
     Effort((), 0),
-    Effort((30,), 40_000),
-    Effort((30, 30), 40_000),
-    Effort((30, 30, 40), 40_000),
-    Effort((30, 30, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
-    Effort((30, 30, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
-    Effort((30, 30, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
-    Effort((30, 30, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
-    Effort((30, 30, 40, 100, 150, 250, 300), 40_000),
-    Effort((30, 30, 40, 100, 150, 250, 300, 300), 40_000),
+    Effort((20,), 40_000),
+    Effort((20, 40), 40_000),
+    Effort((20, 40, 40), 40_000),
+    Effort((20, 40, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
+    Effort((20, 40, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
+    Effort((20, 40, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
+    Effort((20, 40, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
+    Effort((20, 40, 40, 100, 150, 250, 300), 40_000),
+    Effort((20, 40, 40, 100, 150, 250, 300, 300), 40_000),
 )
 """Efforts 0 to 9. Each begins with the rounds of the one below, from which it takes only what is better: no
 effort ends below a lower one (docs/experiments/refinement.md, "Nested efforts")."""

@@ -150,7 +150,7 @@ class Refinement:
             steps,
             self._prepared.seed + number,
             self._rate,
-            refine.later_rate if number else refine.first_rate,
+            refine.first_rate if self._is_warm_up() else refine.later_rate,
             _shifted(self._request.progress, sum(rounds[:number]), sum(rounds), self.best.fscores[0]),
         )
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from numpy.typing import NDArray
 from support.refinement import COARSE, HURRIED
 from support.tiny import BALL_RADIUS
 
 from meshcodec.api import Codec
+from meshcodec.config import TAUS
 from meshcodec.format.container import VatFile
+from meshcodec.metrics import SAMPLES, fscore
 from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.result import Encoded
 from meshcodec.modes.tokens.efforts import EarlyStop, Effort
@@ -23,7 +24,7 @@ from meshcodec.modes.tokens.judge import Candidate, Judge
 from meshcodec.surface.field import Field
 
 NOWHERE = np.zeros((0, 3))
-SHORT = TokenSettings(efforts=(Effort((5, 7), 4000, extended_rounds=(3, 4)),))
+SHORT = TokenSettings(efforts=(Effort((5, 7, 2), 4000, extended_rounds=(3, 4)),))
 
 
 def ball() -> trimesh.Trimesh:
@@ -43,9 +44,6 @@ class Scripted(Judge):
         self.rounds += 1
         return self.field(tokens)
 
-    def surface_points(self, field: Field, iso_offset: int) -> NDArray[np.float64]:
-        return NOWHERE
-
     def gains(self, new: Candidate, old: Candidate) -> tuple[float, ...]:
         return (new.quality - old.quality,)
 
@@ -53,7 +51,8 @@ class Scripted(Judge):
 def run(codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRequest) -> Encoded:
     """Encode the ball with such a judge."""
     prepared = codec.prepare(ball())
-    budget = TokenBudget(request.size, True, codec.config, None)
+    model = codec.engine.encoding.entropy_model if request.packing == "coded" else None
+    budget = TokenBudget(request.size, True, codec.config, model)
     refinement = Refinement(codec.engine, prepared, budget, request, settings, judge)
     run_rounds(codec.engine, [refinement], request.stop, settings.refine)
     return refinement.encoded()
@@ -80,14 +79,15 @@ def test_the_file_has_the_iso_offset_that_was_measured(tiny_weights: Path) -> No
 
     codec = Codec("cpu", tiny_weights)
     judge = Peaked(codec.engine, codec.prepare(ball()))
-    data = run(codec, judge, COARSE, TokenRequest(128, 1, "bytes")).data
+    settings = dataclasses.replace(COARSE, warm_ups=0)
+    data = run(codec, judge, settings, TokenRequest(128, 1, "bytes")).data
     assert VatFile.from_bytes(data).iso_offset == -4
     assert len(data) <= 128
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("enough", "steps"), [((0.0, 1.1), [5, 7]), ((1.1, 0.0), [5, 7, 3]), ((1.1, 1.1), [5, 7, 3, 4])]
+    ("enough", "steps"), [((0.0, 1.1), [5, 7, 2]), ((1.1, 0.0), [5, 7, 2, 3]), ((1.1, 1.1), [5, 7, 2, 3, 4])]
 )
 def test_meshes_below_the_early_stop_get_more_rounds(
     tiny_weights: Path, enough: tuple[float, float], steps: list[int]
@@ -97,13 +97,13 @@ def test_meshes_below_the_early_stop_get_more_rounds(
     Codec("cpu", tiny_weights, settings=CodecSettings(tokens=settings)).encode_detailed(
         trimesh.creation.icosphere(2), 64, 0, progress=lambda done, total, *_: seen.append((done, total))
     )
-    known = [sum(steps[: max(2, number + 1)]) for number in range(len(steps))]
+    known = [sum(steps[: max(3, number + 1)]) for number in range(len(steps))]
     totals = [total for total, count in zip(known, steps, strict=True) for _ in range(count)]
     assert seen == list(zip(range(1, sum(steps) + 1), totals, strict=True))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("taken", "rounds"), [(1, 2), (2, 3), (9, 3)])
+@pytest.mark.parametrize(("taken", "rounds"), [(1, 3), (3, 3), (4, 4), (9, 4)])
 def test_what_failed_the_pareto_check_gets_one_more_round(
     tiny_weights: Path, taken: int, rounds: int
 ) -> None:
@@ -157,8 +157,8 @@ def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
 
 @pytest.mark.slow
 def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
-    # The encoder's, then the second round's and the third's at three iso offsets each.
-    scores = iter((0.1, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
+    # The encoder's, those of two warm-up rounds, then of the third round and the fourth at three iso offsets each.
+    scores = iter((0.1, 0.15, 0.12, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
 
     class Listed(Scripted):
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
@@ -168,4 +168,42 @@ def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
     judge = Listed(codec.engine, codec.prepare(ball()), HURRIED.judge)
     request = TokenRequest(128, 1, "bytes", progress=lambda done, _, __, fscore: seen.append((done, fscore)))
     run(codec, judge, HURRIED, request)
-    assert seen == [(step, 0.1) for step in range(1, 6)] + [(step, 0.3) for step in (6, 7)]
+    assert seen == [(1, 0.1)] + [(step, 0.15) for step in range(2, 6)] + [(step, 0.3) for step in (6, 7)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", ["coded", "bytes"])
+def test_no_effort_gives_less_than_the_one_below(tiny_weights: Path, packing: str) -> None:
+    """Measured as a user does, on what is written; each effort begins with the rounds of the one below."""
+    rounds = ((), (2,), (2, 3), (2, 3, 2), (2, 3, 2, 4))
+    settings = dataclasses.replace(
+        HURRIED,
+        efforts=tuple(Effort(some, 2000) for some in rounds),
+        judge=dataclasses.replace(HURRIED.judge, offset_steps=(4, 1), full_samples=SAMPLES, margin=1.0),
+    )
+    codec = Codec("cpu", tiny_weights, settings=CodecSettings(tokens=settings))
+    for mesh in (ball(), trimesh.creation.box((1, 2, 3)), trimesh.creation.torus(0.7, 0.3)):
+        prepared = codec.prepare(mesh)
+        before = (0.0, 0.0)
+        for effort in range(len(rounds)):
+            data = codec.encode_subject(prepared, 128, effort, packing=packing, mode="tokens").data
+            found = fscore(mesh, codec.decode(data, settings.judge.resolution), TAUS[:2])
+            assert min(np.subtract(found, before)) >= 0, f"effort {effort}: {before} -> {found}"
+            before = found
+        assert before[0] > 0
+
+
+@pytest.mark.slow
+def test_every_effort_begins_with_what_effort_0_writes(tiny_weights: Path) -> None:
+    """Where nothing refined is better, the file is the same."""
+
+    class Falling(Scripted):
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (1 - 0.1 * self.rounds,), NOWHERE)
+
+    codec = Codec("cpu", tiny_weights, settings=CodecSettings(tokens=HURRIED))
+    judge = Falling(codec.engine, codec.prepare(ball()), HURRIED.judge)
+    kept = run(codec, judge, HURRIED, TokenRequest(128, 1, "coded"))
+    assert judge.rounds == 3
+    assert not kept.refined
+    assert kept.data == codec.encode(ball(), 128, effort=0, mode="tokens")

@@ -47,7 +47,7 @@ def test_the_iso_offset_is_found_by_climbing(codec: Codec, peak: int, found: int
     [
         ((0.5, 0.4), None, True),  # clearly higher in both: not measured again
         ((0.38, 0.2), None, False),  # clearly lower in both: neither
-        ((0.39, 0.28), (0.71, 0.61), True),  # not clearly
+        ((0.395, 0.28), (0.71, 0.61), True),  # not clearly
         ((0.49, 0.2), (0.7, 0.59), False),
         ((0.41, 0.35), (0.7, 0.61), True),
         ((0.41, 0.35), (0.72, 0.59), False),  # higher in the sum, lower in one
@@ -100,13 +100,19 @@ def test_a_candidate_that_is_lower_in_one_fscore_may_be_better_at_an_iso_offset_
 def test_the_full_fscores_are_those_of_the_decoded_file(codec: Codec) -> None:
     prepared = codec.prepare(ball())
     data = codec.encode_subject(prepared, 256, 0).data
-    judge = Judge(codec.engine, prepared, JudgeSettings(full_resolution=64))
+    judge = Judge(codec.engine, prepared, JudgeSettings(resolution=64))
     candidate = Candidate(VatFile.from_bytes(data).tokens(), 0, (0.0, 0.0), NOWHERE)
-    assert judge.full_fscores(candidate) == fscore(prepared.mesh, codec.decode(data, 64), TAUS[:2])
+    wanted = fscore(prepared.mesh, codec.decode(data, 64), TAUS[:2])
+    assert judge.full_fscores(candidate) == wanted
+    # What was decoded for the proxy is not decoded again.
+    measured = judge.measure(judge.field(candidate.tokens), candidate.tokens, 0)
+    again = Judge(codec.engine, prepared, JudgeSettings(resolution=64))
+    again.field = lambda tokens: pytest.fail("decoded twice")  # type: ignore[method-assign]
+    assert again.full_fscores(measured) == wanted
 
 
 def test_settings_are_those_of_a_decode_by_default() -> None:
     """What the judge calls full is what a user gets who measures the decoded file."""
     fields = {field.name: field.default for field in dataclasses.fields(JudgeSettings)}
-    assert fields["full_resolution"] == Codec.decode.__defaults__[0]  # type: ignore[index]
+    assert fields["resolution"] == Codec.decode.__defaults__[0]  # type: ignore[index]
     assert fields["full_samples"] == inspect.signature(score).parameters["samples"].default
