@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--cells", default="0,256")
     asked = parser.parse_args()
     codec = Codec("cpu")
-    codec.decode(codec.encode(EXAMPLES / "spot.obj", 64, effort=0, mode="tokens"))  # loads what there is to load
+    codec.decode(
+        codec.encode(EXAMPLES / "spot.obj", 64, effort=0, mode="tokens")
+    )  # loads what there is to load
     print(f"{HEAD}\n{'|---' * HEAD.count(' | ')}|---|")
     for size in map(int, asked.sizes.split(",")):
         rows: dict[int, list[Row]] = {int(cells): [] for cells in asked.cells.split(",")}

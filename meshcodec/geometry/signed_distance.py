@@ -399,7 +399,8 @@ def _hidden_share(surfaces: FaceClasses, unsigned: Unsigned) -> float:
 class TargetField:
     """The signed distance that the codec is asked to reproduce, for one mesh.
 
-    ``field(points)`` gives (n,) float32 distances in the unit frame, negative inside, not truncated.
+    ``field(points)`` gives (n,) float32 distances in the unit frame, negative inside, not truncated. Half
+    the thickness of sheets may be given for each point, (n,).
     """
 
     def __init__(
@@ -414,7 +415,11 @@ class TargetField:
         )
         self._enclosing = surfaces.faces[surfaces.encloses]
 
-    def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+    def __call__(
+        self,
+        points: NDArray[np.floating],
+        half_thickness: float | NDArray[np.floating] = SHEET_HALF_THICKNESS,
+    ) -> NDArray[np.float32]:
         points32 = np.ascontiguousarray(points, dtype=np.float32)
         target: NDArray[np.float32] = np.full(len(points32), np.inf, dtype=np.float32)
         if len(points32) == 0:
@@ -429,7 +434,7 @@ class TargetField:
             if surfaces.even_odd and len(self._interior):
                 inward = np.maximum(inward, half - self._unsigned(points32, self._interior))
             target = np.where(is_inside(winding, surfaces.even_odd), inward, distance)
-        target = np.minimum(target, to_sheet - half)
+        target = np.minimum(target, to_sheet - np.asarray(half_thickness, dtype=np.float32))
         return np.asarray(target, dtype=np.float32)
 
     def _unsigned(self, points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -46,7 +46,9 @@ def back(data: bytes, kind: str) -> trimesh.Trimesh:
 
 
 @pytest.mark.parametrize("kind", KEEPING)
-@pytest.mark.parametrize("center", [(0, 0, 0), (100, 0, 0), (0, 1e4, 0), MAP, (-1e6, 0, 1e6), (1e7, -1e7, 1e7)])
+@pytest.mark.parametrize(
+    "center", [(0, 0, 0), (100, 0, 0), (0, 1e4, 0), MAP, (-1e6, 0, 1e6), (1e7, -1e7, 1e7)]
+)
 @pytest.mark.parametrize("radius", [1.0, 0.5, 0.25, 0.005])
 def test_a_mesh_is_written_in_place_and_closed(kind: str, center: Any, radius: float) -> None:
     mesh = fine_ball(radius, center)

@@ -35,7 +35,7 @@ class JudgeSettings:
         ("The proxy decodes as a user does")
     proxy_samples : points on each surface in the proxy evaluation (by hand)
     full_samples : the same in the full evaluation: those of a user who measures
-    margin : F-scores that differ by this much by proxy differ in full too ("The proxy decodes as a user does")
+    margin : F-scores that differ by this much by proxy differ in full too (the same section)
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
     largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)

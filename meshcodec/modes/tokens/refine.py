@@ -50,7 +50,7 @@ class RefineSettings:
     Attributes
     ----------
     step_queries : query points of a step ("Codes stepped in quantization levels")
-    first_rate : learning rate at the first step of the first round, in levels; a cosine takes it to zero (the
+    first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero (the
         same section)
     later_rate : the same of later rounds ("Learning rate of later rounds and first lambda")
     momenta : Adam's ("Codes stepped in quantization levels")

@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.geometry.sample import query_points, sample_surface
-from meshcodec.geometry.signed_distance import TargetField
+from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, FaceClasses, FaceKind, TargetField
 from meshcodec.geometry.triangles import face_areas
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import QueryPool
 
 SHARP_SHARE = 0.3
 """Share of the surface points that lie on sharp edges (by hand, see docs/experiments/README.md)."""
+ONLY_SHEETS = 0.95
+"""Share of the area that is sheets from which on a mesh is one of sheets, which may be thicker
+(docs/experiments/target.md, "Thicker sheets")."""
+SHEET_IN_MESH = 0.009
+"""Half the thickness of such a sheet in the mesh, in half-extents: below the 0.01 of the metric."""
+THICKEST_SHEET = 0.03
+"""The same in the cube, at most: where it stretches a side, sheets across it would grow into each other."""
 
 
 def draw_queries(
@@ -39,4 +46,16 @@ def draw_queries(
     # A plane in the cube with the unit normal n, moved by d, moves by d / |n / sides| in the mesh.
     _, nearest = cKDTree(points).query(queries)
     units = (1 / np.linalg.norm(normals[nearest] / sides, axis=1)).astype(np.float32)
-    return QueryPool(queries, TargetField(classes)(queries), units)
+    return QueryPool(queries, TargetField(classes)(queries, _half_thickness(classes, units)), units)
+
+
+def _half_thickness(classes: FaceClasses, units: NDArray[np.float32]) -> float | NDArray[np.float32]:
+    """Half the thickness, in the cube, of the sheets near queries of these units.
+
+    A mesh of sheets alone has nothing but them to lose: they are as thick as the metric lets them be, so that
+    few tokens hold them without holes.
+    """
+    sheets = classes.areas[classes.kinds == FaceKind.SHEET].sum()
+    if sheets < ONLY_SHEETS * classes.areas.sum():
+        return SHEET_HALF_THICKNESS
+    return np.minimum(SHEET_IN_MESH / units, THICKEST_SHEET)

@@ -157,7 +157,7 @@ def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
 
 @pytest.mark.slow
 def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
-    # The encoder's, those of two warm-up rounds, then of the third round and the fourth at three iso offsets each.
+    # The encoder's, those of two warm-up rounds, of the third round and the fourth at three iso offsets each.
     scores = iter((0.1, 0.15, 0.12, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
 
     class Listed(Scripted):

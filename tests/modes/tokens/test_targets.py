@@ -10,7 +10,8 @@ import trimesh
 
 from meshcodec.api import Codec
 from meshcodec.format.box import NO_AXES
-from meshcodec.modes.tokens.targets import draw_queries
+from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, TargetField
+from meshcodec.modes.tokens.targets import SHEET_IN_MESH, THICKEST_SHEET, draw_queries
 
 
 def test_the_unit_of_a_distance_is_its_length_in_the_mesh(
@@ -26,3 +27,28 @@ def test_the_unit_of_a_distance_is_its_length_in_the_mesh(
         beside = (np.abs(off[:, axis] - 1) < 0.04) & (others < 0.8)  # a face of the cube, but not its edges
         assert beside.sum() > 50
         assert np.isclose(pool.units[beside], unit).mean() > 0.95
+
+
+def wave() -> trimesh.Trimesh:
+    """An open sheet, wider than high: its box is stretched."""
+    x, y = (side.ravel() for side in np.meshgrid(np.linspace(0, 4, 21), np.linspace(0, 3, 16), indexing="ij"))
+    corner = (np.arange(20)[:, None] * 16 + np.arange(15)).ravel()
+    a, b, c, d = corner, corner + 16, corner + 17, corner + 1
+    faces = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+    return trimesh.Trimesh(np.stack([x, y, 0.5 * np.sin(x + y)], axis=1), faces, process=False)
+
+
+def test_a_sheet_alone_is_as_thick_as_the_mesh_allows(tiny_weights: Path) -> None:
+    codec = Codec("cpu", tiny_weights)
+    beside = trimesh.util.concatenate([wave(), trimesh.creation.icosphere(2)])
+    sheet, *others = (codec.prepare(m) for m in (wave(), beside, trimesh.creation.icosphere(2)))
+    pool = draw_queries(sheet, np.zeros((0, 3)), 4000, np.random.default_rng(0))
+    half = np.minimum(SHEET_IN_MESH / pool.units, THICKEST_SHEET)
+    assert (half == THICKEST_SHEET).any()
+    assert (half < THICKEST_SHEET).any()
+    apart = TargetField(sheet.classes)(pool.points) + SHEET_HALF_THICKNESS
+    assert apart.min() < 0.001
+    np.testing.assert_allclose(pool.distances, apart - half, rtol=0, atol=1e-6)
+    for mesh in others:
+        pool = draw_queries(mesh, np.zeros((0, 3)), 4000, np.random.default_rng(0))
+        np.testing.assert_array_equal(pool.distances, TargetField(mesh.classes)(pool.points))
