@@ -21,6 +21,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL
 
 import numpy as np  # noqa: E402 - after the environment says one thread
 import trimesh  # noqa: E402
+from scipy.spatial.transform import Rotation  # noqa: E402
 
 from meshcodec.api import Codec  # noqa: E402
 from meshcodec.config import MODES, TAUS  # noqa: E402
@@ -36,10 +37,8 @@ JUDGED = TAUS[:2]
 def rectangle() -> trimesh.Trimesh:
     """A rectangle of 4 by 3 that leans against all three axes: an open sheet without thickness."""
     corners = np.array([[0.0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]])
-    turn = trimesh.transformations.euler_matrix(0.35, 0.35, 0.1)
-    sheet = trimesh.Trimesh(corners, [[0, 1, 2], [0, 2, 3]], process=False)
-    sheet.apply_transform(turn)
-    return sheet
+    turn = Rotation.from_euler("xyz", (0.35, 0.35, 0.1)).as_matrix()
+    return trimesh.Trimesh(corners @ turn.T, [[0, 1, 2], [0, 2, 3]], process=False)
 
 
 def main() -> None:

@@ -41,6 +41,8 @@ SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
 SIDE_STEP = 0.0075
 """Distance to each side of a face at which the winding number is tested; thinner plates count as sheets."""
+ONLY_SHEETS = 0.95
+"""Share of the area that is sheets from which on a mesh is one of sheets."""
 OPEN = 0.25
 """Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
 ALIKE = 0.25
@@ -95,6 +97,11 @@ class FaceClasses:
     even_odd: bool
     normals: NDArray[np.float32]
     areas: NDArray[np.float64]
+
+    @property
+    def only_sheets(self) -> bool:
+        """Whether next to all of the area is that of sheets."""
+        return bool(self.areas[self.kinds == FaceKind.SHEET].sum() >= ONLY_SHEETS * self.areas.sum())
 
     @property
     def encodable(self) -> NDArray[np.bool_]:

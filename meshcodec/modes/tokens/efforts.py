@@ -68,7 +68,8 @@ class EarlyStop:
     ----------
     fscores : for the fourth round, the fifth and so on; the thresholds are by hand, that further rounds help
         is measured (docs/experiments/refinement.md, "Extended schedule")
-    large_fscores : the same for files of `large_size` bytes and more
+    large_fscores : the same for files of `large_size` bytes and more, and for meshes of sheets alone, which
+        have holes below it (docs/experiments/target.md, "Thicker sheets")
     large_size : bytes
     """
 
@@ -76,6 +77,7 @@ class EarlyStop:
     large_fscores: tuple[float, ...] = (0.98, 0.98, 0.95, 0.95)
     large_size: int = 2048
 
-    def fscore(self, size: int, number: int) -> float:
+    def fscore(self, size: int, only_sheets: bool, number: int) -> float:
         """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 3."""
-        return (self.large_fscores if size >= self.large_size else self.fscores)[number - 3]
+        large = size >= self.large_size or only_sheets
+        return (self.large_fscores if large else self.fscores)[number - 3]

@@ -223,7 +223,9 @@ class Refinement:
         extended = self._number - len(self._effort.rounds)
         if extended < 0 or (self._missed_check and extended == 0):
             return False
-        return self.best.fscores[0] >= self._settings.early_stop.fscore(self._budget.size, self._number)
+        only_sheets = self._prepared.classes.only_sheets
+        enough = self._settings.early_stop.fscore(self._budget.size, only_sheets, self._number)
+        return self.best.fscores[0] >= enough
 
     def _is_warm_up(self) -> bool:
         """Whether it is not known yet how many tokens fit."""

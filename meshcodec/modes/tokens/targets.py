@@ -9,18 +9,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.geometry.sample import query_points, sample_surface
-from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, FaceClasses, FaceKind, TargetField
+from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, FaceClasses, TargetField
 from meshcodec.geometry.triangles import face_areas
 from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import QueryPool
 
 SHARP_SHARE = 0.3
 """Share of the surface points that lie on sharp edges (by hand, see docs/experiments/README.md)."""
-ONLY_SHEETS = 0.95
-"""Share of the area that is sheets from which on a mesh is one of sheets, which may be thicker
-(docs/experiments/target.md, "Thicker sheets")."""
 SHEET_IN_MESH = 0.009
-"""Half the thickness of such a sheet in the mesh, in half-extents: below the 0.01 of the metric."""
+"""Half the thickness of a sheet in the mesh, in half-extents, where there are only sheets: below the 0.01 of
+the metric (docs/experiments/target.md, "Thicker sheets")."""
 THICKEST_SHEET = 0.03
 """The same in the cube, at most: where it stretches a side, sheets across it would grow into each other."""
 
@@ -55,7 +53,7 @@ def _half_thickness(classes: FaceClasses, units: NDArray[np.float32]) -> float |
     A mesh of sheets alone has nothing but them to lose: they are as thick as the metric lets them be, so that
     few tokens hold them without holes.
     """
-    sheets = classes.areas[classes.kinds == FaceKind.SHEET].sum()
-    if sheets < ONLY_SHEETS * classes.areas.sum():
+    if not classes.only_sheets:
         return SHEET_HALF_THICKNESS
-    return np.minimum(SHEET_IN_MESH / units, THICKEST_SHEET)
+    half: NDArray[np.float32] = np.minimum(SHEET_IN_MESH / units, THICKEST_SHEET)
+    return half

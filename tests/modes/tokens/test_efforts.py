@@ -21,8 +21,9 @@ def test_efforts_grow() -> None:
 
 
 def test_large_files_are_content_with_more() -> None:
-    assert [EarlyStop().fscore(size, 3) for size in (512, 2047, 2048, 4096)] == [0.9, 0.9, 0.98, 0.98]
+    assert [EarlyStop().fscore(size, False, 3) for size in (512, 2047, 2048, 4096)] == [0.9, 0.9, 0.98, 0.98]
+    assert EarlyStop().fscore(512, True, 3) == 0.98
     most = len(EFFORTS[4].rounds + EFFORTS[4].extended_rounds)
     for size in (512, 4096):
-        wanted = [EarlyStop().fscore(size, number) for number in range(3, most)]
+        wanted = [EarlyStop().fscore(size, False, number) for number in range(3, most)]
         assert wanted == sorted(wanted, reverse=True)

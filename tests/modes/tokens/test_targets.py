@@ -40,8 +40,10 @@ def wave() -> trimesh.Trimesh:
 
 def test_a_sheet_alone_is_as_thick_as_the_mesh_allows(tiny_weights: Path) -> None:
     codec = Codec("cpu", tiny_weights)
-    beside = trimesh.util.concatenate([wave(), trimesh.creation.icosphere(2)])
-    sheet, *others = (codec.prepare(m) for m in (wave(), beside, trimesh.creation.icosphere(2)))
+    beside, solid = wave(), trimesh.creation.icosphere(2)
+    faces = np.concatenate([beside.faces, solid.faces + len(beside.vertices)])
+    both = np.concatenate([beside.vertices, solid.vertices]), faces
+    sheet, *others = (codec.prepare(m) for m in (beside, both, solid))
     pool = draw_queries(sheet, np.zeros((0, 3)), 4000, np.random.default_rng(0))
     half = np.minimum(SHEET_IN_MESH / pool.units, THICKEST_SHEET)
     assert (half == THICKEST_SHEET).any()
