@@ -16,9 +16,9 @@ from meshcodec.modes.tokens.refine import QueryPool
 
 SHARP_SHARE = 0.3
 """Share of the surface points that lie on sharp edges (by hand, see docs/experiments/README.md)."""
-SHEET_IN_MESH = 0.009
-"""Half the thickness of a sheet in the mesh, in half-extents, where there are only sheets: below the 0.01 of
-the metric (docs/experiments/target.md, "Thicker sheets")."""
+SHEET_IN_MESH = SHEET_HALF_THICKNESS
+"""Half the thickness of a sheet in the mesh, in half-extents, where there are only sheets
+(docs/experiments/target.md, "Thicker sheets")."""
 THICKEST_SHEET = 0.03
 """The same in the cube, at most: where it stretches a side, sheets across it would grow into each other."""
 
@@ -50,8 +50,8 @@ def draw_queries(
 def _half_thickness(classes: FaceClasses, units: NDArray[np.float32]) -> float | NDArray[np.float32]:
     """Half the thickness, in the cube, of the sheets near queries of these units.
 
-    A mesh of sheets alone has nothing but them to lose: they are as thick as the metric lets them be, so that
-    few tokens hold them without holes.
+    A mesh of sheets alone has nothing but them to lose: they are as thick in the mesh as others in the cube,
+    which stretches it, so that few tokens hold them without holes.
     """
     if not classes.only_sheets:
         return SHEET_HALF_THICKNESS
