@@ -18,8 +18,9 @@ from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.mesh.encode import Work, encode_grid_mesh
+from meshcodec.modes.mesh.encode import encode_grid_mesh
 from meshcodec.modes.mesh.file import mesh_facts, mesh_file, placed_surface
+from meshcodec.modes.mesh.make import Work
 from meshcodec.modes.mesh.settings import MeshSettings
 from meshcodec.modes.prepare import LoadedMesh, prepare
 from meshcodec.modes.result import Encoded, ModeScores

@@ -9,11 +9,8 @@ coordinate. What measures best is coded, and made anew with as many faces as the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import IntEnum
-from functools import partial
 from typing import Protocol
 
 from meshcodec.errors import DoesNotFitError
@@ -27,21 +24,19 @@ from meshcodec.format.grid_mesh import (
     Integers,
     MeshGrid,
 )
-from meshcodec.geometry.triangles import Floats, Ints, MeshLike, compact
+from meshcodec.geometry.triangles import MeshLike
 from meshcodec.metrics import Scores, is_closed
-from meshcodec.modes.mesh.decimate import CLOSE, DECIMATORS, FROM_FITTED, Decimations, least_mesh
+from meshcodec.modes.mesh.decimate import CLOSE, DECIMATORS
 from meshcodec.modes.mesh.decode import decoded_surface
-from meshcodec.modes.mesh.fit import ControlMesh, Sparse, Target, fit
+from meshcodec.modes.mesh.fit import ControlMesh
+from meshcodec.modes.mesh.make import Maker, Recipe, Work
 from meshcodec.modes.mesh.original import Original, original_of
-from meshcodec.modes.mesh.pinches import split_pinches
-from meshcodec.modes.mesh.repeats import Repeats, copies_of, find_repeats
-from meshcodec.modes.mesh.rounding import rounded, without_repeated
 from meshcodec.modes.mesh.settings import MeshSettings
 
 _TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
-_ANCHORS = 1.25  # ratio of the face counts for which meshes are fitted on the way
 _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
 _MOST_CODINGS = 12  # of a finalist of which nothing fits yet
+_MOST_CODINGS_COPIED = 4  # the same where it has copies, which take what they take
 _LEAST_FACES = 4  # that are asked of a decimator
 _EDGES = 0.5  # vertices for each face of a closed mesh, to begin with
 
@@ -51,67 +46,6 @@ class MeshCoder(Protocol):
 
     def encode(self, mesh: GridMesh, sides: Integers) -> bytes:
         """The message of a mesh on a grid of (3,) sides."""
-
-
-class Work(IntEnum):
-    """How the vertices of a coarse mesh are moved to the surface."""
-
-    NONE = 0
-    """They stay where the decimator has them."""
-    QUICK = 1
-    """By the first rounds of the fit: enough to tell candidates apart."""
-    WHOLE = 2
-    """By all rounds."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a candidate is made.
-
-    Attributes
-    ----------
-    decimator : one of `meshcodec.modes.mesh.decimate.DECIMATORS`
-    mirrored : axes across which a part of the mesh is mirrored
-    bits : of a coordinate
-    crease : FLAT or a Loop surface, as in `GridMesh`
-    work : how its vertices are moved to the surface
-    stepped : whether it is decimated from meshes that were fitted themselves: vertices that are placed well
-        show better which of them can go (Hoppe et al. 1993 alternate like this)
-    repeated : whether parts that are there more than once are coded once
-    """
-
-    decimator: str
-    mirrored: Axes
-    bits: int
-    crease: int = FLAT
-    work: Work = Work.QUICK
-    stepped: bool = False
-    repeated: bool = False
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What of the original is decimated, fitted and coded.
-
-    Attributes
-    ----------
-    decimations, target : of it
-    repeats : the parts of it that are there more than once; None where they all stay in it
-    """
-
-    decimations: Decimations
-    target: Target
-    repeats: Repeats | None = None
-
-    def mesh(self, name: str, count: int) -> tuple[Floats, Ints]:
-        """The decimation of about so many faces, by one of the decimators."""
-        vertices, faces = self.decimations.mesh(name, count)
-        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
-
-    def least(self) -> tuple[Floats, Ints]:
-        """The coarsest mesh that any decimator makes."""
-        vertices, faces = least_mesh(self.decimations)
-        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
 
 
 @dataclass(frozen=True)
@@ -163,14 +97,11 @@ class MeshSearch:
         self._stop = stop or (lambda: False)
         self._settings = settings or MeshSettings()
         self._effort = self._settings.efforts[effort]
-        self._seed = seed
         self._reference = original.reference(self._settings.samples, seed)
         # What a mesh costs is another thing where parts of it have copies.
         self._rates = dict.fromkeys((False, True), self._settings.rate)
         self._vertices_each = dict.fromkeys((False, True), _EDGES)
-        self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
-        self._pieces: dict[tuple[Axes, bool], Piece] = {}
-        self._repeats: dict[Axes, Repeats] = {}
+        self._maker = Maker(original, self._settings.fit, self._settings.steps, seed)
         self.tried: list[Candidate] = []
 
     def best(self) -> Candidate:
@@ -203,9 +134,21 @@ class MeshSearch:
         for recipe in self._recipes(self._ranked(found + plain)[:1]):
             depths = [recipe.bits + d for d in effort.depths if LEAST_BITS <= recipe.bits + d <= MOST_BITS]
             found += self._made_of([replace(recipe, bits=bits) for bits in depths])
-        finalists = self._ranked(found + plain)[: 1 if self._stop() else effort.finalists]
-        fitting = self._ranked([one for one in map(self._filled, finalists) if one is not None])
+        fitting = self._ranked(self._finalists(self._ranked(found + plain)))
         return fitting[0] if fitting else self._least()
+
+    def _finalists(self, ranked: list[Candidate]) -> list[Candidate]:
+        """The best candidates, as many as the effort looks at, each filled."""
+        most = 1 if self._stop() else self._effort.finalists
+        filled: list[Candidate] = []
+        tried = dict.fromkeys((False, True), 0)  # without and with copies, which alone may be too many
+        for candidate in ranked:
+            repeated = candidate.recipe.repeated
+            if len(filled) < most and tried[repeated] < most:
+                tried[repeated] += 1
+                one = self._filled(candidate)
+                filled += [] if one is None else [one]
+        return filled
 
     def _recipes(self, candidates: list[Candidate]) -> list[Recipe]:
         return [one.recipe for one in candidates]
@@ -215,14 +158,9 @@ class MeshSearch:
         mirrored = self._original.mirrored
         halves = [mirrored, NO_AXES] if self._effort.whole and mirrored != NO_AXES else [mirrored]
         least = self._settings.repeated
-        return [(axes, True) for axes in halves if self._repeats_of(axes).share >= least] + [
+        return [(axes, True) for axes in halves if self._maker.repeats(axes).share >= least] + [
             (axes, False) for axes in halves
         ]
-
-    def _repeats_of(self, mirrored: Axes) -> Repeats:
-        if mirrored not in self._repeats:
-            self._repeats[mirrored] = find_repeats(*self._original.part(mirrored))
-        return self._repeats[mirrored]
 
     def _made_of(self, recipes: list[Recipe]) -> list[Candidate]:
         """The candidates of those recipes that give one."""
@@ -243,7 +181,7 @@ class MeshSearch:
             count = self._faces_for(recipe)
             if recipe.repeated in known or not self._comes_down(recipe, count):
                 continue
-            mesh, grid = self._made(recipe, count)
+            mesh, grid = self._maker.made(recipe, count)
             if len(mesh.faces):
                 self._learn(recipe, mesh, len(self._coder.encode(mesh, grid.sides)))
                 known.add(recipe.repeated)
@@ -256,75 +194,16 @@ class MeshSearch:
         rate, vertices_each = self._rates[recipe.repeated], self._vertices_each[recipe.repeated]
         return rate.faces_within(self._size, recipe.bits, vertices_each)
 
-    def _piece(self, mirrored: Axes, repeated: bool) -> Piece:
-        if (mirrored, repeated) not in self._pieces:
-            repeats = self._repeats_of(mirrored) if repeated else None
-            vertices, faces = (repeats.vertices, repeats.faces) if repeats else self._original.part(mirrored)
-            target = Target(vertices, faces, self._settings.fit.samples, self._seed)
-            vertices = repeats.layout.apart(vertices) if repeats else vertices
-            self._pieces[mirrored, repeated] = Piece(Decimations(vertices, faces, mirrored), target, repeats)
-        return self._pieces[mirrored, repeated]
-
-    def _made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
-        """The mesh of a recipe, of about so many faces; it may have none."""
-        mirrored, fits = recipe.mirrored, self._settings.fit
-        piece = self._piece(mirrored, recipe.repeated)
-        control = ControlMesh(*self._coarse(recipe, count), recipe.crease, mirrored)
-        hessian = None
-        if recipe.work != Work.NONE and len(control.faces):
-            result = fit(control, piece.target, fits.quick if recipe.work == Work.QUICK else fits)
-            control, hessian = result.mesh, result.hessian
-        grid = self._original.grid(recipe.bits, mirrored)
-        return self._on_grid(piece, control, grid, hessian, self._original.closed), grid
-
-    def _on_grid(
-        self, piece: Piece, control: ControlMesh, grid: MeshGrid, hessian: Sparse | None, apart: bool
-    ) -> GridMesh:
-        """A piece's mesh on the grid, with the copies of its parts."""
-        places = grid.to_grid(self._original.to_world(control.vertices))
-        mesh = rounded(control, places, grid, hessian, apart)
-        if piece.repeats and len(mesh.faces):
-            copies = copies_of(mesh, grid, piece.repeats, self._original, piece.target.closest)
-            mesh = replace(mesh, copies=copies)
-        return mesh
-
-    def _coarse(self, recipe: Recipe, count: int) -> tuple[Floats, Ints]:
-        """The mesh of a recipe before it is fitted."""
-        if recipe.stepped:
-            vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)
-        else:
-            piece = self._piece(recipe.mirrored, recipe.repeated)
-            vertices, faces = piece.mesh(recipe.decimator, count)
-        if self._original.closed:
-            return split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
-        return vertices, faces
-
-    def _steps(self, recipe: Recipe, count: int) -> Decimations:
-        """Fitted meshes on the way to ``count`` faces, the decimations of the last; shared by near counts."""
-        anchor = math.ceil(_ANCHORS ** math.ceil(math.log(max(count, 2), _ANCHORS)))
-        key = recipe.decimator, recipe.mirrored, recipe.repeated, anchor
-        if key not in self._stepped:
-            piece = self._piece(recipe.mirrored, recipe.repeated)
-            decimations, coarse = piece.decimations, partial(piece.mesh, recipe.decimator)
-            for ratio in self._settings.steps:
-                mesh = ControlMesh(*coarse(round(ratio * anchor)), FLAT, recipe.mirrored)
-                if len(mesh.faces):
-                    mesh = fit(mesh, piece.target, self._settings.fit.quick).mesh
-                decimations = Decimations(mesh.vertices, mesh.faces, recipe.mirrored)
-                coarse = partial(decimations.mesh, FROM_FITTED)
-            self._stepped[key] = decimations
-        return self._stepped[key]
-
     def _comes_down(self, recipe: Recipe, count: int) -> bool:
         """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
-        return 0 < len(self._coarse(recipe, count)[1]) <= min(_TOO_MANY * count, MOST_FACES)
+        return 0 < len(self._maker.coarse(recipe, count)[1]) <= min(_TOO_MANY * count, MOST_FACES)
 
     def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
         """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
         asked = count or self._faces_for(recipe)
         if not self._comes_down(recipe, asked):
             return None
-        mesh, grid = self._made(recipe, asked)
+        mesh, grid = self._maker.made(recipe, asked)
         if not len(mesh.faces):
             return None
         candidate = Candidate(recipe, asked, mesh, grid, self._quality(mesh, grid))
@@ -348,7 +227,7 @@ class MeshSearch:
             candidate = candidate if whole is None else whole
         best: Candidate | None = None
         low, high = 0, 1 << 20  # faces asked for that fit, and that do not
-        for number in range(_MOST_CODINGS):
+        for number in range(_MOST_CODINGS_COPIED if candidate.mesh.copies else _MOST_CODINGS):
             message = self._message(candidate)
             if len(message) <= self._size:
                 low = max(low, candidate.asked)
@@ -387,10 +266,10 @@ class MeshSearch:
         """The coarsest mesh there is. Raises DoesNotFitError where that is too much."""
         sizes = []
         for axes, repeated in self._ways():
-            piece = self._piece(axes, repeated)
+            piece = self._maker.piece(axes, repeated)
             vertices, faces = piece.least()
             grid = self._original.grid(LEAST_BITS + repeated, axes)
-            mesh = self._on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
+            mesh = self._maker.on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
             payload = self._coder.encode(mesh, grid.sides)
             if len(payload) <= self._size:
                 recipe = Recipe("least", axes, grid.bits, work=Work.NONE, repeated=repeated)

@@ -69,3 +69,21 @@ def test_a_keyboard_is_coded_with_one_key() -> None:
     decoded = decoded_surface(found.mesh, found.grid)
     assert is_closed(decoded)
     assert score(mesh, decoded, samples=4000).f[1] > 0.85
+
+
+@pytest.mark.slow
+def test_copies_that_are_too_many_are_left_out() -> None:
+    """Each takes a byte or two: those of a cloud of splinters alone are more than there is room for."""
+    rng = np.random.default_rng(2)
+    splinter = 0.2 * WEDGE
+    cloud = [(splinter + rng.uniform(-1, 1, 3), FACES) for _ in range(400)]
+    ball = trimesh.creation.icosphere(3, 0.6)
+    mesh = joined(
+        [*cloud, (np.asarray(ball.vertices) * [1, 0.8, 1.2], np.asarray(ball.faces, dtype=np.int64))]
+    )
+    assert find_repeats(*mesh).share > 0.1
+    found = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0)
+    assert not found.recipe.repeated
+    assert found.payload is not None
+    assert 200 < len(found.payload) <= 300
+    assert len(found.mesh.faces) > 20

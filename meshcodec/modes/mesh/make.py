@@ -1,0 +1,165 @@
+"""How candidates of a mesh are made: a recipe becomes a mesh of the grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import partial
+
+from meshcodec.format.box import Axes
+from meshcodec.format.grid_mesh import FLAT, GridMesh, MeshGrid
+from meshcodec.geometry.triangles import Floats, Ints, compact
+from meshcodec.modes.mesh.decimate import FROM_FITTED, Decimations, least_mesh
+from meshcodec.modes.mesh.fit import ControlMesh, FitSettings, Sparse, Target, fit
+from meshcodec.modes.mesh.original import Original
+from meshcodec.modes.mesh.pinches import split_pinches
+from meshcodec.modes.mesh.repeats import Repeats, copies_of, find_repeats
+from meshcodec.modes.mesh.rounding import rounded, without_repeated
+
+_ANCHORS = 1.25  # ratio of the face counts for which meshes are fitted on the way
+
+
+class Work(IntEnum):
+    """How the vertices of a coarse mesh are moved to the surface."""
+
+    NONE = 0
+    """They stay where the decimator has them."""
+    QUICK = 1
+    """By the first rounds of the fit: enough to tell candidates apart."""
+    WHOLE = 2
+    """By all rounds."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a candidate is made.
+
+    Attributes
+    ----------
+    decimator : one of `meshcodec.modes.mesh.decimate.DECIMATORS`
+    mirrored : axes across which a part of the mesh is mirrored
+    bits : of a coordinate
+    crease : FLAT or a Loop surface, as in `GridMesh`
+    work : how its vertices are moved to the surface
+    stepped : whether it is decimated from meshes that were fitted themselves: vertices that are placed well
+        show better which of them can go (Hoppe et al. 1993 alternate like this)
+    repeated : whether parts that are there more than once are coded once
+    """
+
+    decimator: str
+    mirrored: Axes
+    bits: int
+    crease: int = FLAT
+    work: Work = Work.QUICK
+    stepped: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What of the original is decimated, fitted and coded.
+
+    Attributes
+    ----------
+    decimations, target : of it
+    repeats : the parts of it that are there more than once; None where they all stay in it
+    """
+
+    decimations: Decimations
+    target: Target
+    repeats: Repeats | None = None
+
+    def mesh(self, name: str, count: int) -> tuple[Floats, Ints]:
+        """The decimation of about so many faces, by one of the decimators."""
+        vertices, faces = self.decimations.mesh(name, count)
+        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
+
+    def least(self) -> tuple[Floats, Ints]:
+        """The coarsest mesh that any decimator makes."""
+        vertices, faces = least_mesh(self.decimations)
+        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
+
+
+class Maker:
+    """Meshes by recipes; what several of them need is made once.
+
+    Parameters
+    ----------
+    original : the mesh
+    fits : numbers of the fit
+    steps : as `meshcodec.modes.mesh.settings.MeshSettings.steps`
+    seed : of all samples
+    """
+
+    def __init__(self, original: Original, fits: FitSettings, steps: tuple[float, ...], seed: int) -> None:
+        self._original, self._fits, self._ratios, self._seed = original, fits, steps, seed
+        self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
+        self._pieces: dict[tuple[Axes, bool], Piece] = {}
+        self._repeats: dict[Axes, Repeats] = {}
+
+    def repeats(self, mirrored: Axes) -> Repeats:
+        """The parts that are there more than once of what is left at the middle planes."""
+        if mirrored not in self._repeats:
+            self._repeats[mirrored] = find_repeats(*self._original.part(mirrored))
+        return self._repeats[mirrored]
+
+    def piece(self, mirrored: Axes, repeated: bool) -> Piece:
+        """What recipes of these axes start from, with repeated parts once or as often as they are there."""
+        if (mirrored, repeated) not in self._pieces:
+            repeats = self.repeats(mirrored) if repeated else None
+            vertices, faces = (repeats.vertices, repeats.faces) if repeats else self._original.part(mirrored)
+            target = Target(vertices, faces, self._fits.samples, self._seed)
+            vertices = repeats.layout.apart(vertices) if repeats else vertices
+            self._pieces[mirrored, repeated] = Piece(Decimations(vertices, faces, mirrored), target, repeats)
+        return self._pieces[mirrored, repeated]
+
+    def made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
+        """The mesh of a recipe, of about so many faces; it may have none."""
+        mirrored, fits = recipe.mirrored, self._fits
+        piece = self.piece(mirrored, recipe.repeated)
+        control = ControlMesh(*self.coarse(recipe, count), recipe.crease, mirrored)
+        hessian = None
+        if recipe.work != Work.NONE and len(control.faces):
+            result = fit(control, piece.target, fits.quick if recipe.work == Work.QUICK else fits)
+            control, hessian = result.mesh, result.hessian
+        grid = self._original.grid(recipe.bits, mirrored)
+        return self.on_grid(piece, control, grid, hessian, self._original.closed), grid
+
+    def on_grid(
+        self, piece: Piece, control: ControlMesh, grid: MeshGrid, hessian: Sparse | None, apart: bool
+    ) -> GridMesh:
+        """A piece's mesh on the grid, with the copies of its parts."""
+        places = grid.to_grid(self._original.to_world(control.vertices))
+        mesh = rounded(control, places, grid, hessian, apart)
+        if piece.repeats and len(mesh.faces):
+            copies = copies_of(mesh, grid, piece.repeats, self._original, piece.target.closest)
+            mesh = replace(mesh, copies=copies)
+        return mesh
+
+    def coarse(self, recipe: Recipe, count: int) -> tuple[Floats, Ints]:
+        """The mesh of a recipe before it is fitted."""
+        if recipe.stepped:
+            vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)
+        else:
+            piece = self.piece(recipe.mirrored, recipe.repeated)
+            vertices, faces = piece.mesh(recipe.decimator, count)
+        if self._original.closed:
+            return split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
+        return vertices, faces
+
+    def _steps(self, recipe: Recipe, count: int) -> Decimations:
+        """Fitted meshes on the way to ``count`` faces, the decimations of the last; shared by near counts."""
+        anchor = math.ceil(_ANCHORS ** math.ceil(math.log(max(count, 2), _ANCHORS)))
+        key = recipe.decimator, recipe.mirrored, recipe.repeated, anchor
+        if key not in self._stepped:
+            piece = self.piece(recipe.mirrored, recipe.repeated)
+            decimations, coarse = piece.decimations, partial(piece.mesh, recipe.decimator)
+            for ratio in self._ratios:
+                mesh = ControlMesh(*coarse(round(ratio * anchor)), FLAT, recipe.mirrored)
+                if len(mesh.faces):
+                    mesh = fit(mesh, piece.target, self._fits.quick).mesh
+                decimations = Decimations(mesh.vertices, mesh.faces, recipe.mirrored)
+                coarse = partial(decimations.mesh, FROM_FITTED)
+            self._stepped[key] = decimations
+        return self._stepped[key]
