@@ -267,7 +267,7 @@ def first_frequencies(model: TokenModel, file: VatFile) -> list[list[int]]:
         rows.extend(np.diff(starts, axis=1).tolist())
         return np.array([coder.decode(row) for row in starts.tolist()], dtype=np.int64)
 
-    model._walk(np.zeros(file.count, np.uint8), code)
+    model.walk(np.zeros(file.count, np.uint8), code)
     return rows[:FREQUENCIES]
 
 

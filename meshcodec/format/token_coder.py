@@ -115,7 +115,7 @@ class TokenModel:
                 coder.encode(row[symbol], row[symbol + 1] - row[symbol])
             return known
 
-        self._walk(np.frombuffer(tokens, np.uint8), code)
+        self.walk(np.frombuffer(tokens, np.uint8), code)
         return coder.finish()
 
     def decode(self, message: bytes, count: int) -> bytes:
@@ -131,13 +131,13 @@ class TokenModel:
         def code(starts: Integers, _: Integers) -> Integers:
             return np.array([coder.decode(row) for row in starts.tolist()], dtype=np.int64)
 
-        tokens = self._walk(np.zeros(count, np.uint8), code).tobytes()
+        tokens = self.walk(np.zeros(count, np.uint8), code).tobytes()
         # One way to write tokens: no two files say the same, and none carries bytes that nothing reads.
         if not coder.is_whole():
             raise CorruptFileError("its coded tokens are damaged", "fetch the file again")
         return tokens
 
-    def _walk(self, tokens: NDArray[np.uint8], code: Code) -> NDArray[np.uint8]:
+    def walk(self, tokens: NDArray[np.uint8], code: Code) -> NDArray[np.uint8]:
         """Let `code` name the symbols of all digits in coding order; returns the tokens that they make."""
         levels = self.config.token_levels
         radix = token_radix(self.config)
