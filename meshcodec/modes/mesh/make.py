@@ -12,6 +12,7 @@ from meshcodec.format.grid_mesh import FLAT, GridMesh, MeshGrid
 from meshcodec.geometry.triangles import Floats, Ints, compact
 from meshcodec.modes.mesh.decimate import FROM_FITTED, Decimations, least_mesh
 from meshcodec.modes.mesh.fit import ControlMesh, FitSettings, Sparse, Target, fit
+from meshcodec.modes.mesh.holes import without_holes
 from meshcodec.modes.mesh.original import Original
 from meshcodec.modes.mesh.pinches import split_pinches
 from meshcodec.modes.mesh.repeats import Repeats, copies_of, find_repeats
@@ -132,6 +133,9 @@ class Maker:
         """A piece's mesh on the grid, with the copies of its parts."""
         places = grid.to_grid(self._original.to_world(control.vertices))
         mesh = rounded(control, places, grid, hessian, apart)
+        if self._original.closed and len(mesh.faces):
+            faces = without_holes(mesh.positions, mesh.faces, grid.mirrored)
+            mesh = replace(mesh, faces=faces)
         if piece.repeats and len(mesh.faces):
             copies = copies_of(mesh, grid, piece.repeats, self._original, piece.target.closest)
             mesh = replace(mesh, copies=copies)
