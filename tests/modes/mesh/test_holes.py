@@ -18,7 +18,7 @@ FACES = np.asarray(BALL.faces, dtype=np.int64)
 
 
 def around(vertex: int) -> NDArray[np.bool_]:
-    return np.isin(FACES, vertex).any(axis=1)
+    return np.asarray(np.isin(FACES, vertex).any(axis=1))
 
 
 @pytest.mark.parametrize("missing", [[7], [7, 200]])
