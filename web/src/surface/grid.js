@@ -40,9 +40,17 @@ export class Cells {
     const numbers = new Keys();
     for (let cell = 0; cell < this.count; cell++) if (keep(cell)) numbers.push(cell);
     const chosen = numbers.all();
-    const values = this.values && new Float32Array(8 * chosen.length);
-    if (values) chosen.forEach((cell, i) => values.set(this.values.subarray(8 * cell, 8 * cell + 8), 8 * i));
-    return new Cells(this.at.map((list) => Int32Array.from(chosen, (cell) => list[cell])), values);
+    const at = this.at.map((list) => {
+      const picked = new Int32Array(chosen.length);
+      for (let i = 0; i < chosen.length; i++) picked[i] = list[chosen[i]];
+      return picked;
+    });
+    if (!this.values) return new Cells(at, null);
+    const values = new Float32Array(8 * chosen.length);
+    for (let i = 0, to = 0; i < chosen.length; i++) {
+      for (let c = 0, from = 8 * chosen[i]; c < 8; c++) values[to++] = this.values[from + c];
+    }
+    return new Cells(at, values);
   }
 
   /** Whether a cell's corners have both signs. */

@@ -79,22 +79,26 @@ function besides({ strides }, axis) {
 }
 
 /** Grid positions of the crossings of edges. */
-function verticesOn(grid, edges) {
+function verticesOn({ values, strides, points }, edges) {
   const positions = new Float64Array(3 * edges.length);
-  edges.forEach((edge, vertex) => {
-    const axis = edge % 3;
-    const lower = Math.floor(edge / 3);
-    const [near, far] = [grid.values[lower], grid.values[lower + grid.strides[axis]]];
-    for (let a = 0; a < 3; a++) positions[3 * vertex + a] = grid.index(lower, a);
+  for (let vertex = 0; vertex < edges.length; vertex++) {
+    const axis = edges[vertex] % 3;
+    const lower = (edges[vertex] - axis) / 3;
+    const near = values[lower];
+    const far = values[lower + strides[axis]];
+    const row = Math.floor(lower / points);
+    positions[3 * vertex] = Math.floor(row / points);
+    positions[3 * vertex + 1] = row % points;
+    positions[3 * vertex + 2] = lower % points;
     positions[3 * vertex + axis] += Math.min(Math.max(near / (near - far), ENDS), 1 - ENDS);
-  });
+  }
   return positions;
 }
 
 /** Triangles as numbers among the edges. */
 function trianglesIn(grid, cells, edges) {
   const numbers = new Int32Array(grid.guesses.buffer); // of each cell; guesses have served
-  cells.forEach((cell, number) => (numbers[cell] = number));
+  for (let number = 0; number < cells.length; number++) numbers[cells[number]] = number;
   const vertices = new Int32Array(cells.length * EDGES.length);
   // An edge's lower corner in each of the four cells around it, in the order of `besides`.
   const places = [0, 1, 2].map((axis) => {
@@ -102,36 +106,55 @@ function trianglesIn(grid, cells, edges) {
     return [0, one, two, one | two].map((corner) => EDGES.findIndex(([c, a]) => c === corner && a === axis));
   });
   const offsets = [0, 1, 2].map((axis) => besides(grid, axis));
-  edges.forEach((edge, vertex) => {
-    const [axis, lower] = [edge % 3, Math.floor(edge / 3)];
+  for (let vertex = 0; vertex < edges.length; vertex++) {
+    const axis = edges[vertex] % 3;
+    const lower = (edges[vertex] - axis) / 3;
     for (let n = 0; n < 4; n++) vertices[numbers[lower - offsets[axis][n]] * EDGES.length + places[axis][n]] = vertex;
-  });
+  }
+  return facesOf(grid, cells, vertices);
+}
+
+/** Corners of the triangles in cells, given the vertices on the edges of each. */
+function facesOf(grid, cells, vertices) {
   const faces = new Keys(6 * cells.length);
   const corners = CORNERS.map(([i, j, k]) => i * grid.strides[0] + j * grid.strides[1] + k);
-  cells.forEach((cell, number) => {
+  const mirrors = [0, 1, 2].filter((axis) => grid.mirrored[axis]);
+  for (let number = 0; number < cells.length; number++) {
+    const cell = cells[number];
     // Beyond a mirror there is one layer of cells, whose triangles close the surface: not wanted.
-    if (grid.mirrored.some((mirror, axis) => mirror && grid.index(cell, axis) === 0)) return;
+    if (mirrors.length && mirrors.some((axis) => grid.index(cell, axis) === 0)) continue;
     let which = 0;
     for (let c = 0; c < 8; c++) if (grid.values[cell + corners[c]] < 0) which |= 1 << c;
-    for (const edge of CASES[which]) faces.push(vertices[number * EDGES.length + edge]);
-  });
+    const edges = CASES[which];
+    for (let i = 0; i < edges.length; i++) faces.push(vertices[number * EDGES.length + edges[i]]);
+  }
   return Uint32Array.from(faces.all());
 }
 
 /** Grid positions in the cube. */
 function toCube({ low, resolution }, positions) {
-  return positions.map((value, i) => low[i % 3] + value * ((EXTENT - low[i % 3]) / resolution));
+  const cells = low.map((value) => (EXTENT - value) / resolution);
+  const found = new Float64Array(positions.length);
+  for (let i = 0; i < positions.length; i += 3) {
+    for (let axis = 0; axis < 3; axis++) found[i + axis] = low[axis] + positions[i + axis] * cells[axis];
+  }
+  return found;
 }
 
 /** Grid positions of vertices that go where `move` says; none leaves or meets a mirror. */
 function moved(grid, positions, indices, move) {
   const { low, resolution, mirrored } = grid;
-  return move(toCube(grid, positions), indices).map((value, i) => {
-    const axis = i % 3;
-    const found = (value - low[axis]) * (resolution / (EXTENT - low[axis]));
-    if (!mirrored[axis]) return found;
-    return positions[i] <= 1 ? positions[i] : Math.max(found, 1 + ENDS);
-  });
+  const found = move(toCube(grid, positions), indices);
+  const factors = low.map((value) => resolution / (EXTENT - value));
+  for (let i = 0; i < found.length; i += 3) {
+    for (let axis = 0; axis < 3; axis++) {
+      const value = (found[i + axis] - low[axis]) * factors[axis];
+      const own = positions[i + axis];
+      if (!mirrored[axis]) found[i + axis] = value;
+      else found[i + axis] = own <= 1 ? own : Math.max(value, 1 + ENDS);
+    }
+  }
+  return found;
 }
 
 /** A surface and its image in the plane of index 1, of which they share the vertices; no unused ones. */

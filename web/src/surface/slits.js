@@ -82,24 +82,27 @@ function vertexNormals(positions, indices) {
 
 /** What may lie opposite to others: vertices that have a normal, and the images of those near a mirror. */
 function withImages(positions, normals, thickness, mirrored) {
-  const points = [];
-  const towards = [];
+  const points = new Float64Array(8 * positions.length); // each mirror may double what there is
+  const towards = new Float64Array(8 * positions.length);
+  let n = 0;
   for (let i = 0; i < positions.length; i += 3) {
     if (normals[i] === 0 && normals[i + 1] === 0 && normals[i + 2] === 0) continue;
-    points.push(positions[i], positions[i + 1], positions[i + 2]);
-    towards.push(normals[i], normals[i + 1], normals[i + 2]);
+    for (let axis = 0; axis < 3; axis++, n++) {
+      points[n] = positions[i + axis];
+      towards[n] = normals[i + axis];
+    }
   }
-  mirrored.forEach((mirror, axis) => {
-    if (!mirror) return;
-    for (let i = 0, end = points.length; i < end; i += 3) {
+  for (let axis = 0; axis < 3; axis++) {
+    if (!mirrored[axis]) continue;
+    for (let i = 0, end = n; i < end; i += 3) {
       if (points[i + axis] >= -EXTENT + NONE * thickness) continue;
-      for (let a = 0; a < 3; a++) {
-        points.push(a === axis ? -2 * EXTENT - points[i + a] : points[i + a]);
-        towards.push(a === axis ? -towards[i + a] : towards[i + a]);
+      for (let a = 0; a < 3; a++, n++) {
+        points[n] = a === axis ? -2 * EXTENT - points[i + a] : points[i + a];
+        towards[n] = a === axis ? -towards[i + a] : towards[i + a];
       }
     }
-  });
-  return { points: Float64Array.from(points), normals: Float64Array.from(towards) };
+  }
+  return { points: points.subarray(0, n), normals: towards.subarray(0, n) };
 }
 
 /** Points in buckets of REACH a side: those of one column lie in a row, columns in a table by a hash. */

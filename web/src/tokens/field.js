@@ -5,7 +5,7 @@ const WIDTH = 128; // units of a hidden layer, as in web/wasm/field.c
 const EXTENT = 1.05;
 /** Largest magnitude of a distance. */
 export const TRUNCATION = 0.1;
-const BATCH = 1 << 15; // points of a call
+const BATCH = 1 << 12; // points of a call: engines replace code that they compiled in haste between calls only
 
 /** The field of one set of planes. */
 export class Field {
