@@ -47,6 +47,8 @@ OPEN = 0.25
 """Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
 ALIKE = 0.25
 """Share of the parts with a border that are alike, and open by `OPEN`, from which on all of them are."""
+_PART_FACES = 64  # of a part that is told by itself: walls that are drawn one by one are alike and differ
+_MANY_PARTS = 8  # that are alike, as rings of a hose or links of a chain; a pair may well differ
 _PER_FOLD = 100  # areas that are told apart, for each factor e
 HIDDEN_SHARE = 0.03
 """Share of the area that is hidden, deeper than `HIDDEN_DEPTH`, above which `even_odd` is chosen."""
@@ -370,12 +372,14 @@ def _open_parts(
     total = np.maximum(np.bincount(part, weights, len(bordered)), _FLOOR_AREA)
     mean = np.bincount(part, off_whole * weights, len(bordered)) / total
     is_open = bordered & (mean > OPEN)
-    # Parts with as many faces and the same area are one part in several places: open in all or in none.
+    # Many parts with as many faces and the same area are one part in several places: open in all or in none.
     counts = np.bincount(part, minlength=len(bordered))
     alike = np.stack([counts, np.rint(_PER_FOLD * np.log(total)), bordered])
     kind = np.unique(alike, axis=1, return_inverse=True)[1].reshape(-1)
-    share = np.bincount(kind, is_open) / np.bincount(kind)
-    open_everywhere: NDArray[np.bool_] = (bordered & (share[kind] >= ALIKE))[part]
+    of_kind = np.bincount(kind)
+    share = np.bincount(kind, is_open) / of_kind
+    told = bordered & (counts >= _PART_FACES) & (of_kind[kind] >= _MANY_PARTS)
+    open_everywhere: NDArray[np.bool_] = np.where(told, share[kind] >= ALIKE, is_open)[part]
     return open_everywhere
 
 

@@ -437,17 +437,21 @@ def test_inside_a_thin_closed_plate_the_faces_are_near_not_the_rim() -> None:
 
 def test_a_part_that_is_there_several_times_is_open_in_all_places() -> None:
     """Rings of a hose with gaps: of those in the middle the others close the ends, of the outer ones less."""
-    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    sides = 32
+    turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     circle = 0.25 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     vertices, faces = [], []
-    this, following = np.arange(16), (np.arange(16) + 1) % 16
+    this, following = np.arange(sides), (np.arange(sides) + 1) % sides
     for ring in range(12):
         low = -0.9 + 0.15 * ring
         vertices += [np.insert(circle, 0, x, axis=1) for x in (low, low + 0.085)]
         wall = np.concatenate(
-            [np.stack([this, following, this + 16], 1), np.stack([following, following + 16, this + 16], 1)]
+            [
+                np.stack([this, following, this + sides], 1),
+                np.stack([following, following + sides, this + sides], 1),
+            ]
         )
-        faces.append(wall + 32 * ring)
+        faces.append(wall + 2 * sides * ring)
     classes = classify(np.concatenate(vertices), np.concatenate(faces))
     assert not classes.encloses.any()
     with pytest.MonkeyPatch.context() as patch:
