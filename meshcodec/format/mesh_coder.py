@@ -64,7 +64,6 @@ SIZES = {
 RANKS, FLAGS = 4, 7
 """Kinds of ranks and flags, see `meshcodec.format.mesh_teller.Tables`."""
 _COPIED = 8  # what the low half of a payload's first byte has more where there are copies
-_COPIED_BITS = range(LEAST_BITS + 1, MOST_BITS)  # bits of a mesh with copies: what is left of that half
 _SCALES = 64
 _FACES_PER_BIT = 64  # faces that a bit of a message holds at most
 _FREE_BITS = 64  # bits that a message of fewer is taken to have besides
@@ -306,10 +305,14 @@ def pack_mesh(mesh: GridMesh, coder: MeshCoder, sides: Integers) -> bytes:
     return payload_head(mesh) + coder.encode(mesh, sides)
 
 
+def depths(copied: bool) -> range:
+    """Bits that a coordinate may have, with copies or without: a payload's first byte holds no others."""
+    return range(LEAST_BITS + 1, MOST_BITS) if copied else range(LEAST_BITS, MOST_BITS + 1)
+
+
 def payload_head(mesh: GridMesh) -> bytes:
     """What stands before the message of a mesh. ValueError: bits or a crease code out of range."""
-    depths = _COPIED_BITS if mesh.copies else range(LEAST_BITS, MOST_BITS + 1)
-    if mesh.bits not in depths or not 0 <= mesh.crease <= MOST_CREASE:
+    if mesh.bits not in depths(bool(mesh.copies)) or not 0 <= mesh.crease <= MOST_CREASE:
         raise ValueError(f"{mesh.bits} bits and crease code {mesh.crease}")
     return bytes([mesh.bits - LEAST_BITS + _COPIED * bool(mesh.copies) | mesh.crease << 4])
 

@@ -17,6 +17,7 @@ from meshcodec.errors import OutlierWarning
 from meshcodec.geometry import outliers
 from meshcodec.geometry.io import export_mesh, load_mesh
 from meshcodec.geometry.outliers import outlier_fault, without_stray
+from meshcodec.geometry.triangles import face_areas
 
 PART = box((0, 0, 0), (2, 3, 4))
 
@@ -166,3 +167,16 @@ def test_what_is_told_quickly_is_what_the_long_way_says(seed: int, size: float, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outliers, "is_spread", lambda *arguments: False)
         assert outlier_fault(vertices, faces) == fault
+
+
+def test_an_ordinary_mesh_is_told_quickly_and_a_crowded_one_is_not() -> None:
+    ball = trimesh.creation.icosphere(2)
+    vertices, faces = np.asarray(ball.vertices), np.asarray(ball.faces)
+    far = np.concatenate([vertices, [[30.0, 0, 0], [30.0, 0.1, 0], [30.0, 0, 0.1]]])
+    for points, corners, spread in (
+        (vertices, faces, True),
+        (far, np.concatenate([faces, [[len(vertices), len(vertices) + 1, len(vertices) + 2]]]), False),
+    ):
+        triangles = points[corners]
+        areas = face_areas(points, corners)
+        assert outliers.is_spread(triangles, areas, float(np.ptp(points, axis=0).max())) == spread

@@ -15,15 +15,8 @@ from typing import Protocol
 
 from meshcodec.errors import DoesNotFitError
 from meshcodec.format.box import NO_AXES, Axes
-from meshcodec.format.grid_mesh import (
-    FLAT,
-    LEAST_BITS,
-    MOST_BITS,
-    MOST_FACES,
-    GridMesh,
-    Integers,
-    MeshGrid,
-)
+from meshcodec.format.grid_mesh import FLAT, MOST_FACES, GridMesh, Integers, MeshGrid
+from meshcodec.format.mesh_coder import depths
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.metrics import Scores, is_closed
 from meshcodec.modes.mesh.decimate import CLOSE, DECIMATORS
@@ -132,8 +125,9 @@ class MeshSearch:
         top = self._recipes(self._ranked(found)[:1])
         found += self._made_of([replace(recipe, crease=code) for recipe in top for code in effort.creases])
         for recipe in self._recipes(self._ranked(found + plain)[:1]):
-            depths = [recipe.bits + d for d in effort.depths if LEAST_BITS <= recipe.bits + d <= MOST_BITS]
-            found += self._made_of([replace(recipe, bits=bits) for bits in depths])
+            allowed = depths(recipe.repeated)
+            others = [recipe.bits + more for more in effort.depths if recipe.bits + more in allowed]
+            found += self._made_of([replace(recipe, bits=bits) for bits in others])
         fitting = self._ranked(self._finalists(self._ranked(found + plain)))
         return fitting[0] if fitting else self._least()
 
@@ -268,7 +262,7 @@ class MeshSearch:
         for axes, repeated in self._ways():
             piece = self._maker.piece(axes, repeated)
             vertices, faces = piece.least()
-            grid = self._original.grid(LEAST_BITS + repeated, axes)
+            grid = self._original.grid(depths(repeated).start, axes)
             mesh = self._maker.on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
             payload = self._coder.encode(mesh, grid.sides)
             if len(payload) <= self._size:

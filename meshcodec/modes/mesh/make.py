@@ -73,12 +73,13 @@ class Piece:
 
     def mesh(self, name: str, count: int) -> tuple[Floats, Ints]:
         """The decimation of about so many faces, by one of the decimators."""
-        vertices, faces = self.decimations.mesh(name, count)
-        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
+        return self._back(*self.decimations.mesh(name, count))
 
     def least(self) -> tuple[Floats, Ints]:
         """The coarsest mesh that any decimator makes."""
-        vertices, faces = least_mesh(self.decimations)
+        return self._back(*least_mesh(self.decimations))
+
+    def _back(self, vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
         return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
 
 

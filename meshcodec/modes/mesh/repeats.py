@@ -1,7 +1,8 @@
 """Parts of a mesh that are there more than once: keys of a keyboard, studs, wheels.
 
 Two parts are the same where one, turned by one of the 48 turns and mirror images of a cube and moved, has its
-vertices at those of the other. Of such parts one stays in the mesh; of the others the way there is kept.
+vertices and the middles of its faces at those of the other. Of such parts one stays in the mesh; of the
+others the way there is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from meshcodec.modes.mesh.fit import ClosestPoints
 from meshcodec.modes.mesh.original import Original
 
 _SAME = 2e-3  # distance, in the unit frame, within which vertices are in one place: half a step of 9 bits
-_MOST_VERTICES = 4000  # of a part, sampled at random, that are compared
+_MOST_POINTS = 4000  # of a part, sampled at random, that are compared
+MOST_PARTS = 5000  # of a mesh: more are not looked at, and could not be told in a few kilobytes
+MOST_WORK = 3_000_000  # points that are compared, or turned boxes, in all: seconds
 _GAP = 0.5  # between parts that are laid out, and to what stays, which ends at 1
 _OFF_PLANES = 0.1  # where parts that are laid out begin along the other axes: in no middle plane
 _WEIGHT = 0.25  # power of how often a part is there by which it is larger: area times distance squared counts
@@ -108,22 +111,27 @@ def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
     vertices, faces : in the unit frame (longest half-extent 1), no vertex twice
     """
     part = parts_of(faces, len(vertices))
-    vertices_of, of_faces = members(part), part[faces[:, 0]]
-    counts = np.bincount(of_faces, minlength=len(vertices))
-    known: dict[tuple[int, int], list[tuple[int, _Part]]] = {}
+    of_faces = part[faces[:, 0]]
     placements: dict[int, list[Placement]] = {}
     dropped = np.zeros(len(vertices), dtype=bool)
-    for number in np.unique(of_faces).tolist():
-        ours = _Part(vertices[vertices_of[number]])
-        same = known.setdefault((len(vertices_of[number]), int(counts[number])), [])
+    faces_of = members(of_faces)
+    known: dict[tuple[int, int], list[tuple[int, _Part]]] = {}
+    work = 0
+    for number, ours in faces_of.items() if len(faces_of) <= MOST_PARTS else ():
+        used = np.unique(faces[ours])
+        one = _Part(np.concatenate([vertices[used], vertices[faces[ours]].mean(axis=1)]))
+        same = known.setdefault((len(used), len(ours)), [])
         for first, other in same:
-            placement = other.placement_at(ours)
+            if work > MOST_WORK:
+                break
+            placement, compared = other.placement_at(one)
+            work += compared
             if placement is not None:
                 placements.setdefault(first, []).append(placement)
                 dropped[number] = True
                 break
         else:
-            same.append((number, ours))
+            same.append((number, one))
     left = ~dropped[of_faces]
     areas = np.linalg.norm(area_normals(vertices[faces]), axis=1)
     total = float(areas.sum())
@@ -136,7 +144,7 @@ def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
 
 
 class _Part:
-    """The vertices (n, 3) of a part, ready to be compared."""
+    """Points (n, 3) of a part, ready to be compared."""
 
     def __init__(self, points: Floats) -> None:
         self.low = points.min(axis=0)
@@ -145,25 +153,27 @@ class _Part:
         self._tree: cKDTree | None = None
 
     def is_at(self, points: Floats) -> bool:
-        """Whether all of (n, 3) points, relative to the low corner, lie at vertices."""
+        """Whether all of (n, 3) points, relative to the low corner, lie at points of the part."""
         if self._tree is None:
             self._tree = cKDTree(self.points)
-        if len(points) > _MOST_VERTICES:
-            points = points[np.random.default_rng(0).permutation(len(points))[:_MOST_VERTICES]]
+        if len(points) > _MOST_POINTS:
+            points = points[np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]]
         return bool(self._tree.query(points, distance_upper_bound=2 * _SAME)[0].max() <= _SAME)
 
-    def placement_at(self, other: _Part) -> Placement | None:
-        """How this part comes to be where another one is, by the first turn that does; None: it is not the
-        same."""
+    def placement_at(self, other: _Part) -> tuple[Placement | None, int]:
+        """How this part comes to be where another one is, by the first turn that does, and how many points
+        or boxes were compared; no placement: it is not the same."""
         corner = np.minimum(TURNS * self.size, 0.0).sum(axis=2)  # (48, 3) low corner of the turned box
         means = TURNS @ self.mean - corner
         sizes = np.abs(TURNS) @ self.size
         off = np.maximum(np.abs(sizes - other.size), np.abs(means - other.mean)).max(axis=1)
+        work = len(TURNS)
         for turn in np.flatnonzero(off <= _SAME).tolist():
             matrix = TURNS[turn].astype(np.float64)
+            work += len(self.points)
             if other.is_at(self.points @ matrix.T - corner[turn]):
-                return Placement(turn, other.low - corner[turn] - matrix @ self.low)
-        return None
+                return Placement(turn, other.low - corner[turn] - matrix @ self.low), work
+        return None, work
 
 
 def copies_of(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from support.fitting import few
 from support.meshes import random_mesh_coder
 
 from meshcodec.format.grid_copies import MIRRORED, TURNS
+from meshcodec.format.mesh_coder import depths, payload_head
 from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.metrics import is_closed, score
 from meshcodec.modes.mesh.decode import decoded_surface
-from meshcodec.modes.mesh.encode import encode_grid_mesh
+from meshcodec.modes.mesh.encode import MeshSearch, encode_grid_mesh
+from meshcodec.modes.mesh.original import original_of
 from meshcodec.modes.mesh.repeats import find_repeats
+from meshcodec.modes.mesh.settings import MeshSettings
 
 WEDGE = np.array([[0.0, 0, 0], [0.3, 0, 0], [0, 0.2, 0], [0, 0, 0.1]])
 FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
@@ -45,6 +49,46 @@ def test_parts_of_other_sizes_or_shapes_stay() -> None:
     assert len(found.faces) == 11
     assert not found.placements
     assert found.share == 0
+
+
+def test_boxes_that_are_open_at_different_sides_differ() -> None:
+    """Their vertices are in the same places, and as many: the faces tell that one has to be turned."""
+    box = trimesh.creation.box((0.2, 0.2, 0.2))
+    points, faces = np.asarray(box.vertices), np.asarray(box.faces, dtype=np.int64)
+    heights = np.asarray(box.face_normals)
+    top, side = faces[heights[:, 2] < 0.5], faces[heights[:, 0] < 0.5]
+    found = find_repeats(*joined([(points, top), (points + 0.5, side)]))
+    for placements in found.placements.values():
+        for placement in placements:
+            turned = TURNS[placement.turn] @ np.array([0, 0, 1])
+            assert turned.tolist() == [1, 0, 0]
+    again = find_repeats(*joined([(points, top), (points + 0.5, top)]))
+    assert [placement.turn for (placement,) in again.placements.values()] == [0]
+
+
+def test_very_many_parts_are_looked_at_in_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    cloud = joined([(rng.uniform(0, 0.3, (4, 3)) + rng.uniform(-1, 0.7, 3), FACES) for _ in range(60)])
+    pair = joined([cloud, placed(0, (0, 0, 0)), placed(0, (0.5, 0, 0))])
+    assert len(find_repeats(*pair).placements) == 1
+    monkeypatch.setattr("meshcodec.modes.mesh.repeats.MOST_PARTS", 61)
+    assert not find_repeats(*pair).placements
+    monkeypatch.setattr("meshcodec.modes.mesh.repeats.MOST_PARTS", 62)
+    monkeypatch.setattr("meshcodec.modes.mesh.repeats.MOST_WORK", 5000)
+    assert not find_repeats(*pair).placements
+
+
+@pytest.mark.parametrize(("effort", "size"), [(9, 100), (9, 14_000)])
+def test_bits_that_no_payload_has_with_copies_are_not_tried(effort: int, size: int) -> None:
+    """A search that begins at 6 or 10 bits looks at two fewer, or more, at the highest effort."""
+    parts = [placed(0, (0.35 * x, 0.25 * y, 0.15 * z)) for x in range(3) for y in range(3) for z in range(3)]
+    settings = MeshSettings(samples=500, fit=few(300))
+    original = original_of(joined(parts), 1000)
+    search = MeshSearch(original, size, random_mesh_coder(1), effort, settings)
+    assert payload_head(search.best().mesh)
+    tried = {(one.recipe.repeated, one.recipe.bits) for one in search.tried}
+    assert {repeated for repeated, _ in tried} == {False, True}
+    assert all(bits in depths(repeated) for repeated, bits in tried)
 
 
 def keyboard() -> tuple[Floats, Ints]:
