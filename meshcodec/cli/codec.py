@@ -252,7 +252,7 @@ def decode(
     machine: Machine,
     reply: Reply,
 ) -> None:
-    """Decode a .vat file into a closed mesh.
+    """Decode a .vat file into a mesh.
 
     The mesh lies in the frame of the original. Without -o no file that may be the original is overwritten,
     not even with -f.
