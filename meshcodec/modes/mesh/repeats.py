@@ -1,8 +1,8 @@
 """Parts of a mesh that are there more than once: keys of a keyboard, studs, wheels.
 
-Two parts are the same where one, turned by one of the 48 turns and mirror images of a cube and moved, has its
-vertices and the middles of its faces at those of the other. Of such parts one stays in the mesh; of the
-others the way there is kept.
+Two parts are the same where they have as many vertices and faces and one, turned by one of the 48 turns and
+mirror images of a cube and moved, has its vertices at those of the other and the middles of its faces on its
+surface. Of such parts one stays in the mesh; of the others the way there is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from meshcodec.modes.mesh.original import Original
 _SAME = 2e-3  # distance, in the unit frame, within which vertices are in one place: half a step of 9 bits
 _MOST_POINTS = 4000  # of a part, sampled at random, that are compared
 MOST_PARTS = 5000  # of a mesh: more are not looked at, and could not be told in a few kilobytes
-MOST_WORK = 3_000_000  # points that are compared, or turned boxes, in all: seconds
+MOST_WORK = 3_000_000  # of comparisons in all, in points that are compared: a second or two
 _GAP = 0.5  # between parts that are laid out, and to what stays, which ends at 1
 _OFF_PLANES = 0.1  # where parts that are laid out begin along the other axes: in no middle plane
 _WEIGHT = 0.25  # power of how often a part is there by which it is larger: area times distance squared counts
@@ -119,7 +119,7 @@ def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
     work = 0
     for number, ours in faces_of.items() if len(faces_of) <= MOST_PARTS else ():
         used = np.unique(faces[ours])
-        one = _Part(np.concatenate([vertices[used], vertices[faces[ours]].mean(axis=1)]))
+        one = _Part(vertices[used], np.searchsorted(used, faces[ours]))
         same = known.setdefault((len(used), len(ours)), [])
         for first, other in same:
             if work > MOST_WORK:
@@ -144,25 +144,47 @@ def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
 
 
 class _Part:
-    """Points (n, 3) of a part, ready to be compared."""
+    """Vertices (n, 3) and faces (m, 3) of a part, ready to be compared."""
 
-    def __init__(self, points: Floats) -> None:
-        self.low = points.min(axis=0)
-        self.points = points - self.low
+    def __init__(self, vertices: Floats, faces: Ints) -> None:
+        self.low = vertices.min(axis=0)
+        self.points, self.faces = vertices - self.low, faces
         self.size, self.mean = self.points.max(axis=0), self.points.mean(axis=0)
-        self._tree: cKDTree | None = None
 
-    def is_at(self, points: Floats) -> bool:
-        """Whether all of (n, 3) points, relative to the low corner, lie at points of the part."""
-        if self._tree is None:
-            self._tree = cKDTree(self.points)
-        if len(points) > _MOST_POINTS:
-            points = points[np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]]
-        return bool(self._tree.query(points, distance_upper_bound=2 * _SAME)[0].max() <= _SAME)
+    @cached_property
+    def radii(self) -> Floats:
+        """(n,) distances of the vertices to their mean, in ascending order: no turn changes them."""
+        radii: Floats = np.sort(np.linalg.norm(self.points - self.mean, axis=1))
+        return radii
+
+    @cached_property
+    def middles(self) -> Floats:
+        """(m, 3) of the faces."""
+        middles: Floats = self.points[self.faces].mean(axis=1)
+        return middles
+
+    @cached_property
+    def _places(self) -> tuple[cKDTree, ClosestPoints]:
+        return cKDTree(self.points), ClosestPoints(self.points, self.faces)
+
+    def has(self, vertices: Floats, middles: Floats) -> bool:
+        """Whether (n, 3) vertices, relative to the low corner, lie at those of this part, and the middles of
+        faces on it."""
+        tree, surface = self._places
+        apart = tree.query(_some(vertices), distance_upper_bound=2 * _SAME)[0]
+        if apart.max() > _SAME:
+            return False
+        if surface.empty:
+            return True
+        points = _some(middles)
+        off = np.linalg.norm(surface(points)[0] - points, axis=1)
+        return bool(off.max() <= _SAME)
 
     def placement_at(self, other: _Part) -> tuple[Placement | None, int]:
-        """How this part comes to be where another one is, by the first turn that does, and how many points
-        or boxes were compared; no placement: it is not the same."""
+        """How this part comes to be where another one is, by the first turn that does, and how much work
+        that was, in points that were compared; no placement: it is not the same."""
+        if np.abs(self.radii - other.radii).max() > 2 * _SAME:
+            return None, len(self.points) + len(TURNS) // 2
         corner = np.minimum(TURNS * self.size, 0.0).sum(axis=2)  # (48, 3) low corner of the turned box
         means = TURNS @ self.mean - corner
         sizes = np.abs(TURNS) @ self.size
@@ -170,10 +192,18 @@ class _Part:
         work = len(TURNS)
         for turn in np.flatnonzero(off <= _SAME).tolist():
             matrix = TURNS[turn].astype(np.float64)
-            work += len(self.points)
-            if other.is_at(self.points @ matrix.T - corner[turn]):
+            work += len(self.points) + len(self.faces)
+            # The other one is turned back, so that one tree serves all.
+            if self.has((other.points + corner[turn]) @ matrix, (other.middles + corner[turn]) @ matrix):
                 return Placement(turn, other.low - corner[turn] - matrix @ self.low), work
         return None, work
+
+
+def _some(points: Floats) -> Floats:
+    """(n, 3) points, or some of very many, drawn at random."""
+    if len(points) <= _MOST_POINTS:
+        return points
+    return points[np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]]
 
 
 def copies_of(
