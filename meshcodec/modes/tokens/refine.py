@@ -27,6 +27,7 @@ from meshcodec.config import TRUNCATION
 from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import round_to_level, squash, token_masks, unsquash
+from meshcodec.modes.tokens.adam import Adam
 from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.runtime.device import bfloat16_is_fast
 
@@ -249,19 +250,15 @@ class _Steps:
         """Take the steps; returns the unbounded latents, (B, 3, n, n, D). Those not moved are as they
         were."""
         job = self._jobs[0]
-        optimizer = torch.optim.Adam(self._squashed, lr=job.learning_rate, betas=self._settings.momenta)
+        optimizer = Adam(self._squashed, self._settings.momenta)
         rng = np.random.default_rng(job.seed)
         for step in range(job.steps):
             if stop is not None and stop():
                 break
-            # Large moves first, then settling.
-            optimizer.param_groups[0]["lr"] = (
-                job.learning_rate * 0.5 * (1 + math.cos(math.pi * step / job.steps))
-            )
             loss = self._loss(rng)
-            optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimizer.step()
+            # Large moves first, then settling.
+            optimizer.step(job.learning_rate * 0.5 * (1 + math.cos(math.pi * step / job.steps)))
             with torch.no_grad():
                 for squashed in self._squashed:
                     squashed.clamp_(-self._farthest, self._farthest)
