@@ -4,7 +4,8 @@ import { VatError, damaged } from '../errors.js';
 import { Conquest } from './conquest.js';
 import { Curves, PackedCurves } from './coordinates.js';
 import { withCopies } from './copies.js';
-import { Network, startsOf } from './network.js';
+import { SYMBOLS } from './front.js';
+import { ByLogits, Network, startsOf } from './network.js';
 import { Teller } from './teller.js';
 
 const NETWORKS = ['first', 'second', 'third', 'seed', 'gate'];
@@ -48,6 +49,7 @@ export class MeshCoder {
     );
     this.curves = new Curves(values('exponential'), values('logistic'), values('powers'));
     this.mixtures = kernels ? new PackedCurves(kernels, this.curves) : this.curves;
+    this.symbols = new ByLogits(this.curves.exponential, SYMBOLS);
     this.ranks = rows('ranks');
     this.flags = rows('flags');
     this.guesses = values('guesses');
@@ -57,9 +59,13 @@ export class MeshCoder {
    * Starts of the alternatives of coordinates.
    * @param {number} k coordinate; 3 is any of a part's first face
    * @param {import('./coordinates.js').Question[]} questions
+   * @param {number} count of the questions that are asked, the first ones
+   * @returns {Int32Array} STARTS for each, that hold until the next call
    */
-  coordinateStarts(k, questions) {
-    return this.mixtures.starts(questions, this.networks[NETWORKS[k]].logits(questions.map(({ features }) => features)));
+  coordinateStarts(k, questions, count) {
+    const rows = [];
+    for (let n = 0; n < count; n++) rows.push(questions[n].features);
+    return this.mixtures.starts(questions, count, this.networks[NETWORKS[k]].logits(rows, count));
   }
 
   /**

@@ -1,15 +1,15 @@
 /** The walk through a mesh: twin of the decoder's half of meshcodec/format/mesh_conquest.py. */
 
 import { damaged } from '../errors.js';
-import { gateFeatures, surroundings } from './context.js';
-import { BORDER, Front, FRESH, KNOWN, LEFT, NEW, NONE, OPEN, OTHER, RIGHT } from './front.js';
+import { GateRows, Surroundings } from './context.js';
+import { BORDER, Front, FRESH, KNOWN, LEFT, MOST_GATES, NEW, NONE, OPEN, OTHER, RIGHT, SYMBOLS } from './front.js';
 import { Known } from './known.js';
-import { byLogits } from './network.js';
 import { Place } from './place.js';
 import { Parts } from './seeds.js';
 
-const MOST_GATES = 128; // gates of a wave
 const BRANCHES = [30, 5, 2]; // edges without a further face for one with it each way, to begin with
+
+const NOTHING = [];
 
 /** Further faces of edges that have two, or a border. */
 class Branches {
@@ -75,6 +75,10 @@ export class Conquest {
     teller.known = this.known;
     this.parts = new Parts(teller, this.known, coder.guesses);
     this.branches = new Branches(teller, this.front, head.branched);
+    this.near = new Surroundings(this.known);
+    this.rows = new GateRows(this.known);
+    this.places = []; // of new vertices, kept from wave to wave
+    this.symbols = new Uint8Array(SYMBOLS * MOST_GATES); // which symbols there can be at the gates of a wave
   }
 
   /** @returns {{positions: number[][], faces: number[][]}} both in the order of the walk */
@@ -85,9 +89,10 @@ export class Conquest {
         this.branches.afterFace();
         this.known.measureFaces();
       }
-      if (this.left() > 0) this.conquer(this.front.wave(MOST_GATES));
+      if (this.left() > 0) this.conquer(this.front.wave(this.known.vertices));
     }
-    return { positions: this.known.vertices.map((vertex) => vertex.place), faces: this.front.corners };
+    const positions = Array.from({ length: this.known.vertices }, (_, vertex) => this.known.place(vertex));
+    return { positions, faces: this.front.corners };
   }
 
   left() {
@@ -96,44 +101,52 @@ export class Conquest {
   }
 
   conquer(wave) {
-    const { known, front } = this;
-    const allowed = wave.map((gate) => this.allowed(gate));
-    const near = surroundings(known, wave);
-    const wide = known.globalFacts();
-    const features = near.map((each) => gateFeatures(known, each, wide));
-    const logits = this.coder.networks.gate.logits(features);
-    const firstFresh = known.vertices.length;
+    const { coder, known, front, near, symbols } = this;
+    for (let number = 0; number < wave.length; number++) this.allow(wave[number], SYMBOLS * number);
+    near.look(wave);
+    const rows = this.rows.of(near, wave.length);
+    const logits = coder.networks.gate.logits(rows.map((row) => row.values), wave.length);
+    const firstFresh = known.vertices;
     const made = [];
-    wave.forEach((gate, number) => {
-      if (front.state[gate] !== OPEN || this.left() === 0) return;
-      const fresh = made.length ? front.freshNear(gate, firstFresh) : [];
-      const starts = byLogits(logits[number], [...allowed[number], fresh.length > 0], this.coder.curves.exponential);
-      const symbol = this.teller.symbol(starts);
-      this.conquerGate(gate, symbol, allowed[number], fresh, firstFresh);
-      if (symbol === NEW) made.push({ number, vertex: known.vertices.length - 1 });
+    for (let number = 0; number < wave.length; number++) {
+      const gate = wave[number];
+      if (front.state[gate] !== OPEN || this.left() === 0) continue;
+      const fresh = made.length ? front.freshNear(gate, firstFresh) : NOTHING;
+      const present = symbols.subarray(SYMBOLS * number, SYMBOLS * (number + 1));
+      present[FRESH] = fresh.length > 0 ? 1 : 0;
+      const symbol = this.teller.symbol(coder.symbols.starts(logits, SYMBOLS * number, present));
+      this.conquerGate(gate, symbol, present, fresh, firstFresh);
+      if (symbol === NEW) made.push(number);
       known.counts[symbol] += 1;
-    });
-    if (made.length) this.place(near, features, made);
+    }
+    if (made.length) this.place(rows, made, firstFresh);
     known.measureFaces();
   }
 
-  /** Which symbols there can be, FRESH left out. */
-  allowed(gate) {
-    const { front } = this;
+  /** Which symbols there can be at a gate, FRESH left out. */
+  allow(gate, at) {
+    const { front, head, symbols } = this;
     const left = front.before[gate];
     const right = front.after[gate];
     const canLeft = front.state[left] !== BORDER && front.origin[left] !== front.end[gate];
     let canRight = front.state[right] !== BORDER && front.end[right] !== front.origin[gate];
     canRight = canRight && !(canLeft && front.origin[left] === front.end[right]);
-    return [this.head.open, true, canLeft, canRight, true, this.head.tangled];
+    symbols[at + NONE] = head.open ? 1 : 0;
+    symbols[at + NEW] = 1;
+    symbols[at + LEFT] = canLeft ? 1 : 0;
+    symbols[at + RIGHT] = canRight ? 1 : 0;
+    symbols[at + OTHER] = 1;
+    symbols[at + KNOWN] = head.tangled ? 1 : 0;
   }
 
   conquerGate(gate, symbol, allowed, fresh, firstFresh) {
     const { front, known } = this;
-    const [a, b] = [front.origin[gate], front.end[gate]];
+    const a = front.origin[gate];
+    const b = front.end[gate];
     if (symbol === NONE) {
       front.close(gate, BORDER);
-      for (const end of [a, b]) known.vertices[end].bordered += 1;
+      known.bordered[a] += 1;
+      known.bordered[b] += 1;
       if (!front.extra.has(gate)) this.branches.atEdge(2, b, a, front.face[gate]);
       return;
     }
@@ -145,48 +158,72 @@ export class Conquest {
       place = symbol === LEFT ? front.before[gate] : front.after[front.after[gate]];
       vertex = front.origin[place];
     } else {
-      vertex = this.named(symbol, gate, allowed, fresh, firstFresh);
-      place = front.places().get(vertex) ?? -1;
+      vertex = symbol === FRESH ? this.oneOf(fresh) : this.named(symbol, gate, allowed, firstFresh);
+      place = front.placeOf(vertex);
     }
     if (vertex === a || vertex === b) throw damaged();
     front.attach(gate, vertex, place, symbol);
     this.branches.afterFace();
   }
 
-  /** The vertex that OTHER, KNOWN or FRESH leads to, by its rank among those that there are. */
-  named(symbol, gate, allowed, fresh, firstFresh) {
-    let choices = fresh;
-    if (symbol !== FRESH) {
-      const { front, known } = this;
-      const [a, b, c] = [front.origin[gate], front.end[gate], front.apex[gate]];
-      const taken = new Set([a, b]);
-      if (allowed[LEFT]) taken.add(front.origin[front.before[gate]]);
-      if (allowed[RIGHT]) taken.add(front.end[front.after[gate]]);
-      const all = symbol === OTHER ? [...front.places().keys()] : known.vertices.map((_, number) => number);
-      const free = all.filter((number) => number < firstFresh && !taken.has(number));
-      const place = (number) => known.vertices[number].place;
-      const corner = [0, 1, 2].map((axis) => place(a)[axis] + place(b)[axis] - place(c)[axis]);
-      choices = known.byDistance(free, corner);
-      if (symbol === KNOWN) for (let n = firstFresh; n < known.vertices.length; n++) choices.push(n);
-    }
-    if (!choices.length) throw damaged();
-    return choices[this.teller.rank(symbol - OTHER, choices.length)];
+  /** The vertex of this wave that FRESH leads to. */
+  oneOf(fresh) {
+    if (!fresh.length) throw damaged();
+    return fresh[this.teller.rank(FRESH - OTHER, fresh.length)];
   }
 
-  /** The coordinates of the new vertices of a wave. */
-  place(near, features, made) {
-    const { known, teller } = this;
-    const places = made.map(({ number }) => new Place(known, near[number], features[number]));
-    for (let k = 0; k < 3; k++) {
-      const found = teller.coordinates(k, places.map((place) => place.next()));
-      places.forEach((place, i) => place.values.push(found[i]));
-    }
-    made.forEach(({ vertex }, i) => teller.put(vertex, places[i].position()));
-    places.forEach((place, i) => {
-      const errors = place.errors();
-      known.vertices[made[i].vertex].error = errors;
-      const exact = [0, 2].map((k) => Number(place.values[k] === place.corner[k]));
-      [...errors, ...exact, 1].forEach((value, n) => (known.residuals[n] += value));
-    });
+  /** The vertex that OTHER or KNOWN leads to, by its rank among those that there are. */
+  named(symbol, gate, allowed, firstFresh) {
+    const { front, known, teller } = this;
+    const taken = [front.origin[gate], front.end[gate]];
+    if (allowed[LEFT]) taken.push(front.origin[front.before[gate]]);
+    if (allowed[RIGHT]) taken.push(front.end[front.after[gate]]);
+    const free = symbol === OTHER ? front.touched(firstFresh, taken) : othersBelow(firstFresh, taken);
+    const count = free.length + (symbol === KNOWN ? known.vertices - firstFresh : 0);
+    if (!count) throw damaged();
+    const rank = teller.rank(symbol - OTHER, count);
+    if (rank >= free.length) return firstFresh + rank - free.length;
+    const [a, b, c] = [front.origin[gate], front.end[gate], front.apex[gate]].map((vertex) => known.place(vertex));
+    return known.ranked(free, [a[0] + b[0] - c[0], a[1] + b[1] - c[1], a[2] + b[2] - c[2]], rank);
   }
+
+  /**
+   * The coordinates of the new vertices of a wave.
+   * @param {import('./numbers.js').Row[]} rows features of the gates
+   * @param {number[]} made numbers of the gates that lead to a new vertex
+   * @param {number} firstFresh the first vertex of these, which are numbered one after the other
+   */
+  place(rows, made, firstFresh) {
+    const { known, teller, places, near } = this;
+    while (places.length < made.length) places.push(new Place(known));
+    for (let i = 0; i < made.length; i++) places[i].begin(near, made[i], rows[made[i]].values);
+    for (let k = 0; k < 3; k++) {
+      const questions = [];
+      for (let i = 0; i < made.length; i++) questions.push(places[i].next());
+      const found = teller.coordinates(k, questions, made.length);
+      for (let i = 0; i < made.length; i++) places[i].take(found[i]);
+    }
+    for (let i = 0; i < made.length; i++) teller.put(firstFresh + i, places[i].position());
+    for (let i = 0; i < made.length; i++) this.learn(firstFresh + i, places[i]);
+  }
+
+  /** Take in how well a new vertex was guessed. */
+  learn(vertex, place) {
+    const { errors, residuals } = this.known;
+    const [inPlane, across] = place.errors();
+    errors[2 * vertex] = inPlane;
+    errors[2 * vertex + 1] = across;
+    residuals[0] += inPlane;
+    residuals[1] += across;
+    residuals[2] += place.isExact(0) ? 1 : 0;
+    residuals[3] += place.isExact(2) ? 1 : 0;
+    residuals[4] += 1;
+  }
+}
+
+/** All numbers below one but for some. */
+function othersBelow(most, left) {
+  const found = [];
+  for (let number = 0; number < most; number++) if (!left.includes(number)) found.push(number);
+  return found;
 }

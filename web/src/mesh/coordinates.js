@@ -49,29 +49,36 @@ function bins() {
 
 /** What one coordinate may be: bins of residuals, then candidate values. */
 export class Alternatives {
+  constructor() {
+    this.guess = 0; // whole, 0 to limit
+    this.limit = 0; // largest value
+    this.candidates = new Int32Array(CANDIDATES);
+    this.valid = new Uint8Array(CANDIDATES);
+  }
+
   /**
+   * Begin a coordinate whose candidates are set.
    * @param {number} guess whole, 0 to limit
    * @param {number} limit largest value
-   * @param {number[]} candidates whole
-   * @param {boolean[]} offered which of the candidates there are
+   * @param {number} offered bits: which of the candidates there are
    */
-  constructor(guess, limit, candidates, offered) {
+  begin(guess, limit, offered) {
+    const { candidates, valid } = this;
     this.guess = guess;
     this.limit = limit;
-    this.candidates = candidates;
-    this.valid = new Array(CANDIDATES).fill(false);
     for (let i = 0; i < CANDIDATES; i++) {
       const value = candidates[i];
-      if (!offered[i] || value < 0 || value > limit) continue;
+      valid[i] = 0;
+      if (!((offered >> i) & 1) || value < 0 || value > limit) continue;
       let first = 0; // of equal ones the first counts
-      while (first < i && !(this.valid[first] && candidates[first] === value)) first++;
-      this.valid[i] = first === i;
+      while (first < i && !(valid[first] && candidates[first] === value)) first++;
+      if (first === i) valid[i] = 1;
     }
   }
 
   /** Whether a candidate is valid and lies in a bin. */
   isIn(i, bin) {
-    return this.valid[i] && BIN_OF[this.candidates[i] - this.guess + FARTHEST] === bin;
+    return this.valid[i] !== 0 && BIN_OF[this.candidates[i] - this.guess + FARTHEST] === bin;
   }
 
   /** Values of a bin that are inside of the grid and no candidates. */
@@ -87,8 +94,10 @@ export class Alternatives {
   value(symbol, index) {
     if (symbol >= BINS) return this.candidates[symbol - BINS];
     let value = Math.max(FIRSTS[symbol] + this.guess, 0) + index;
-    const others = this.candidates.filter((_, i) => this.isIn(i, symbol));
-    for (const other of others.sort((a, b) => a - b)) if (other <= value) value += 1;
+    const others = [];
+    for (let i = 0; i < CANDIDATES; i++) if (this.isIn(i, symbol)) others.push(this.candidates[i]);
+    if (others.length > 1) others.sort((a, b) => a - b);
+    for (const other of others) if (other <= value) value += 1;
     return value;
   }
 }
@@ -103,6 +112,9 @@ export class Alternatives {
  * @property {number} offset what all means have besides, in steps of the grid
  */
 
+/** Starts of the alternatives of a coordinate, and the end. */
+export const STARTS = BINS + CANDIDATES + 1;
+
 /** Tables of functions. */
 export class Curves {
   constructor(exponential, logistic, powers) {
@@ -112,6 +124,7 @@ export class Curves {
     this.weights = new Float64Array(BINS + CANDIDATES);
     this.present = new Uint8Array(BINS + CANDIDATES);
     this.mass = new Float64Array(BINS);
+    this.found = new Int32Array(0);
   }
 
   /** 2 to whole sixteenths. */
@@ -148,13 +161,19 @@ export class Curves {
   /**
    * Starts of the alternatives of coordinates.
    * @param {Question[]} questions
-   * @param {ArrayLike<number>[]} outputs of a network for each, units 1/64
+   * @param {number} count of the questions that are asked, the first ones
+   * @param {ArrayLike<number>} outputs of a network for each, units 1/64
+   * @returns {Int32Array} STARTS for each, that hold until the next call
    */
-  starts(questions, outputs) {
-    return questions.map((question, i) => this.startsOf(question, outputs[i]));
+  starts(questions, count, outputs) {
+    if (this.found.length < count * STARTS) this.found = new Int32Array(2 * count * STARTS);
+    for (let n = 0; n < count; n++) {
+      this.writeStarts(questions[n], outputs.subarray(n * OUTPUTS, (n + 1) * OUTPUTS), n * STARTS);
+    }
+    return this.found;
   }
 
-  startsOf({ alternatives, length, spans, offset }, outputs) {
+  writeStarts({ alternatives, length, spans, offset }, outputs, from) {
     const { mass, exponential } = this;
     const scale = this.power(length);
     const last = exponential.length - 1;
@@ -170,10 +189,10 @@ export class Curves {
       total += weight;
     }
     for (let bin = 0; bin < BINS; bin++) mass[bin] = mass[bin] / (total * TABLE) + WIDTHS[bin] * FLOOR;
-    return this.withBumps(alternatives, outputs);
+    this.writeWithBumps(alternatives, outputs, from);
   }
 
-  withBumps(alternatives, outputs) {
+  writeWithBumps(alternatives, outputs, from) {
     const { mass, weights, present } = this;
     const factor = (i) => this.exp(clamp(outputs[BUMPS_AT + i], -LARGEST_BUMP, LARGEST_BUMP));
     for (let i = 0; i < BUMPED; i++) mass[MIDDLE - 1 + i] *= factor(i);
@@ -189,7 +208,7 @@ export class Curves {
       const density = valid[i] ? mass[BIN_OF[candidates[i] - guess + FARTHEST]] : 0;
       weights[BINS + i] = valid[i] ? Math.floor(density * factor(BUMPED + i) * MASS) : 0;
     }
-    return proportional(weights, present);
+    proportional(weights, present, this.found, from);
   }
 }
 
@@ -198,6 +217,7 @@ export class PackedCurves {
   /** @param {import('../kernels.js').Kernels} kernels */
   constructor(kernels, { exponential, logistic, powers }) {
     this.kernels = kernels;
+    this.found = new Int32Array(0);
     const places = [exponential, logistic, powers, FIRSTS, LASTS].map((values) => {
       const place = kernels.room(2 * values.length);
       kernels.doubles(place, values.length).set(values);
@@ -207,22 +227,30 @@ export class PackedCurves {
   }
 
   /** See `Curves.starts`. */
-  starts(questions, outputs) {
+  starts(questions, count, outputs) {
     const { kernels } = this;
-    const width = outputs[0].length;
-    const asked = kernels.room(2 * QUESTION * questions.length);
-    const answers = kernels.room(questions.length * width);
-    const starts = kernels.room(questions.length * (BINS + CANDIDATES + 1));
-    const words = kernels.doubles(asked, QUESTION * questions.length);
-    const rows = kernels.integers(answers, questions.length * width);
-    questions.forEach(({ alternatives, length, spans, offset }, n) => {
-      const { guess, limit, candidates, valid } = alternatives;
-      words.set([length, ...spans, offset, guess, limit, ...candidates, ...valid], QUESTION * n);
-      rows.set(outputs[n], width * n);
-    });
-    kernels.functions.coordinate_starts(this.tables, answers, width, asked, questions.length, starts);
-    const found = kernels.integers(starts, questions.length * (BINS + CANDIDATES + 1)).slice();
+    if (this.found.length < count * STARTS) this.found = new Int32Array(2 * count * STARTS);
+    const asked = kernels.room(2 * QUESTION * count);
+    const answers = kernels.room(count * OUTPUTS);
+    const starts = kernels.room(count * STARTS);
+    const words = kernels.doubles(asked, QUESTION * count);
+    for (let n = 0; n < count; n++) writeQuestion(words, QUESTION * n, questions[n]);
+    kernels.integers(answers, count * OUTPUTS).set(outputs.subarray(0, count * OUTPUTS));
+    kernels.functions.coordinate_starts(this.tables, answers, OUTPUTS, asked, count, starts);
+    this.found.set(kernels.integers(starts, count * STARTS));
     kernels.release(asked);
-    return questions.map((_, n) => found.subarray(n * (BINS + CANDIDATES + 1), (n + 1) * (BINS + CANDIDATES + 1)));
+    return this.found;
   }
+}
+
+/** A question as web/wasm/coordinates.c reads it. */
+function writeQuestion(words, at, { alternatives, length, spans, offset }) {
+  const { guess, limit, candidates, valid } = alternatives;
+  words[at++] = length;
+  for (let i = 0; i < 3; i++) words[at++] = spans[i];
+  words[at++] = offset;
+  words[at++] = guess;
+  words[at++] = limit;
+  for (let i = 0; i < CANDIDATES; i++) words[at++] = candidates[i];
+  for (let i = 0; i < CANDIDATES; i++) words[at++] = valid[i];
 }

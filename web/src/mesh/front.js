@@ -7,9 +7,13 @@ export const NONE = 0, NEW = 1, LEFT = 2, RIGHT = 3, OTHER = 4, KNOWN = 5, FRESH
 export const SYMBOLS = 7;
 /** What made a face that begins a part. */
 export const SEED = 7;
+/** Gates of a wave, at most. */
+export const MOST_GATES = 128;
+/** Above any number of vertices: 65535 faces have at most three times as many. */
+export const MOST_VERTICES = 2 ** 20;
 const SCAN = 512; // gates of the queue that are looked at for a wave
+const MOST_QUEUED = 2 ** 24; // above any number of gates in the queue
 const STEPS = 4; // gates to either side among which a vertex of this wave is looked for
-const MOST_VERTICES = 2 ** 20; // above any number of vertices: 65535 faces have at most three times as many
 
 /** Gates as linked lists, numbered in the order of their making like vertices and faces. */
 export class Front {
@@ -79,38 +83,78 @@ export class Front {
     this.extra.add(gate);
   }
 
-  /** Open gates whose surroundings do not touch, at most so many; drops closed ones from the queue. */
-  wave(most) {
-    const { state, origin, end, before, after } = this;
-    this.queue = this.queue.filter((gate) => state[gate] === OPEN);
-    this.queue.sort((one, other) => origin[one] + end[one] - origin[other] - end[other]);
+  /**
+   * Open gates whose surroundings do not touch, at most MOST_GATES; drops closed ones from the queue.
+   * @param {number} vertices how many there are
+   */
+  wave(vertices) {
+    const { origin, end, before, after } = this;
+    this.queue = this.inOrder();
     const taken = [];
-    const ends = new Set();
-    const around = new Set();
-    for (const gate of this.queue.slice(0, SCAN)) {
+    const marks = new Uint8Array(vertices); // 1 around the gates that are taken, 3 at their ends
+    const count = Math.min(this.queue.length, SCAN);
+    for (let i = 0; i < count; i++) {
+      const gate = this.queue[i];
       const a = origin[gate];
       const b = end[gate];
       const l = origin[before[gate]];
       const r = end[after[gate]];
-      if (around.has(a) || around.has(b) || ends.has(l) || ends.has(r)) continue;
+      if (marks[a] || marks[b] || marks[l] === 3 || marks[r] === 3) continue;
       taken.push(gate);
-      if (taken.length === most) break;
-      for (const vertex of [a, b]) ends.add(vertex);
-      for (const vertex of [l, r, a, b]) around.add(vertex);
+      if (taken.length === MOST_GATES) break;
+      marks[l] = 1;
+      marks[r] = 1;
+      marks[a] = 3;
+      marks[b] = 3;
     }
     return taken;
   }
 
-  /** A gate that begins there for each vertex that an open gate touches. */
-  places() {
-    const found = new Map();
-    for (const gate of this.queue) {
-      if (this.state[gate] !== OPEN) continue;
-      if (!found.has(this.origin[gate])) found.set(this.origin[gate], gate);
-      const next = this.after[gate];
-      if (this.state[next] === BORDER && !found.has(this.end[gate])) found.set(this.end[gate], next);
+  /** The open gates of the queue by the sum of their ends; of equal sums the order stays. */
+  inOrder() {
+    const { queue, state, origin, end } = this;
+    const keys = new Float64Array(this.open);
+    let count = 0;
+    for (let i = 0; i < queue.length; i++) {
+      const gate = queue[i];
+      if (state[gate] === OPEN) keys[count++] = (origin[gate] + end[gate]) * MOST_QUEUED + i;
+    }
+    keys.sort(); // faster than with a comparison of our own
+    return Array.from(keys, (key) => queue[key % MOST_QUEUED]);
+  }
+
+  /**
+   * Vertices at which there is a gate that begins there: see `placeOf`.
+   * @param {number} most vertices from this number on do not count ...
+   * @param {number[]} left ... nor do these
+   */
+  touched(most, left) {
+    const { after, end, origin, queue, state } = this;
+    const seen = new Uint8Array(most);
+    for (const vertex of left) seen[vertex] = 1;
+    const found = [];
+    const add = (vertex) => {
+      if (vertex >= most || seen[vertex]) return;
+      seen[vertex] = 1;
+      found.push(vertex);
+    };
+    for (const gate of queue) {
+      if (state[gate] !== OPEN) continue;
+      add(origin[gate]);
+      if (state[after[gate]] === BORDER) add(end[gate]); // else the gate after it is open, and begins there
     }
     return found;
+  }
+
+  /** A gate that begins at a vertex, the first open one or the border after an open one; -1 where there is none. */
+  placeOf(vertex) {
+    const { after, end, origin, queue, state } = this;
+    for (const gate of queue) {
+      if (state[gate] !== OPEN) continue;
+      if (origin[gate] === vertex) return gate;
+      if (end[gate] === vertex && state[after[gate]] === BORDER) return after[gate];
+    }
+    return -1;
   }
 
   /** Vertices from number `firstFresh` on at most some gates away along the loop, the nearest first. */

@@ -25,21 +25,29 @@ export class Network {
     this.outputs = layers[layers.length - 1].bias.length;
     this.packed = kernels && layers.every(fitsInt32) ? new PackedLayers(kernels, layers, this.inputs) : null;
     this.doubles = this.packed ? null : layers.map((layer) => new DoubleLayer(layer));
+    this.found = this.packed ? new Int32Array(0) : new Float64Array(0);
   }
 
   /**
    * @param {ArrayLike<number>[]} rows features, whole, at most 255
-   * @returns {ArrayLike<number>[]} logits of each row, whole
+   * @param {number} count of the rows that are asked for, the first ones
+   * @returns {Int32Array|Float64Array} logits, whole, row by row; they hold until the next call
    */
-  logits(rows) {
-    if (this.packed) return this.packed.logits(rows);
-    return rows.map((row) => {
-      let values = row;
-      this.doubles.forEach((layer, number) => {
-        values = layer.values(values, number === 0 ? FIRST_SHIFT : SHIFT, number === this.doubles.length - 1);
-      });
-      return values.slice();
-    });
+  logits(rows, count) {
+    if (this.found.length < count * this.outputs) this.found = new this.found.constructor(2 * count * this.outputs);
+    if (this.packed) {
+      this.packed.logits(rows, count, this.found);
+      return this.found;
+    }
+    const last = this.doubles.length - 1;
+    for (let n = 0; n < count; n++) {
+      let values = rows[n];
+      for (let number = 0; number <= last; number++) {
+        values = this.doubles[number].values(values, number === 0 ? FIRST_SHIFT : SHIFT, number === last);
+      }
+      this.found.set(values, n * this.outputs);
+    }
+    return this.found;
   }
 }
 
@@ -100,25 +108,29 @@ class PackedLayers {
     });
   }
 
-  logits(rows) {
+  /** Writes the logits of the first `count` rows. */
+  logits(rows, count, found) {
     const { kernels, layers } = this;
-    const count = Math.ceil(rows.length / ROWS) * ROWS;
+    const whole = Math.ceil(count / ROWS) * ROWS;
     const { pairs } = layers[0];
-    let x = kernels.room(count * pairs);
+    let x = kernels.room(whole * pairs);
     const mark = x;
-    const features = kernels.shorts(x, 2 * count * pairs);
-    rows.forEach((row, n) => features.set(row, 2 * pairs * n));
-    layers.forEach(({ packed, bias, pairs: width, outputs }, number) => {
-      const last = number === layers.length - 1;
-      const out = kernels.room(count * outputs);
-      kernels.functions.integer_layer(x, count, width, packed, bias, outputs, number === 0 ? FIRST_SHIFT : SHIFT, last ? 0 : HIDDEN_MAX, out);
+    const features = kernels.shorts(x, 2 * whole * pairs);
+    for (let n = 0; n < count; n++) features.set(rows[n], 2 * pairs * n);
+    for (let number = 0; number < layers.length; number++) {
+      const { packed, bias, pairs: width, outputs } = layers[number];
+      const most = number === layers.length - 1 ? 0 : HIDDEN_MAX;
+      const shift = number === 0 ? FIRST_SHIFT : SHIFT;
+      const out = kernels.room(whole * outputs);
+      kernels.functions.integer_layer(x, whole, width, packed, bias, outputs, shift, most, out);
       x = out;
-    });
+    }
     const { outputs, count: units } = layers[layers.length - 1];
-    const found = kernels.integers(x, rows.length * outputs);
-    const logits = rows.map((_, n) => found.slice(n * outputs, n * outputs + units));
+    const padded = kernels.integers(x, count * outputs);
+    for (let n = 0, at = 0; n < count; n++) {
+      for (let unit = 0; unit < units; unit++) found[at++] = padded[n * outputs + unit];
+    }
     kernels.release(mark);
-    return logits;
   }
 }
 
@@ -126,27 +138,28 @@ class PackedLayers {
  * Starts of alternatives by their weights.
  * @param {number[]|Float64Array} weights whole, 0 to 2^36; changed
  * @param {ArrayLike<unknown>} present which alternatives there are, at least one; others have the weight 0
- * @returns {Int32Array} from 0 to TOTAL, which is added
+ * @param {Int32Array} starts written: from 0 to TOTAL, which is added
+ * @param {number} from where they begin in the array
  */
-export function proportional(weights, present) {
+export function proportional(weights, present, starts, from = 0) {
+  const count = weights.length;
   let likely = -1;
   let spare = TOTAL;
-  for (let i = 0; i < weights.length; i++) {
+  for (let i = 0; i < count; i++) {
     if (!present[i]) continue;
     spare -= 1;
     if (likely < 0 || weights[i] > weights[likely]) likely = i;
   }
   weights[likely] += 1;
   let sum = 0;
-  for (let i = 0; i < weights.length; i++) sum += weights[i];
-  const starts = new Int32Array(weights.length + 1);
+  for (let i = 0; i < count; i++) sum += weights[i];
   let end = 0;
-  for (let i = 0; i < weights.length; i++) {
+  starts[from] = 0;
+  for (let i = 0; i < count; i++) {
     end += Math.floor((weights[i] * spare) / sum) + (present[i] ? 1 : 0);
-    starts[i + 1] = end;
+    starts[from + i + 1] = end;
   }
-  for (let i = likely + 1; i < starts.length; i++) starts[i] += TOTAL - end;
-  return starts;
+  for (let i = likely + 1; i <= count; i++) starts[from + i] += TOTAL - end;
 }
 
 /** Frequencies to the starts of alternatives and the end. */
@@ -156,16 +169,35 @@ export function startsOf(counts) {
   return starts;
 }
 
-/**
- * Starts of alternatives by their logits.
- * @param {ArrayLike<number>} logits whole, units 1/64
- * @param {boolean[]} present which alternatives there are, at least one
- * @param {ArrayLike<number>} exponential e^(-i/64) in units of 2^-16
- */
-export function byLogits(logits, present, exponential) {
-  let largest = -Infinity;
-  for (let i = 0; i < logits.length; i++) if (present[i] && logits[i] > largest) largest = logits[i];
-  const last = exponential.length - 1;
-  const weights = Array.from(logits, (logit, i) => (present[i] ? exponential[Math.min(largest - logit, last)] : 0));
-  return proportional(weights, present);
+/** Starts of alternatives by their logits. */
+export class ByLogits {
+  /**
+   * @param {ArrayLike<number>} exponential e^(-i/64) in units of 2^-16
+   * @param {number} count alternatives
+   */
+  constructor(exponential, count) {
+    this.exponential = exponential;
+    this.weights = new Float64Array(count);
+    this.found = new Int32Array(count + 1);
+  }
+
+  /**
+   * @param {ArrayLike<number>} logits whole, units 1/64
+   * @param {number} from where they begin in the array
+   * @param {ArrayLike<unknown>} present which alternatives there are, at least one
+   * @returns {Int32Array} that holds until the next call
+   */
+  starts(logits, from, present) {
+    const { exponential, weights, found } = this;
+    let largest = -Infinity;
+    for (let i = 0; i < weights.length; i++) {
+      if (present[i] && logits[from + i] > largest) largest = logits[from + i];
+    }
+    const last = exponential.length - 1;
+    for (let i = 0; i < weights.length; i++) {
+      weights[i] = present[i] ? exponential[Math.min(largest - logits[from + i], last)] : 0;
+    }
+    proportional(weights, present, found);
+    return found;
+  }
 }

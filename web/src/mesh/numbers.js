@@ -5,18 +5,19 @@
  * reordered: the frequencies of the range coder hang on them.
  */
 
-const BITS = new DataView(new ArrayBuffer(8));
+const DOUBLE = new Float64Array(1);
+const WORDS = new Uint32Array(DOUBLE.buffer);
+const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0]; // which of the words has the exponent: 1, little-endian
 const PI = 3.141592653589793;
 const ONE = 16; // units of a feature
 const FEATURE_MAX = 255; // largest feature
 
 /** Logarithm of a normal number above 0, linear between powers of two. */
 export function log2(value) {
-  BITS.setFloat64(0, value);
-  const high = BITS.getUint32(0);
-  const exponent = ((high >>> 20) & 0x7ff) - 1022;
-  BITS.setUint32(0, ((high & 0x800fffff) | 0x3fe00000) >>> 0);
-  return exponent + 2 * BITS.getFloat64(0) - 2;
+  DOUBLE[0] = value;
+  const high = WORDS[HIGH];
+  WORDS[HIGH] = (high & 0x800fffff) | 0x3fe00000;
+  return ((high >>> 20) & 0x7ff) - 1022 + 2 * DOUBLE[0] - 2;
 }
 
 /** Sign times log2(1 + magnitude). */
@@ -33,26 +34,15 @@ export function angle(cosine) {
   return cosine < 0 ? PI - acute : acute;
 }
 
-/** @returns {number} of two vectors of three numbers */
-export function dot(u, v) {
-  return u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
-}
-
-/** @returns {number[]} of two vectors of three numbers */
-export function cross(u, v) {
-  return [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+/** What a vector is divided by so that its length is 1; zero stays zero. */
+export function lengthOf(x, y, z) {
+  const length = Math.sqrt(x * x + y * y + z * z);
+  return length > 0 ? length : 1;
 }
 
 /** @returns {number[]} u - v */
 export function minus(u, v) {
   return [u[0] - v[0], u[1] - v[1], u[2] - v[2]];
-}
-
-/** A vector of length 1; zero stays zero. */
-export function unit(v) {
-  const length = Math.sqrt(dot(v, v));
-  const by = length > 0 ? length : 1;
-  return [v[0] / by, v[1] / by, v[2] / by];
 }
 
 /** A number cut off to limits. */
@@ -62,5 +52,19 @@ export function clamp(value, low, high) {
 
 /** A number as a whole feature. */
 export function rounded(value) {
-  return clamp(Math.floor(value * ONE + 0.5), -FEATURE_MAX, FEATURE_MAX);
+  const whole = Math.floor(value * ONE + 0.5);
+  return whole < -FEATURE_MAX ? -FEATURE_MAX : whole > FEATURE_MAX ? FEATURE_MAX : whole;
+}
+
+/** Features, one after the other. */
+export class Row {
+  /** @param {number} room features at most */
+  constructor(room) {
+    this.values = new Int16Array(room);
+    this.count = 0;
+  }
+
+  put(value) {
+    this.values[this.count++] = rounded(value);
+  }
 }

@@ -2,7 +2,7 @@
 
 import { damaged } from '../errors.js';
 import { RangeDecoder } from '../format/range_decoder.js';
-import { BINS } from './coordinates.js';
+import { BINS, STARTS } from './coordinates.js';
 import { TOTAL } from './network.js';
 
 export class Teller {
@@ -55,14 +55,17 @@ export class Teller {
     return symbol;
   }
 
-  /** Coordinate k of new vertices; 3 is any of a part's first face. */
-  coordinates(k, questions) {
-    const rows = this.coder.coordinateStarts(k, questions);
-    return questions.map(({ alternatives }, i) => {
-      const symbol = this.symbol(rows[i]);
+  /** Coordinate k of new vertices, by the first `count` questions; 3 is any of a part's first face. */
+  coordinates(k, questions, count) {
+    const starts = this.coder.coordinateStarts(k, questions, count);
+    const values = [];
+    for (let n = 0; n < count; n++) {
+      const { alternatives } = questions[n];
+      const symbol = this.range.decode(starts, n * STARTS, STARTS - 1);
       const room = symbol < BINS ? alternatives.room(symbol) : 0;
-      return alternatives.value(symbol, room > 1 ? this.uniform(room) : 0);
-    });
+      values.push(alternatives.value(symbol, room > 1 ? this.uniform(room) : 0));
+    }
+    return values;
   }
 
   /** The place of a vertex, where there must be none. */
