@@ -226,7 +226,7 @@ def measures(k: int, features: Whole) -> tuple[Whole, Whole, Whole]:
         spans[0] = 1 << FEATURE_BITS
         return features[:, SEED_LENGTH], spans, np.zeros(count)
     offsets = features[:, THIRD_OFFSET] * (0.5 / (1 << FEATURE_BITS)) if k == 2 else np.zeros(count)
-    return features[:, GATE_LENGTH], features[:, PLACE_SPANS[k]].T, offsets
+    return features[:, GATE_LENGTH], features.T.take(PLACE_SPANS[k], axis=0), offsets
 
 
 def standard_curves() -> Curves:

@@ -7,6 +7,7 @@ three components first, so that one expression serves all of them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +25,11 @@ _PI = 3.141592653589793
 
 def log2(values: Floats) -> Floats:
     """Logarithm of values above 0, linear between powers of two."""
-    mantissa, exponent = np.frexp(values)
-    result: Floats = exponent + 2.0 * mantissa - 2.0
+    result: Floats
+    result, exponent = np.frexp(values)
+    result *= 2.0
+    result += exponent
+    result -= 2.0
     return result
 
 
@@ -39,7 +43,9 @@ def angle(cosine: Floats) -> Floats:
 
 def dot(u: Floats, v: Floats) -> Floats:
     """(3, ...) and (3, ...) -> (...)."""
-    result: Floats = u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
+    products = u * v
+    result: Floats = products[0] + products[1]
+    result += products[2]
     return result
 
 
@@ -51,14 +57,22 @@ def cross(u: Floats, v: Floats) -> Floats:
 def unit(vectors: Floats) -> Floats:
     """(3, ...) of length 1; zero stays zero."""
     length = np.sqrt(dot(vectors, vectors))
-    result: Floats = vectors / np.where(length > 0, length, 1.0)
+    length[length == 0] = 1.0
+    result: Floats = vectors / length
     return result
 
 
 def rounded(rows: list[Floats] | Floats) -> Whole:
     """(F, N) numbers -> (N, F) features."""
-    values = np.floor(np.asarray(rows) * _ONE + 0.5)
-    return np.ascontiguousarray(np.minimum(np.maximum(values, -FEATURE_MAX), FEATURE_MAX).T)
+    values = np.asarray(rows) * _ONE
+    values += 0.5
+    np.floor(values, out=values)
+    np.maximum(values, -FEATURE_MAX, out=values)
+    np.minimum(values, FEATURE_MAX, out=values)
+    return np.ascontiguousarray(values.T)
+
+
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])  # corners of a face, from each on
 
 
 @dataclass
@@ -122,20 +136,21 @@ class Known:
             return
         corners = np.array(faces, dtype=np.int64).T
         self.reserve(0, self.measured + len(faces))
-        places = self.positions[:, corners]
-        towards = places[:, (1, 2, 0)] - places
+        places = self.positions.take(corners, axis=1)
+        towards = places.take(_NEXT, axis=1) - places
         normals = cross(towards[:, 0], towards[:, 1])
         self.face_normals[:, self.measured : self.measured + len(faces)] = normals
         self.measured += len(faces)
         edges = unit(towards)
-        turned = np.floor(angle(-dot(edges, edges[:, (2, 0, 1)])) * 64.0 + 0.5)
+        turned = np.floor(angle(-dot(edges, edges.take(_LAST, axis=1))) * 64.0 + 0.5)
         # Sums of whole numbers: their order does not matter.
         where = corners.ravel()
         count = self.turned.shape[0]
         self.turned += np.bincount(where, turned.ravel(), count)
         self.valence += np.bincount(where, minlength=count)
+        each = np.concatenate([normals, normals, normals], axis=1)
         for axis in range(3):
-            self.normals[axis] += np.bincount(where, np.tile(normals[axis], 3), count)
+            self.normals[axis] += np.bincount(where, each[axis], count)
 
 
 @dataclass(frozen=True)
@@ -209,33 +224,37 @@ def _others(known: Known, around: Integers) -> tuple[Integers, Floats]:
     nearest of all others.
     """
     front, count = known.front, known.placed
-    ends = {front.origin[gate] for gate in front.queue}
-    ends.update(front.end[gate] for gate in front.queue)
+    ends = {*map(front.origin.__getitem__, front.queue), *map(front.end.__getitem__, front.queue)}
     everything = known.classes[1] > 0
     pool = np.arange(count) if everything else np.array(sorted(ends), dtype=np.int64)
-    a, b, c = known.positions[:, around[:3]].transpose(1, 0, 2)
-    offsets = (a + b - c)[:, :, None] - known.positions[:, None, pool]
+    points = known.positions.take(around[:3], axis=1)
+    corner = points[:, 0] + points[:, 1] - points[:, 2]
+    offsets = corner[:, :, None] - known.positions.take(pool, axis=1)[:, None]
     distances = dot(offsets, offsets)
-    rows = np.arange(around.shape[1])
+    base = np.arange(0, distances.size, len(pool))  # where the rows begin
     if everything:
-        distances[rows, around] = np.inf
+        distances[np.arange(len(base)), around] = np.inf
         is_open = np.zeros(count, dtype=np.bool_)
         is_open[list(ends)] = True
         first = np.where(is_open, distances, np.inf)
         second = np.where(is_open, np.inf, distances)
-        choices = [first.argmin(axis=1), second.argmin(axis=1)]
-        nearest = [first[rows, choices[0]], second[rows, choices[1]]]
+        choices = np.array([first.argmin(axis=1), second.argmin(axis=1)])
+        nearest = np.array([first.take(base + choices[0]), second.take(base + choices[1])])
     else:
-        where = np.minimum(np.searchsorted(pool, around), len(pool) - 1)
-        there = pool[where] == around
-        distances[np.broadcast_to(rows, where.shape)[there], where[there]] = np.inf
-        choices = [distances.argmin(axis=1)]
-        nearest = [distances[rows, choices[0]]]
-        distances[rows, choices[0]] = np.inf
-        choices.append(distances.argmin(axis=1))
-        nearest.append(distances[rows, choices[1]])
-    found = np.stack(nearest) < np.inf
-    others = np.where(found, pool[np.stack(choices)], around[0])
+        flat = distances.reshape(-1)
+        where = np.minimum(pool.searchsorted(around), len(pool) - 1)
+        there = pool.take(where) == around
+        where += base
+        flat[where[there]] = np.inf
+        one = distances.argmin(axis=1)
+        at = base + one
+        least = flat.take(at)
+        flat[at] = np.inf
+        other = distances.argmin(axis=1)
+        choices = np.array([one, other])
+        nearest = np.array([least, flat.take(base + other)])
+    found = nearest < np.inf
+    others = np.where(found, pool.take(choices), around[0])
     return others, found.astype(np.float64)
 
 
@@ -255,50 +274,57 @@ def gate_features(known: Known, near: Surroundings) -> Whole:
     Features that belong to the ends of the gate come in pairs, a's before b's, then those that change their
     sign when the ends change places, then all others.
     """
-    places = known.positions[:, near.points]
+    places = known.positions.take(near.points, axis=1)
     a, b, c = places[:, 0], places[:, 1], places[:, 2]
     edge = b - a
     length = np.sqrt(dot(edge, edge))
     along = edge / length
-    outward = cross(a - b, c - b)
+    outward = cross(-edge, c - b)
     area = np.sqrt(dot(outward, outward))
     normal = outward / np.where(area > 0, area, 1.0)
-    across = cross(normal, along)
+    axes = np.array([along, cross(normal, along), normal])
     middle = (a + b) * 0.5
     offset = (places[:, 2:] - middle[:, None]) / length
-    x, y, z = dot(offset, along[:, None]), dot(offset, across[:, None]), dot(offset, normal[:, None])
+    products = offset * axes[:, :, None]
+    x, y, z = products[:, 0] + products[:, 1] + products[:, 2]
     gap = offset + offset[:, :1]  # from the corner of the parallelogram, which lies at minus c
     distance = np.minimum(np.sqrt(dot(gap, gap)), _FAR)  # c, l, r, ll, rr, o, p
-    sides = np.stack([places[:, 3] - a, places[:, 4] - b, places[:, 3] - places[:, 4]], axis=1)
+    sides = places.take(_TO, axis=1) - places.take(_FROM, axis=1)
     lengths = np.sqrt(dot(sides, sides))
     turns = dot(sides[:, :2], along[:, None]) * _TOWARDS / np.where(lengths[:2] > 0, lengths[:2], 1.0)
-    scale = log2(length)
-    relative = log2(np.concatenate([lengths[:2], area[None] / length]) + 0.25) - scale
-    bends = dot(unit(known.normals[:, near.points[:5]]), normal[:, None])
-    folds = dot(unit(known.face_normals[:, near.faces[1:]]), normal[:, None])
-    corners = near.points[_CORNERS]
+    sizes = np.concatenate([length[None], lengths[:2], (area / length)[None]])
+    sizes[1:] += 0.25
+    logs = log2(sizes)
+    scale = logs[0]
+    relative = logs[1:] - scale
+    normals = [known.normals.take(near.points[:5], axis=1), known.face_normals.take(near.faces[1:], axis=1)]
+    cosines = dot(unit(np.concatenate(normals, axis=1)), normal[:, None])
+    bends, folds = cosines[:5], cosines[5:]
+    corners = near.points.take(_CORNERS, axis=0)
     found = near.found
     beside = np.where(found > 0, distance[5:], _FAR)
     facts = near.facts
-    wide = np.broadcast_to(np.array(_global_facts(known))[:, None], (_GLOBAL_FACTS, len(scale)))
+    wide = np.empty((_GLOBAL_FACTS, len(scale)))
+    wide.T[:] = _global_facts(known)
     return rounded(
         np.concatenate(
             [
                 x[1:5] * _OUTWARDS, y[1:5], z[1:5], distance[1:5],
-                relative[:2], angle(turns), bends[_CORNERS], folds[1:],
-                known.turned[corners] * 0.015625, known.valence[corners] * 0.5,
-                np.minimum(known.bordered[corners], 3.0), facts[:2], facts[2:4],
+                relative[:2], angle(turns), bends.take(_CORNERS, axis=0), folds[1:],
+                known.turned.take(corners) * 0.015625, known.valence.take(corners) * 0.5,
+                np.minimum(known.bordered.take(corners), 3.0), facts[:2], facts[2:4],
                 x[:1], x[5:] * found, facts[4:5] - 0.5,
                 y[:1], y[5:] * found, z[5:] * found, beside, found[:1],
                 np.minimum(lengths[2:] / length, _FAR), scale[None], scale[None] - known.scale, relative[2:],
                 bends[2:3], folds[:1], facts[5:], _in_end_planes(known, places),
-                np.minimum(known.bordered[near.points[8:]], 3.0) * found[1:], wide,
+                np.minimum(known.bordered.take(near.points[8:]), 3.0) * found[1:], wide,
             ]
         )
     )  # fmt: skip
 
 
-_CORNERS = [0, 1, 3, 4]  # a, b, l and r among the points
+_CORNERS = np.array([0, 1, 3, 4])  # a, b, l and r among the points
+_TO, _FROM = np.array([3, 4, 3]), np.array([0, 1, 4])  # from a to l, from b to r, from r to l
 _OUTWARDS = np.array([[1.0], [-1.0], [1.0], [-1.0]])
 _TOWARDS = np.array([[1.0], [-1.0]])
 _GLOBAL_FACTS = 18
@@ -308,10 +334,10 @@ def _in_end_planes(known: Known, places: Floats) -> Floats:
     """(4, N) axes along which a gate, and the face behind it, lies in the first or the last plane of the
     grid."""
     corners = places[:, :3]
-    ends = np.stack([corners == 0, corners == known.sides[:, :, None]])
+    ends = np.array([corners == 0, corners == known.sides[:, :, None]])
     gate = ends[:, :, 0] & ends[:, :, 1]
     both = np.concatenate([gate, gate & ends[:, :, 2]])
-    result: Floats = both.sum(axis=1).astype(np.float64)
+    result: Floats = np.add.reduce(both, axis=1, dtype=np.float64)
     return result
 
 
@@ -320,17 +346,22 @@ def _global_facts(known: Known) -> list[float]:
     total = float(sum(known.counts))
     shares = [8.0 * count / total for count in known.counts]
     queue = float(len(known.front.queue))
-    left, gates = np.frexp([known.faces_left + 1.0, queue + 1.0])
-    logs = np.array(gates) + 2.0 * np.array(left) - 2.0
-    mean = known.residuals[:4] / known.residuals[4]
+    left, gates = _log2(known.faces_left + 1.0), _log2(queue + 1.0)
+    first, second, third, fourth, count = known.residuals.tolist()
     return [
         *shares,
-        float(logs[0]),
-        float(logs[0] - logs[1]),
+        left,
+        left - gates,
         known.scale,
         *known.classes,
-        float(mean[0]),
-        float(mean[1]),
-        4.0 * float(mean[2]),
-        4.0 * float(mean[3]),
+        first / count,
+        second / count,
+        4.0 * (third / count),
+        4.0 * (fourth / count),
     ]
+
+
+def _log2(value: float) -> float:
+    """`log2` of one number."""
+    mantissa, exponent = math.frexp(value)
+    return exponent + 2.0 * mantissa - 2.0

@@ -6,6 +6,7 @@ Whole numbers are held in float64, in which products of matrices are fast and, b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from meshcodec.format.range_coder import TOTAL_BITS
 
 Whole = NDArray[np.float64]
 """Whole numbers, each below 2**53."""
+Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 FEATURE_BITS = 4  # fractional bits of a feature
 FEATURE_MAX = 255  # largest feature, as an integer
@@ -41,13 +43,27 @@ class Network:
 
     def logits(self, features: Whole) -> Whole:
         """(N, F) features, units 2**-FEATURE_BITS -> (N, O), units 2**-HIDDEN_BITS."""
-        shift, values = _FIRST_SHIFT, features
-        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = np.floor((values @ weights + bias) * shift)
-            np.minimum(np.maximum(values, 0.0, out=values), HIDDEN_MAX, out=values)
-            shift = _SHIFT
-        result: Whole = np.floor((values @ self.weights[-1] + self.biases[-1]) * shift)
-        return result
+        values = features
+        for weights, bias in self._scaled[:-1]:
+            values = values @ weights
+            values += bias
+            np.floor(values, out=values)
+            np.maximum(values, 0.0, out=values)
+            np.minimum(values, HIDDEN_MAX, out=values)
+        weights, bias = self._scaled[-1]
+        values = values @ weights
+        values += bias
+        return np.floor(values, out=values)
+
+    @cached_property
+    def _scaled(self) -> list[tuple[Whole, Whole]]:
+        """Weights and biases of layers times the power of two that its sums are shifted by: nothing is
+        rounded."""
+        shifts = [_FIRST_SHIFT, *[_SHIFT] * (len(self.weights) - 1)]
+        return [
+            (weights * shift, bias * shift)
+            for weights, bias, shift in zip(self.weights, self.biases, shifts, strict=True)
+        ]
 
 
 def frequencies(logits: Whole, exponential: Whole, shares: Whole) -> Whole:
@@ -63,38 +79,44 @@ def frequencies(logits: Whole, exponential: Whole, shares: Whole) -> Whole:
     -------
     (N, A), that add up to 2**TOTAL_BITS; 0 where the share is, else at least 1.
     """
-    present = shares > 0
-    masked = np.where(present, logits, -np.inf)
-    depth = np.minimum(masked.max(axis=1)[:, None] - masked, len(exponential) - 1.0)
-    return proportional(np.floor(exponential[depth.astype(np.int64)] * shares), present)
+    masked = np.where(shares > 0, logits, -np.inf)
+    depth = np.maximum.reduce(masked, axis=1, keepdims=True) - masked
+    np.minimum(depth, len(exponential) - 1.0, out=depth)
+    weights = exponential.take(depth.astype(np.int64))
+    weights *= shares
+    return proportional(np.floor(weights, out=weights), np.ceil(shares))
 
 
-def proportional(weights: Whole, present: Booleans) -> Whole:
+def proportional(weights: Whole, present: Whole) -> Whole:
     """Frequencies of alternatives by their weights.
 
     Parameters
     ----------
-    weights : (N, A) whole, 0 to 2**36
-    present : (N, A) which alternatives there are, at least one of each row; others have the weight 0
+    weights : (N, A) whole, 0 to 2**36, in one block; overwritten
+    present : (N, A) 1 for alternatives that there are, at least one of each row; others have the weight 0
 
     Returns
     -------
     (N, A), that add up to 2**TOTAL_BITS; 0 where an alternative is not there, else at least 1.
     """
-    rows = np.arange(len(weights))
-    likely = np.where(present, weights, -1.0).argmax(axis=1)
-    weights[rows, likely] += 1.0
-    spare = TOTAL - present.sum(axis=1, keepdims=True)
-    counts: Whole = np.floor(weights * spare / weights.sum(axis=1, keepdims=True)) + present
-    counts[rows, likely] += TOTAL - counts.sum(axis=1)
+    count, alternatives = weights.shape
+    likely = (weights + present).argmax(axis=1)
+    likely += np.arange(0, count * alternatives, alternatives)
+    weights.reshape(-1)[likely] += 1.0
+    total = np.add.reduce(weights, axis=1, keepdims=True)
+    weights *= TOTAL - np.add.reduce(present, axis=1, keepdims=True)
+    weights /= total
+    counts = np.floor(weights, out=weights)
+    counts += present
+    counts.reshape(-1)[likely] += TOTAL - np.add.reduce(counts, axis=1)
     return counts
 
 
 def starts_of(counts: Whole) -> list[list[int]]:
     """(N, A) frequencies -> for each row the starts of its alternatives and the end, A + 1 numbers."""
-    starts = np.zeros((len(counts), counts.shape[1] + 1), dtype=np.int64)
-    np.cumsum(counts, axis=1, out=starts[:, 1:])
-    rows: list[list[int]] = starts.tolist()
+    starts = np.zeros((len(counts), counts.shape[1] + 1))
+    np.add.accumulate(counts, axis=1, out=starts[:, 1:])
+    rows: list[list[int]] = starts.astype(np.int64).tolist()
     return rows
 
 
@@ -116,6 +138,8 @@ def _bins() -> tuple[list[int], list[int]]:
 FIRSTS, LASTS = (np.array(ends, dtype=np.float64) for ends in _bins())
 BINS = len(FIRSTS)
 WIDTHS = LASTS - FIRSTS + 1
+_ENDS = LASTS + 1
+_FIRST_OF: list[int] = FIRSTS.astype(np.int64).tolist()
 FARTHEST = int(LASTS[-1])  # largest residual that a bin holds
 BIN_OF = np.repeat(np.arange(BINS), WIDTHS.astype(np.int64))  # bin of each residual, from -FARTHEST on
 _BEFORE = np.tri(16, k=-1, dtype=np.bool_)  # whether candidate j comes before candidate i
@@ -135,6 +159,7 @@ class CoordinateTables:
     candidates : (N, C) values
     valid : (N, C) whether it is inside of the grid and not the same as one before
     bins : (N, C) bin of each candidate
+    places : (N, C) the same, counted through all rows
     room : (N, BINS) values in each bin that are inside of the grid and no candidates
     """
 
@@ -142,34 +167,34 @@ class CoordinateTables:
     limit: Whole
     candidates: Whole
     valid: Booleans
-    bins: NDArray[np.int64]
+    bins: Integers
+    places: Integers
     room: Whole
 
     @classmethod
-    def of(cls, guesses: Whole, limit: Whole, candidates: Whole, offered: Booleans) -> CoordinateTables:
-        """The parameters are the attributes; `offered` says which candidates there are."""
-        N, C = candidates.shape
-        valid = offered & (candidates >= 0) & (candidates <= limit[:, None])
-        same = (candidates[:, :, None] == candidates[:, None, :]) & valid[:, None, :] & _BEFORE[:C, :C]
-        valid &= ~same.any(axis=2)
+    def of(cls, guesses: Whole, limit: Whole, candidates: Whole, valid: Booleans) -> CoordinateTables:
+        """The parameters are attributes."""
+        N = len(candidates)
         residuals = np.where(valid, candidates - guesses[:, None], 0.0)
-        bins = BIN_OF[(residuals + FARTHEST).astype(np.int64)]
-        low = np.maximum(FIRSTS, -guesses[:, None])
-        high = np.minimum(LASTS, (limit - guesses)[:, None])
-        places = (np.arange(N)[:, None] * BINS + bins)[valid]
-        taken = np.bincount(places, minlength=N * BINS).reshape(N, BINS)
-        room = np.maximum(high - low + 1, 0.0) - taken
-        return cls(guesses, limit, candidates, valid, bins, room)
+        residuals += FARTHEST
+        bins = BIN_OF.take(residuals.astype(np.int64))
+        room = np.minimum(_ENDS, (limit + 1.0 - guesses)[:, None])
+        room -= np.maximum(FIRSTS, -guesses[:, None])
+        np.maximum(room, 0.0, out=room)
+        places = np.arange(0, N * BINS, BINS)[:, None] + bins
+        room -= np.bincount(places[valid], minlength=N * BINS).reshape(N, BINS)
+        return cls(guesses, limit, candidates, valid, bins, places, room)
 
     def excluded(self, row: int, number: int) -> list[int]:
         """Candidates in a bin, ascending."""
-        return sorted(
-            int(value)
-            for value, valid, there in zip(
-                self.candidates[row].tolist(), self.valid[row].tolist(), self.bins[row].tolist(), strict=True
-            )
-            if valid and there == number
-        )
+        bins, values, _ = self._lists
+        pairs = zip(bins[row], values[row], strict=True)
+        return sorted([int(value) for there, value in pairs if there == number])
+
+    @cached_property
+    def _lists(self) -> tuple[list[list[int]], list[list[float]], list[float]]:
+        """Bins of the valid candidates, -1 for others; candidates; guesses."""
+        return np.where(self.valid, self.bins, -1).tolist(), self.candidates.tolist(), self.guesses.tolist()
 
     def symbol(self, row: int, value: int) -> tuple[int, int]:
         """The alternative of a value, and its number among those of its bin."""
@@ -185,15 +210,26 @@ class CoordinateTables:
     def value(self, row: int, symbol: int, index: int) -> int:
         """The reverse of `symbol`."""
         if symbol >= BINS:
-            return int(self.candidates[row, symbol - BINS])
+            return int(self._lists[1][row][symbol - BINS])
         value = self._first(row, symbol) + index
         for other in self.excluded(row, symbol):
             value += other <= value
         return value
 
     def _first(self, row: int, number: int) -> int:
-        guess = int(self.guesses[row])
-        return max(int(FIRSTS[number]) + guess, 0)
+        return max(_FIRST_OF[number] + int(self._lists[2][row]), 0)
+
+
+def distinct(candidates: Whole, limits: Whole, offered: Booleans | None = None) -> Booleans:
+    """Which candidates (..., C) are offered, from 0 to the limits (...), and not the same as one before."""
+    valid: Booleans = (candidates >= 0) & (candidates <= limits[..., None])
+    if offered is not None:
+        valid &= offered
+    C = candidates.shape[-1]
+    same = (candidates[..., :, None] == candidates[..., None, :]) & valid[..., None, :]
+    same &= _BEFORE[:C, :C]
+    valid &= ~np.logical_or.reduce(same, axis=-1)
+    return valid
 
 
 # ---- mixtures
@@ -216,6 +252,10 @@ TABLE = 2.0**30  # units of the tables of functions
 _MASS = 2.0**24  # units of the mass of alternatives
 LARGEST_BUMP = 6.0
 FLOOR = 2.0**-20  # mass that each bin has besides, for each of its values
+_FLOORS = WIDTHS * FLOOR
+_UNITS = WIDTHS / _MASS
+_WIDTHS_AT, _BUMPS_AT = COMPONENTS * (1 + SPANS), COMPONENTS * (2 + SPANS)  # among outputs
+_MOST_BUMP = int(LARGEST_BUMP * _ONE)
 
 
 @dataclass(frozen=True)
@@ -233,24 +273,61 @@ class Curves:
     logistic: Whole
     powers: Whole
 
-    def power(self, sixteenths: Whole) -> Whole:
-        """2 to whole sixteenths."""
-        whole = np.floor(sixteenths * 0.0625)
-        part = self.powers[(sixteenths - 16.0 * whole).astype(np.int64)]
-        return np.ldexp(part, whole.astype(np.int64) - 30)
+    def lengths(self, sixteenths: Whole) -> Whole:
+        """2 to whole sixteenths, from -FEATURE_MAX to FEATURE_MAX."""
+        return self._powers.take((sixteenths + FEATURE_MAX).astype(np.int64))
 
-    def exp(self, values: Whole) -> Whole:
-        """e to values in units of 2**-HIDDEN_BITS, from -6 to 6."""
-        size = self.exponential[np.abs(values).astype(np.int64)] * (1.0 / TOTAL)
-        return np.where(values < 0, size, 1.0 / size)
+    def widths(self, logs: Integers) -> Whole:
+        """2 to values in units of 2**-HIDDEN_BITS, cut off to FINEST and WIDEST, over STEPS.
+
+        Values are taken down to whole sixteenths.
+        """
+        return self._widths.take(logs - int(FINEST * _ONE), mode="clip")
+
+    def factors(self, logs: Integers) -> Whole:
+        """e to values in units of 2**-HIDDEN_BITS, cut off to -LARGEST_BUMP and LARGEST_BUMP."""
+        return self._factors.take(logs + _MOST_BUMP, mode="clip")
 
     def cumulative(self, places: Whole) -> Whole:
-        """The logistic function, linear between the entries of its table."""
-        at = np.minimum(np.maximum(places, -STEEPEST), STEEPEST) * STEPS + STEEPEST * STEPS
-        low = np.minimum(np.floor(at), 2 * STEEPEST * STEPS - 1)
+        """The logistic function of places in units of 1 / STEPS, linear between the entries of its table."""
+        at = places + STEEPEST * STEPS
+        low = np.floor(at)
         index = low.astype(np.int64)
-        below = self.logistic[index]
-        return below + (self.logistic[index + 1] - below) * (at - low)
+        index += 1
+        at -= low
+        at *= self._slopes.take(index, mode="clip")
+        at += self._levels.take(index, mode="clip")
+        return at
+
+    @cached_property
+    def _powers(self) -> Whole:
+        """2 to sixteenths, from -FEATURE_MAX on."""
+        whole, part = np.divmod(np.arange(-FEATURE_MAX, FEATURE_MAX + 1), 16)
+        result: Whole = np.ldexp(self.powers[part], whole - 30)
+        return result
+
+    @cached_property
+    def _widths(self) -> Whole:
+        """What `widths` finds, from FINEST on."""
+        logs = np.arange(FINEST * _ONE, WIDEST * _ONE + 1)
+        return self.lengths(np.floor(logs * (16.0 / _ONE))) * (1.0 / STEPS)
+
+    @cached_property
+    def _factors(self) -> Whole:
+        """What `factors` finds, from -LARGEST_BUMP on."""
+        logs = np.arange(-_MOST_BUMP, _MOST_BUMP + 1)
+        size = self.exponential[np.abs(logs)] * (1.0 / TOTAL)
+        return np.where(logs < 0, size, 1.0 / size)
+
+    @cached_property
+    def _levels(self) -> Whole:
+        """The logistic function, with one entry more before its table."""
+        return np.concatenate([self.logistic[:1], self.logistic])
+
+    @cached_property
+    def _slopes(self) -> Whole:
+        """From each entry of `_levels` to the next; nothing before the table, nor after it."""
+        return np.append(np.diff(self._levels), 0.0)
 
 
 def mixture_counts(
@@ -266,30 +343,38 @@ def mixture_counts(
     offsets : (N,) what all means have besides, in steps of the grid
     """
     N = len(outputs)
-    parts = outputs[:, : COMPONENTS * (2 + SPANS)].reshape(N, 2 + SPANS, COMPONENTS)
-    length = curves.power(lengths)[:, None]
-    weight = curves.exponential[
-        np.minimum(parts[:, 0].max(axis=1)[:, None] - parts[:, 0], len(curves.exponential) - 1.0).astype(
-            np.int64
-        )
-    ]
-    factors = parts[:, 1:4] * (1.0 / _ONE / (1 << FEATURE_BITS))
-    x, y, z = spans[:, :, None]
-    mean = (factors[:, 0] * x + factors[:, 1] * y + factors[:, 2] * z) * length + offsets[:, None]
-    sixteenths = np.floor(parts[:, 4] * (16.0 / _ONE))
-    sixteenths = np.minimum(np.maximum(sixteenths, 16.0 * FINEST), 16.0 * WIDEST)
-    width = np.maximum(curves.power(sixteenths) * length, NARROWEST)
-    below = curves.cumulative((EDGES - mean[:, :, None]) / width[:, :, None])
-    masses = (below[:, :, 1:] - below[:, :, :-1]) * weight[:, :, None]
-    mass = masses[:, 0] + masses[:, 1] + masses[:, 2] + masses[:, 3]
-    total = weight[:, 0] + weight[:, 1] + weight[:, 2] + weight[:, 3]
-    mass = mass / (total[:, None] * TABLE) + WIDTHS * FLOOR
-    bumps = outputs[:, -BUMPED - CANDIDATES :]
-    factor = curves.exp(np.minimum(np.maximum(bumps, -LARGEST_BUMP * _ONE), LARGEST_BUMP * _ONE))
-    mass[:, MIDDLE - 1 : MIDDLE + 2] *= factor[:, :BUMPED]
-    density = mass / WIDTHS
-    rows = np.arange(N)[:, None]
-    of_candidates = density[rows, tables.bins] * factor[:, BUMPED:]
-    weights = np.concatenate([density * tables.room, of_candidates * tables.valid], axis=1)
-    present = np.concatenate([tables.room > 0, tables.valid], axis=1)
-    return proportional(np.floor(weights * _MASS), present)
+    whole = outputs.astype(np.int64)
+    length = curves.lengths(lengths)[:, None]
+    logs = whole[:, :COMPONENTS]
+    # Beyond the end of the table is what is at its end.
+    weight = curves.exponential.take(logs.max(axis=1, keepdims=True) - logs, mode="clip")
+    ways = outputs[:, COMPONENTS:_WIDTHS_AT].reshape(N, SPANS, COMPONENTS) * spans.T[:, :, None]
+    mean = ways[:, 0] + ways[:, 1]
+    mean += ways[:, 2]
+    mean *= length * (1.0 / _ONE / (1 << FEATURE_BITS))
+    mean += offsets[:, None]
+    width = curves.widths(whole[:, _WIDTHS_AT:_BUMPS_AT])
+    width *= length
+    np.maximum(width, NARROWEST / STEPS, out=width)
+    places = EDGES - mean[:, :, None]
+    places /= width[:, :, None]
+    below = curves.cumulative(places)
+    masses = below[:, :, 1:] - below[:, :, :-1]
+    masses *= weight[:, :, None]
+    density = masses[:, 0] + masses[:, 1]
+    density += masses[:, 2]
+    density += masses[:, 3]
+    density /= np.add.reduce(weight, axis=1, keepdims=True) * TABLE
+    density += _FLOORS
+    factor = curves.factors(whole[:, _BUMPS_AT:])
+    density[:, MIDDLE - 1 : MIDDLE + 2] *= factor[:, :BUMPED]
+    density /= _UNITS
+    weights = np.empty((N, BINS + CANDIDATES))
+    np.multiply(density.take(tables.places), factor[:, BUMPED:], out=weights[:, BINS:])
+    np.multiply(density, tables.room, out=weights[:, :BINS])
+    np.floor(weights, out=weights)
+    weights[:, BINS:] *= tables.valid
+    present = np.empty((N, BINS + CANDIDATES))
+    np.minimum(tables.room, 1.0, out=present[:, :BINS])
+    present[:, BINS:] = tables.valid
+    return proportional(weights, present)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.format.mesh_context import (
+    GATE_FEATURES,
     GATE_PAIRS,
     GATE_SIGNED,
     Floats,
@@ -28,18 +29,26 @@ from meshcodec.format.mesh_context import (
     rounded,
     unit,
 )
-from meshcodec.format.mesh_network import CANDIDATES, CoordinateTables, Whole
+from meshcodec.format.mesh_network import CANDIDATES, Booleans, CoordinateTables, Whole, distinct
 
 PLACE_FEATURES = (183, 191, 216)
 """Features of the three coordinates."""
-PLACE_SPANS = [[90, 93, 101], [91, 94, 110], [92, 95, 119]]
+PLACE_SPANS = np.array([[90, 93, 101], [91, 94, 110], [92, 95, 119]])
 """For each coordinate those that are a component of b - a, of the way from c to the middle, and of the
 normal."""
 THIRD_OFFSET = 200
 """The third coordinate's that is twice the distance from the guess to the plane of the face."""
 _FAR = 4.0  # largest distance, in lengths of the gate, that is told from larger ones
-_SWAPPED = [1, 0, 2, 4, 3, 6, 5, 7, 8]  # points of a gate whose ends have changed places
-_ONES, _OTHERS = [0, 1, 0, 3, 4, 3, 4, 3], [1, 2, 2, 0, 1, 2, 2, 4]  # points that are compared
+_SWAPPED = np.array([1, 0, 2, 4, 3, 6, 5, 7, 8])  # points of a gate whose ends have changed places
+_SWAPPED_FEATURES = np.arange(GATE_FEATURES)
+_SWAPPED_FEATURES[: 2 * GATE_PAIRS] ^= 1
+_SWAPPED_SIGNS = np.ones(GATE_FEATURES)
+_SWAPPED_SIGNS[2 * GATE_PAIRS : 2 * GATE_PAIRS + GATE_SIGNED] = -1.0
+_SWAPPED_FACES = np.array([0, 1, 3, 2])
+_ONES, _OTHERS = np.array([[0, 1, 0, 3, 4, 3, 4, 3], [1, 2, 2, 0, 1, 2, 2, 4]])  # points that are compared
+_OTHER_AXES = np.array([[1, 0, 0], [2, 2, 1]])  # both others of each axis
+_PARENTS = np.array([2, 3, 1])  # faces behind the gates before and after, and the one before that behind
+_THROUGH = np.array([0, 1, 3, 4, 2])  # points whose planes tell of the third coordinate
 
 
 def signed_log(values: Floats) -> Floats:
@@ -49,11 +58,7 @@ def signed_log(values: Floats) -> Floats:
 
 def swapped_gates(features: Whole, swap: NDArray[np.bool_]) -> Whole:
     """Features of gates with the ends of some of them changed."""
-    result = features.copy()
-    pairs = features[swap, : 2 * GATE_PAIRS].reshape(-1, GATE_PAIRS, 2)
-    result[swap, : 2 * GATE_PAIRS] = pairs[:, :, ::-1].reshape(-1, 2 * GATE_PAIRS)
-    result[swap, 2 * GATE_PAIRS : 2 * GATE_PAIRS + GATE_SIGNED] *= -1
-    return result
+    return np.where(swap[:, None], features.take(_SWAPPED_FEATURES, axis=1) * _SWAPPED_SIGNS, features)
 
 
 @dataclass
@@ -72,8 +77,11 @@ class Places:
     before
         and after, and of the face from which the one behind was made
     length : (N,) of the gate
-    features : (N, F) what is known before the first coordinate
+    features : (N, F) what is known before the next coordinate
     values : coordinates found so far, (N,) each
+    candidates, valid : (3, N, C) as in `CoordinateTables`
+    slope : (N,) what the plane of the face says of the third coordinate, above the corner, once it is asked
+    for
     """
 
     axes: Integers
@@ -86,26 +94,33 @@ class Places:
     length: Floats
     features: Whole
     values: list[Floats]
+    candidates: Whole
+    valid: Booleans
+    slope: Floats
 
     @classmethod
     def of(cls, known: Known, near: Surroundings, gates: Whole, rows: Integers) -> Places:
         """The frames at some gates of a wave, whose features are `gates`."""
-        indices, faces = near.points[:, rows], near.faces[:, rows]
-        a, b, c = known.positions[:, indices[:3]].transpose(1, 0, 2)
-        outward, forward, edge = cross(a - b, c - b), a + b - 2.0 * c, b - a
+        indices, faces = near.points.take(rows, axis=1), near.faces.take(rows, axis=1)
+        a, b, c = known.positions.take(indices[:3], axis=1).transpose(1, 0, 2)
+        edge = b - a
+        outward, forward = cross(-edge, c - b), a + b - 2.0 * c
         axes = _order(np.abs(outward), np.abs(forward))
         each = np.arange(len(rows))
         mirrored = np.array([forward[axes[0], each], forward[axes[1], each], outward[axes[2], each]]) < 0
         sign = np.where(mirrored, -1.0, 1.0)
         edge = edge[axes, each] * sign
         swap = (edge[0] < 0) | ((edge[0] == 0) & (edge[1] < 0))
-        indices = np.where(swap, indices[_SWAPPED], indices)
-        faces = np.where(swap, faces[[0, 1, 3, 2]], faces)
+        indices = np.where(swap, indices.take(_SWAPPED, axis=0), indices)
+        faces = np.where(swap, faces.take(_SWAPPED_FACES, axis=0), faces)
         limits = known.sides[axes, 0]
         points = known.positions[axes[:, None], indices]
         points = np.where(mirrored[:, None], limits[:, None] - points, points)
         normals = known.normals[axes[:, None], indices[:5]] * sign[:, None]
         folded = known.face_normals[axes[:, None], faces] * sign[:, None]
+        candidates = np.zeros((3, len(rows), CANDIDATES))
+        candidates[:, :, :5] = points[:, :5].transpose(0, 2, 1)
+        candidates[:, :, 6] = limits
         result = cls(
             axes,
             mirrored,
@@ -113,10 +128,13 @@ class Places:
             points,
             points[:, 0] + points[:, 1] - points[:, 2],
             folded[:, 0],
-            np.concatenate([normals[:, :2], folded[:, (2, 3, 1)]], axis=1),
+            np.concatenate([normals[:, :2], folded.take(_PARENTS, axis=1)], axis=1),
             np.sqrt(dot(edge, edge)),
-            swapped_gates(gates[rows], swap),
+            swapped_gates(gates.take(rows, axis=0), swap),
             [],
+            candidates,
+            distinct(candidates, limits),
+            limits[2],
         )
         errors = known.error[:, indices[:3]].reshape(6, -1)
         own = result._features(normals, folded, errors, near.found[:, rows])
@@ -128,7 +146,7 @@ class Places:
         edge, forward = b - a, (a + b) * 0.5 - c
         offsets = (self.points[:, 3:] - self.corner[:, None]) / self.length
         offsets[:, 4:] *= found
-        equal = self.points[:, _ONES] == self.points[:, _OTHERS]
+        equal = self.points.take(_ONES, axis=1) == self.points.take(_OTHERS, axis=1)
         inside = np.minimum(np.maximum(self.corner, 0.0), self.limits)
         ways = np.concatenate([edge, forward])
         parts = [
@@ -144,46 +162,43 @@ class Places:
     def tables(self, k: int) -> tuple[Whole, CoordinateTables]:
         """Features (N, F) for the network of coordinate k, and what the coordinate may be.
 
-        The coordinates before it are in `values`.
+        To be asked once for each coordinate, when all before it are in `values`.
         """
-        corner = self.corner[k]
-        residuals = [value - self.corner[j] for j, value in enumerate(self.values)]
-        more: list[NDArray[Any]] = []
-        for j, residual in enumerate(residuals):
-            more += [np.minimum(np.maximum(residual / self.length, -_FAR), _FAR), signed_log(residual)]
-            more += [*(self.values[j] == self.points[j, :5]), residual == 0]
-        guess = corner
+        more = self._found(k - 1) if k else []
+        guess = self.corner[k]
         if k == 2:
-            slope = _plane(self.normal, residuals[0], residuals[1], self.length)
-            guess = corner + np.floor(slope + 0.5)
-            more += self._third(slope)
+            first, second = self.values[0] - self.corner[0], self.values[1] - self.corner[1]
+            self.slope = _plane(self.normal, first, second, self.length)
+            guess = guess + np.floor(self.slope + 0.5)
+            more += self._third(self.slope)
+        if more:
+            self.features = np.concatenate([self.features, rounded(np.concatenate(more))], axis=1)
         guess = np.minimum(np.maximum(guess, 0.0), self.limits[k])
-        candidates = np.zeros((CANDIDATES, len(guess)))
-        candidates[:5] = self.points[k, :5]
-        candidates[6] = self.limits[k]
-        offered = np.ones((len(guess), CANDIDATES), dtype=np.bool_)
-        features = (
-            np.concatenate([self.features, rounded(np.array(more, dtype=np.float64))], axis=1)
-            if more
-            else self.features
-        )
-        return features, CoordinateTables.of(guess, self.limits[k], candidates.T, offered)
+        tables = CoordinateTables.of(guess, self.limits[k], self.candidates[k], self.valid[k])
+        return self.features, tables
 
-    def _third(self, slope: Floats) -> list[Floats]:
-        """What both other coordinates tell of the last one."""
+    def _found(self, k: int) -> list[NDArray[Any]]:
+        """What a coordinate that is found tells of those after it, (F, N) each."""
+        value = self.values[k]
+        residual = (value - self.corner[k])[None]
+        way = np.minimum(np.maximum(residual / self.length, -_FAR), _FAR)
+        return [way, signed_log(residual), value == self.points[k, :5], residual == 0]
+
+    def _third(self, slope: Floats) -> list[NDArray[Any]]:
+        """What both other coordinates tell of the last one, (F, N) each."""
         place = np.array([*self.values, self.corner[2] + slope])
-        through = self.points[:, (0, 1, 3, 4, 2)]
+        through = self.points.take(_THROUGH, axis=1)
         offset = place[:, None] - through
         far = np.minimum(np.sqrt(dot(offset, offset)) / self.length, _FAR)
         # How far above the guess the planes of the faces around lie.
         above = _plane(self.planes, offset[0], offset[1], self.length) - offset[2]
         away = np.minimum(np.maximum(above / self.length, -2.0), 2.0) * 4.0
         return [
-            np.minimum(np.maximum(slope / self.length, -_FAR), _FAR),
-            (slope - np.floor(slope + 0.5)) * 2.0,
-            *far,
-            *away,
-            *signed_log(above),
+            np.minimum(np.maximum(slope / self.length, -_FAR), _FAR)[None],
+            ((slope - np.floor(slope + 0.5)) * 2.0)[None],
+            far,
+            away,
+            signed_log(above),
         ]
 
     def positions(self) -> Floats:
@@ -200,25 +215,26 @@ class Places:
         return np.where(self.mirrored, self.limits - frame, frame)
 
     def errors(self) -> Floats:
-        """(2, N) log2 of 1 + the residual in the plane, and across it."""
+        """(2, N) log2 of 1 + the residual in the plane, and across it, once all values are known."""
         residuals = np.array(self.values) - self.corner
-        slope = _plane(self.normal, residuals[0], residuals[1], self.length)
-        across = np.abs(residuals[2] - np.floor(slope + 0.5))
+        across = np.abs(residuals[2] - np.floor(self.slope + 0.5))
         return log2(1.0 + np.array([np.abs(residuals[0]) + np.abs(residuals[1]), across]))
 
 
 def _order(outward: Floats, forward: Floats) -> Integers:
     """(3, N) axes: last the one with the longest normal, first the longer of the others' ways forward."""
     last = outward.argmax(axis=0)
-    one, other = (last + 1) % 3, (last + 2) % 3
+    one, other = _OTHER_AXES.take(last, axis=1)
     rows = np.arange(len(last))
-    one, other = np.minimum(one, other), np.maximum(one, other)
     change = forward[other, rows] > forward[one, rows]
-    return np.stack([np.where(change, other, one), np.where(change, one, other), last])
+    return np.array([np.where(change, other, one), np.where(change, one, other), last])
 
 
 def _plane(normals: Floats, first: Floats, second: Floats, length: Floats) -> Floats:
     """Height over a plane's point at which the plane lies at two offsets; 0 where it stands upright."""
     upright = normals[2] == 0
-    height = -(normals[0] * first + normals[1] * second) / np.where(upright, 1.0, normals[2])
-    return np.where(upright | (np.abs(height) > 64.0 * length), 0.0, height)
+    height = normals[0] * first
+    height += normals[1] * second
+    height /= np.where(upright, -1.0, -normals[2])
+    upright |= np.abs(height) > 64.0 * length
+    return np.where(upright, 0.0, height)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from meshcodec.format.mesh_context import Floats, Known, rounded
-from meshcodec.format.mesh_network import TOTAL, CoordinateTables, Whole
+from meshcodec.format.mesh_network import TOTAL, CoordinateTables, Whole, distinct
 from meshcodec.format.mesh_place import signed_log
 
 EXPERTS = 5
@@ -126,10 +126,8 @@ class Seeds:
         logs = signed_log(np.array([*vectors, *small, guess, limit - guess, limit, step]))
         near = np.clip(np.array([*vectors, *small]) * 0.5, -12.0, 12.0)
         features = rounded(np.concatenate([facts, logs, near])[:, None])
-        table = CoordinateTables.of(
-            np.array([guess]),
-            np.array([limit]),
-            np.array([candidates]),
-            np.array([[True, which == 2, *[bool(self.last)] * 3, True, True]]),
-        )
+        values_there, limits = np.array([candidates]), np.array([limit])
+        offered = np.array([[True, which == 2, *[bool(self.last)] * 3, True, True]])
+        valid = distinct(values_there, limits, offered)
+        table = CoordinateTables.of(np.array([guess]), limits, values_there, valid)
         return features, table
