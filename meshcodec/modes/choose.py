@@ -88,7 +88,9 @@ def encode_meshes(
     if not left:
         return [one for one in found if one is not None]
     began = time.perf_counter()
-    tokens = encode_batch(engine, prepare(engine, [meshes[k] for k in left]), request, settings.tokens)
+    rivals = [() if one is None else one.compared[0].fscores for one in (found[k] for k in left)]
+    prepared = prepare(engine, [meshes[k] for k in left])
+    tokens = encode_batch(engine, prepared, request, settings.tokens, rivals)
     share = (time.perf_counter() - began) / len(left)
     for k, one in zip(left, tokens, strict=True):
         found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.resolution)

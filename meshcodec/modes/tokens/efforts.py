@@ -46,15 +46,15 @@ class Effort:
 
 EFFORTS = (
     Effort((), 0),
-    Effort((20,), 40_000),
-    Effort((20, 40), 40_000),
-    Effort((20, 40, 40), 40_000),
-    Effort((20, 40, 40), 40_000, extended_rounds=(100, 150, 250, 300)),
-    Effort((20, 40, 40, 100), 40_000, extended_rounds=(150, 250, 300)),
-    Effort((20, 40, 40, 100, 150), 40_000, extended_rounds=(250, 300)),
-    Effort((20, 40, 40, 100, 150, 250), 40_000, extended_rounds=(300,)),
-    Effort((20, 40, 40, 100, 150, 250, 300), 40_000),
-    Effort((20, 40, 40, 100, 150, 250, 300, 300), 40_000),
+    Effort((16,), 40_000),
+    Effort((16, 24), 40_000),
+    Effort((16, 24, 24), 40_000),
+    Effort((16, 24, 24), 40_000, extended_rounds=(60, 90)),
+    Effort((16, 24, 24, 60), 40_000, extended_rounds=(90,)),
+    Effort((16, 24, 24, 60, 90), 40_000),
+    Effort((16, 24, 24, 60, 90, 70), 40_000),
+    Effort((16, 24, 24, 60, 90, 70, 60), 40_000),
+    Effort((16, 24, 24, 60, 90, 70, 60, 60), 40_000),
 )
 """Efforts 0 to 9. Each begins with the rounds of the one below, from which it takes only what is better: no
 effort ends below a lower one (docs/experiments/refinement.md, "Nested efforts")."""
@@ -66,16 +66,24 @@ class EarlyStop:
 
     Attributes
     ----------
-    fscores : for the fourth round, the fifth and so on; the thresholds are by hand, that further rounds help
+    fscores : for the fourth round and the fifth; the thresholds are by hand, that further rounds help
         is measured (docs/experiments/refinement.md, "Extended schedule")
     large_fscores : the same for files of `large_size` bytes and more, and for meshes of sheets alone, which
         have holes below it (docs/experiments/target.md, "Thicker sheets")
     large_size : bytes
+    hopes : what the sum of the F-scores at 0.02 and 0.01 may still rise by after the first round, the second
+        and so on, the last for all that follow: a mesh that another way of coding surpasses by more gets no
+        further round (docs/experiments/refinement.md, "Rounds that cannot win")
     """
 
-    fscores: tuple[float, ...] = (0.9, 0.9, 0.0, 0.0)
-    large_fscores: tuple[float, ...] = (0.98, 0.98, 0.95, 0.95)
+    fscores: tuple[float, ...] = (0.9, 0.9)
+    large_fscores: tuple[float, ...] = (0.98, 0.98)
     large_size: int = 2048
+    hopes: tuple[float, ...] = (0.4, 0.25)
+
+    def is_beaten(self, quality: float, rival: float, rounds: int) -> bool:
+        """Whether what has a sum of F-scores of `quality` after so many rounds cannot reach `rival`."""
+        return rounds > 0 and quality + self.hopes[min(rounds, len(self.hopes)) - 1] < rival
 
     def fscore(self, size: int, only_sheets: bool, number: int) -> float:
         """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 3."""

@@ -90,6 +90,8 @@ class Refinement:
     request : size, effort and callbacks
     settings : tuned numbers
     judge : measures candidates; made from `settings` by default
+    rival : sum of the F-scores at the judge's distances that another way of coding has reached: without a
+        chance of more, nothing is refined further
 
     Attributes
     ----------
@@ -106,7 +108,9 @@ class Refinement:
         request: TokenRequest,
         settings: TokenSettings,
         judge: Judge | None = None,
+        rival: float = 0.0,
     ) -> None:
+        self._rival = rival
         self._engine, self._prepared, self._budget = engine, prepared, budget
         self._request, self._settings = request, settings
         self._effort = settings.efforts[request.effort]
@@ -220,6 +224,8 @@ class Refinement:
             return True
         if self.refined and min(self.best.fscores) >= self._settings.saturation:
             return True
+        if self._settings.early_stop.is_beaten(self.best.quality, self._rival, self._number):
+            return True
         extended = self._number - len(self._effort.rounds)
         if extended < 0 or (self._missed_check and extended == 0):
             return False
@@ -243,8 +249,12 @@ def encode_batch(
     meshes: Sequence[PreparedMesh],
     request: TokenRequest,
     settings: TokenSettings | None = None,
+    rivals: Sequence[Sequence[float]] | None = None,
 ) -> list[Encoded]:
     """Encode prepared meshes, of which each round of refinement is one batch.
+
+    `rivals` are F-scores at the distances of `meshcodec.config.TAUS` that another way of coding has reached
+    with each mesh. Where tokens have no chance of more the best so far are taken.
 
     Where a GPU's memory is too small for all of them, halves are done one after the other; where it is too
     small for one, the CPU goes on.
@@ -260,9 +270,14 @@ def encode_batch(
     entropy_model = networks.entropy_model if Packing.parse(request.packing) == Packing.CODED else None
     iso_offset = request.effort > 0
     budget = TokenBudget(request.size, iso_offset, networks.config, entropy_model, settings.budget)
+    judged = len(settings.judge.taus)
+    surpassing = [sum(fscores[:judged]) for fscores in rivals or ((),) * len(meshes)]
 
     def work() -> list[Encoded]:
-        refinements = [Refinement(engine, mesh, budget, request, settings) for mesh in meshes]
+        refinements = [
+            Refinement(engine, mesh, budget, request, settings, rival=rival)
+            for mesh, rival in zip(meshes, surpassing, strict=True)
+        ]
         run_rounds(engine, refinements, request.stop, settings.refine)
         return [refinement.encoded() for refinement in refinements]
 
@@ -273,8 +288,11 @@ def encode_batch(
     except torch.OutOfMemoryError:
         middle = len(meshes) // 2
     # Not in the handler: while it runs, the traceback holds on to what could not be completed.
-    halves = meshes[:middle], meshes[middle:]
-    return [encoded for half in halves for encoded in encode_batch(engine, half, request, settings)]
+    return [
+        encoded
+        for half in (slice(middle), slice(middle, None))
+        for encoded in encode_batch(engine, meshes[half], request, settings, rivals and rivals[half])
+    ]
 
 
 def run_rounds(

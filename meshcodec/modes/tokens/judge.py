@@ -37,6 +37,7 @@ class JudgeSettings:
     full_samples : the same in the full evaluation: those of a user who measures
     margin : F-scores that differ by this much by proxy differ in full too (the same section)
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
+    offset_cells : cells a side of the grid of that search ("Iso offsets on a coarse grid")
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
     largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)
     """
@@ -47,6 +48,7 @@ class JudgeSettings:
     full_samples: int = SAMPLES
     margin: float = 0.01
     offset_steps: tuple[int, ...] = (2, 1)
+    offset_cells: int = 96
     nearby_offsets: tuple[int, ...] = (1, -1, 2, -2)
     largest_offset: int = 20
 
@@ -106,22 +108,36 @@ class Judge:
 
     def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
         """Evaluate tokens by proxy at an iso offset; `field` is theirs."""
-        surface = self._extract(field, iso_offset)
+        surface = self._extract(field, iso_offset, self.settings.resolution)
         decoded = self._placed(surface)
         fscores = self._proxy_reference.fscore(decoded, self.settings.taus)
         return Candidate(tokens, iso_offset, fscores, _within_cube(surface), decoded)
 
     def tuned(self, field: Field, candidate: Candidate) -> Candidate:
-        """The candidate at the best iso offset in its surroundings: a climb in steps that become smaller."""
-        best = candidate
+        """The candidate at the best iso offset in its surroundings, if it is better there."""
+        found = self._climbed(candidate)
+        if found == candidate.iso_offset:
+            return candidate
+        moved = self.measure(field, candidate.tokens, found)
+        return moved if moved.quality > candidate.quality else candidate
+
+    def _climbed(self, candidate: Candidate) -> int:
+        """The iso offset at the end of a climb in steps that become smaller, on a coarse grid."""
+        field = CachedField(self.field(candidate.tokens))
+        best, quality = candidate.iso_offset, self.coarse_quality(field, candidate.iso_offset)
         for step in self.settings.offset_steps:
             for direction in (step, -step):
-                climbing = True
-                while climbing and self._is_allowed(best.iso_offset + direction):
-                    moved = self.measure(field, best.tokens, best.iso_offset + direction)
-                    climbing = moved.quality > best.quality
-                    best = moved if climbing else best
+                while self._is_allowed(best + direction):
+                    moved = self.coarse_quality(field, best + direction)
+                    if moved <= quality:
+                        break
+                    best, quality = best + direction, moved
         return best
+
+    def coarse_quality(self, field: Field, iso_offset: int) -> float:
+        """The sum of the F-scores on the grid of the search for the iso offset."""
+        surface = self._extract(field, iso_offset, self.settings.offset_cells)
+        return sum(self._proxy_reference.fscore(self._placed(surface), self.settings.taus))
 
     def improvement(self, field: Field, new: Candidate, old: Candidate) -> Candidate | None:
         """`new` if it improves on `old`; if only its sum does, it at an iso offset nearby that improves."""
@@ -159,14 +175,15 @@ class Judge:
         if key not in self._full_fscores:
             decoded = candidate.decoded
             if decoded is None:
-                decoded = self._placed(self._extract(self.field(candidate.tokens), candidate.iso_offset))
+                field = self.field(candidate.tokens)
+                decoded = self._placed(self._extract(field, candidate.iso_offset, self.settings.resolution))
             reference = self._prepared.reference(self.settings.full_samples)
             self._full_fscores[key] = reference.fscore(decoded, self.settings.taus)
         return self._full_fscores[key]
 
-    def _extract(self, field: Field, iso_offset: int) -> Extraction:
+    def _extract(self, field: Field, iso_offset: int, resolution: int | None) -> Extraction:
         mirrored = self._prepared.transform.mirrored
-        return extract_surface(self._engine, field, iso_offset, self.settings.resolution, mirrored)
+        return extract_surface(self._engine, field, iso_offset, resolution, mirrored)
 
     def _placed(self, surface: Extraction) -> tuple[Floats, Ints]:
         return self._prepared.transform.to_world(surface.vertices), surface.faces

@@ -51,10 +51,10 @@ class RefineSettings:
     Attributes
     ----------
     step_queries : query points of a step ("Codes stepped in quantization levels")
-    first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero (the
-        same section)
-    later_rate : the same of later rounds ("Learning rate of later rounds and first lambda")
-    momenta : Adam's ("Codes stepped in quantization levels")
+    first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero
+        ("Short momenta")
+    later_rate : the same of later rounds (the same section)
+    momenta : Adam's (the same section)
     overshoot : levels that a squashed latent may go beyond its last one: a short way back when its gradient
         turns (the same section)
     shorter_share : share of the steps that shorter prefixes get, all of them together (the same section)
@@ -67,9 +67,9 @@ class RefineSettings:
     """
 
     step_queries: int = 6000
-    first_rate: float = 0.3
-    later_rate: float = 0.2
-    momenta: tuple[float, float] = (0.8, 0.95)
+    first_rate: float = 0.4
+    later_rate: float = 0.25
+    momenta: tuple[float, float] = (0.4, 0.8)
     overshoot: float = 0.1
     shorter_share: float = 0.1
     first_lambda: float = 0.07

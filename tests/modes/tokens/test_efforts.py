@@ -27,3 +27,13 @@ def test_large_files_are_content_with_more() -> None:
     for size in (512, 4096):
         wanted = [EarlyStop().fscore(size, False, number) for number in range(3, most)]
         assert wanted == sorted(wanted, reverse=True)
+
+
+def test_what_is_surpassed_by_more_than_rounds_give_is_beaten() -> None:
+    stop = EarlyStop(hopes=(0.3, 0.1))
+    assert not stop.is_beaten(0.5, 2.0, 0)
+    assert [stop.is_beaten(1.5, rival, 1) for rival in (1.79, 1.81)] == [False, True]
+    assert [stop.is_beaten(1.5, rival, rounds) for rounds in (2, 5) for rival in (1.59, 1.61)] == [
+        False,
+        True,
+    ] * 2

@@ -37,6 +37,9 @@ class Scripted(Judge):
 
     rounds = 0
 
+    def coarse_quality(self, field: Field, iso_offset: int) -> float:
+        return self.measure(field, b"", iso_offset).quality
+
     def field(self, tokens: bytes) -> Field:
         return lambda points: points[:, 0]
 
@@ -48,12 +51,14 @@ class Scripted(Judge):
         return (new.quality - old.quality,)
 
 
-def run(codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRequest) -> Encoded:
+def run(
+    codec: Codec, judge: Scripted, settings: TokenSettings, request: TokenRequest, rival: float = 0.0
+) -> Encoded:
     """Encode the ball with such a judge."""
     prepared = codec.prepare(ball())
     model = codec.engine.encoding.entropy_model if request.packing == "coded" else None
     budget = TokenBudget(request.size, True, codec.config, model)
-    refinement = Refinement(codec.engine, prepared, budget, request, settings, judge)
+    refinement = Refinement(codec.engine, prepared, budget, request, settings, judge, rival)
     run_rounds(codec.engine, [refinement], request.stop, settings.refine)
     return refinement.encoded()
 
@@ -69,6 +74,20 @@ def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> N
     settings = TokenSettings(efforts=(Effort((2, 2, 2, 2), 4000),))
     run(codec, judge, settings, TokenRequest(128, 0, "bytes"))
     assert judge.rounds == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rival", "rounds"), [(0.0, 4), (0.85, 4), (0.95, 2), (1.1, 1)])
+def test_what_cannot_win_gets_no_further_round(tiny_weights: Path, rival: float, rounds: int) -> None:
+    class Rising(Scripted):
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (0.5 + 0.1 * self.rounds,), NOWHERE)
+
+    codec = Codec("cpu", tiny_weights)
+    judge = Rising(codec.engine, codec.prepare(ball()))
+    settings = TokenSettings(efforts=(Effort((2, 2, 2, 2), 4000),), early_stop=EarlyStop(hopes=(0.4, 0.2)))
+    run(codec, judge, settings, TokenRequest(128, 0, "bytes"), rival)
+    assert judge.rounds == rounds
 
 
 @pytest.mark.slow
@@ -157,10 +176,13 @@ def test_meshes_encoded_together_are_as_each_alone(tiny_weights: Path) -> None:
 
 @pytest.mark.slow
 def test_the_progress_has_the_best_fscore_so_far(tiny_weights: Path) -> None:
-    # The encoder's, those of two warm-up rounds, of the third round and the fourth at three iso offsets each.
-    scores = iter((0.1, 0.15, 0.12, 0.3, 0.2, 0.2, 0.25, 0.2, 0.2))
+    # The encoder's, those of two warm-up rounds, of the third round and the fourth.
+    scores = iter((0.1, 0.15, 0.12, 0.3, 0.25))
 
     class Listed(Scripted):
+        def coarse_quality(self, field: Field, iso_offset: int) -> float:
+            return 0.0
+
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
             return Candidate(tokens, iso_offset, (next(scores), 0.5), NOWHERE)
 

@@ -35,11 +35,27 @@ def codec(tiny_weights: Path) -> Codec:
 @pytest.mark.parametrize(("peak", "found"), [(0, 0), (6, 6), (-9, -9), (50, 20)])
 def test_the_iso_offset_is_found_by_climbing(codec: Codec, peak: int, found: int) -> None:
     class Peaked(Judge):
+        def coarse_quality(self, field: Field, iso_offset: int) -> float:
+            return -abs(iso_offset - peak)
+
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
             return Candidate(tokens, iso_offset, (-abs(iso_offset - peak),), NOWHERE)
 
     judge = Peaked(codec.engine, codec.prepare(ball()))
-    assert judge.tuned(torch.zeros_like, Candidate(b"", 0, (-abs(peak),), NOWHERE)).iso_offset == found
+    candidate = Candidate(bytes(20), 0, (-abs(peak),), NOWHERE)
+    assert judge.tuned(torch.zeros_like, candidate).iso_offset == found
+
+
+def test_an_iso_offset_that_only_the_coarse_grid_likes_is_not_taken(codec: Codec) -> None:
+    class Deceived(Judge):
+        def coarse_quality(self, field: Field, iso_offset: int) -> float:
+            return -abs(iso_offset - 3)
+
+        def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
+            return Candidate(tokens, iso_offset, (0.5,), NOWHERE)
+
+    candidate = Candidate(bytes(20), 0, (0.6,), NOWHERE)
+    assert Deceived(codec.engine, codec.prepare(ball())).tuned(torch.zeros_like, candidate) is candidate
 
 
 @pytest.mark.parametrize(
