@@ -77,7 +77,7 @@ class EarlyStop:
     """
 
     fscores: tuple[float, ...] = (0.9, 0.9)
-    large_fscores: tuple[float, ...] = (0.98, 0.98)
+    large_fscores: tuple[float, ...] = (1.0, 0.98)
     large_size: int = 2048
     hopes: tuple[float, ...] = (0.4, 0.25)
 

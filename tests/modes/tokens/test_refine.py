@@ -189,8 +189,8 @@ def test_rate_control_keeps_tokens_within_their_bits(tiny_weights: Path) -> None
         levels = [model.quantizer.quantize(d) for d in found]
         sizes.append(len(coder.encode(model.quantizer.to_tokens(levels)[0].numpy().tobytes())))
     # What the likeliest tokens take is 19 bytes: of 63 that a random start has, most give way. With networks
-    # this small all digits turn at about the same lambda, so the bits swing around their room; a file takes the
-    # prefix that fits.
+    # this small all digits turn at about the same lambda, so the bits swing around their room; a file takes
+    # the prefix that fits.
     assert sizes[0] > 100
     assert sizes[1] < 0.6 * sizes[0]
     assert sizes[2] < 0.3 * sizes[0]
