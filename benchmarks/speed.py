@@ -28,7 +28,7 @@ import torch
 import trimesh
 
 from meshcodec.api import Codec
-from meshcodec.config import EXTENT
+from meshcodec.config import DEFAULT_RESOLUTION, EXTENT
 from meshcodec.evaluation import baselines
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
@@ -46,7 +46,6 @@ from meshcodec.surface.marching_cubes import Extraction
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 EXAMPLES = ROOT / "examples"
-RESOLUTION = 256
 FACES = 50_000
 SAME = 1e-3
 """Share of the longest side of its box that a mesh may be off."""
@@ -201,7 +200,7 @@ class Timed:
         return found
 
 
-def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
+def decode_stages(table: Table, codec: Codec, path: Path, dense: bool, resolution: int | None) -> None:
     data, file = path.read_bytes(), VatFile.from_bytes(path.read_bytes())
     name = f"decode {path.stem} on {codec.device.type}"
     engine, networks = codec.engine, codec.engine.open(file)
@@ -216,7 +215,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
     for turn in range(table.repeats + 1):
         timed = Timed(field)
         start = time.perf_counter()
-        extract_surface(engine, timed, file.iso_offset, RESOLUTION, file.mirrored)
+        extract_surface(engine, timed, file.iso_offset, resolution, file.mirrored)
         _wait()
         if turn:  # the first is warming up
             seconds = time.perf_counter() - start
@@ -225,7 +224,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
                 walls[stage].append(part)
     for stage, parts_of in walls.items():
         table.add(f"{name}: {stage}", parts_of)
-    decoded = table.time(name, lambda: codec.decode_detailed(data, RESOLUTION))
+    decoded = table.time(name, lambda: codec.decode_detailed(data, resolution))
     table.rows[-1] |= {"evaluated": decoded.evaluated / decoded.total, "faces": len(decoded.mesh.faces)}
     table.time(f"{name}: write PLY", lambda: export_mesh(decoded.mesh, "ply"))
     if not dense:
@@ -238,7 +237,7 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool) -> None:
             try:
                 by_kernel = token_field(engine, networks, tokens)
                 return extract_surface(
-                    engine, by_kernel, file.iso_offset, RESOLUTION, file.mirrored, dense=True
+                    engine, by_kernel, file.iso_offset, resolution, file.mirrored, dense=True
                 )
             finally:
                 engine.kernel = chosen
@@ -323,7 +322,7 @@ def subject() -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces[np.sort(chosen)], process=False)
 
 
-def report(devices: list[str], repeats: int, dense: bool) -> dict[str, Any]:
+def report(devices: list[str], repeats: int, dense: bool, resolution: int | None) -> dict[str, Any]:
     """Check, measure, and say where."""
     codecs = [Codec(device) for device in devices]
     model = codecs[0].model_id
@@ -339,9 +338,9 @@ def report(devices: list[str], repeats: int, dense: bool) -> dict[str, Any]:
         for codec in codecs:
             table.time(f"weights on {codec.device.type}", partial(_load, codec))
             encode_stages(table, codec, path)
-            decode_stages(table, codec, small, dense)
-            decode_stages(table, codec, large, dense=False)
-            walls = [decode_seconds(codec, each) for each in golden]
+            decode_stages(table, codec, small, dense, resolution)
+            decode_stages(table, codec, large, dense=False, resolution=resolution)
+            walls = [decode_seconds(codec, each, resolution) for each in golden]
             table.add(f"decode, the median of {len(golden)} golden files on {codec.device.type}", walls)
         draco(table, mesh)
     cpu = codecs[0]
@@ -354,17 +353,17 @@ def report(devices: list[str], repeats: int, dense: bool) -> dict[str, Any]:
         "kernels": {codec.device.type: codec.kernel for codec in codecs},
         "torch": torch.__version__,
         "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
-        "resolution": RESOLUTION,
+        "resolution": resolution,
         "rows": table.rows,
     }
 
 
-def decode_seconds(codec: Codec, path: Path) -> float:
+def decode_seconds(codec: Codec, path: Path, resolution: int | None) -> float:
     """Seconds of the quicker of two decodes."""
     data, walls = path.read_bytes(), []
     for _ in range(2):
         start = time.perf_counter()
-        codec.decode(data, RESOLUTION)
+        codec.decode(data, resolution)
         walls.append(time.perf_counter() - start)
     return min(walls)
 
@@ -382,11 +381,17 @@ def main() -> int:
         "--repeats", type=int, default=7, help="runs of a stage, of which the median is taken"
     )
     parser.add_argument("--no-dense", action="store_true", help="leave out the minutes of dense evaluation")
+    parser.add_argument(
+        "--resolution",
+        type=int,
+        default=DEFAULT_RESOLUTION,
+        help="cells a side of the grid of all decodes but those of processes; the default decode without it",
+    )
     options = parser.parse_args()
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     try:
         baselines.require()
-        found = report(devices, options.repeats, not options.no_dense)
+        found = report(devices, options.repeats, not options.no_dense, options.resolution)
     except WrongError as error:
         print(f"speed: wrong, not timed: {error}", file=sys.stderr)
         return 1

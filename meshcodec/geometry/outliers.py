@@ -17,6 +17,8 @@ CROWDED = 0.1
 _ROUNDING = 2.0**-22  # of a face's distance from the middle: a difference of two float32, twice over
 _SAMPLED = 10_000  # vertices that tell the middle, at least
 _MEASURED = 100_000  # faces whose areas tell the bulk, at least
+_GLANCED = 5_000  # faces that nearly always tell that there is no bulk
+_CLEARLY = 10  # times the area beyond the bulk that these must have far away
 
 
 def without_stray(vertices: Floats, faces: Ints) -> Ints:
@@ -87,11 +89,12 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
     -------
     None where the bulk's longest side is at least `CROWDED` of the whole
     """
-    some = faces[:: max(1, len(faces) // _MEASURED)]
     with np.errstate(over="ignore", invalid="ignore"):
-        triangles = vertices[some]
-        areas = np.linalg.norm(area_normals(triangles), axis=1) / 2
         whole = float(np.ptp(vertices, axis=0).max())
+    few, areas = _measured(vertices, faces, _GLANCED)
+    if 0 < areas.sum() < np.inf and is_spread(few, areas, whole, _CLEARLY):
+        return None
+    triangles, areas = _measured(vertices, faces, _MEASURED)
     if not 0 < (total := float(areas.sum())) < np.inf or is_spread(triangles, areas, whole):
         return None
     reach = np.abs(triangles - _median(triangles.mean(axis=1), areas)).max(axis=(1, 2))
@@ -111,16 +114,24 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
     )
 
 
-def is_spread(triangles: Floats, areas: Floats, whole: float) -> bool:
+def _measured(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Floats]:
+    """(n, 3, 3) corners of about `count` faces in equal steps, or more, and their (n,) areas."""
+    triangles = vertices[faces[:: max(1, len(faces) // count)]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return triangles, np.linalg.norm(area_normals(triangles), axis=1) / 2
+
+
+def is_spread(triangles: Floats, areas: Floats, whole: float, times: float = 1.0) -> bool:
     """Whether so much of the area lies so far from its mean that there can be no warning; quick to tell.
 
-    Of a crowded bulk everything lies within its box, and the mean at most what the rest can draw it out.
+    Of a crowded bulk everything lies within its box, and the mean at most what the rest can draw it out. More
+    than `times` the area beyond the bulk must lie there, for `triangles` that are only a few of many.
     """
     columns = np.ascontiguousarray(triangles.reshape(-1, 9).T)  # three corners of three coordinates
     weights = areas / areas.sum()
     mean = (columns * weights).sum(axis=1).reshape(3, 3).mean(axis=0)  # a product would start threads
     reach = np.abs(columns - np.tile(mean, 3)[:, None]).max(axis=0)
-    return bool(weights[reach > (CROWDED + 2 * (1 - BULK)) * whole].sum() > 1 - BULK)
+    return bool(weights[reach > (CROWDED + 2 * (1 - BULK)) * whole].sum() > times * (1 - BULK))
 
 
 def _median(points: Floats, weights: Floats) -> Floats:
