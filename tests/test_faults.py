@@ -85,7 +85,7 @@ def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 MOMENTS = {
-    "while it is refined": "import torch\ntorch.optim.Adam.step = die",
+    "while it is refined": "from meshcodec.modes.tokens.adam import Adam\nAdam.step = die",
     "half written": """
 import io, pathlib
 class Half(io.FileIO):

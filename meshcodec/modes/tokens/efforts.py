@@ -76,7 +76,7 @@ class EarlyStop:
         further round (docs/experiments/refinement.md, "Rounds that cannot win")
     """
 
-    fscores: tuple[float, ...] = (0.9, 0.9)
+    fscores: tuple[float, ...] = (0.93, 0.9)
     large_fscores: tuple[float, ...] = (1.0, 0.98)
     large_size: int = 2048
     hopes: tuple[float, ...] = (0.4, 0.25)

@@ -37,7 +37,8 @@ class JudgeSettings:
     full_samples : the same in the full evaluation: those of a user who measures
     margin : F-scores that differ by this much by proxy differ in full too (the same section)
     offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
-    offset_cells : cells a side of the grid of that search ("Iso offsets on a coarse grid")
+    offset_cells : cells a side of the grid of that search, at most those of all others ("Iso offsets on a
+        coarse grid")
     nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
     largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)
     """
@@ -136,7 +137,8 @@ class Judge:
 
     def coarse_quality(self, field: Field, iso_offset: int) -> float:
         """The sum of the F-scores on the grid of the search for the iso offset."""
-        surface = self._extract(field, iso_offset, self.settings.offset_cells)
+        cells, most = self.settings.offset_cells, self.settings.resolution
+        surface = self._extract(field, iso_offset, cells if most is None else min(cells, most))
         return sum(self._proxy_reference.fscore(self._placed(surface), self.settings.taus))
 
     def improvement(self, field: Field, new: Candidate, old: Candidate) -> Candidate | None:
