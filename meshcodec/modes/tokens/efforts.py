@@ -46,15 +46,15 @@ class Effort:
 
 EFFORTS = (
     Effort((), 0),
-    Effort((16,), 40_000),
-    Effort((16, 24), 40_000),
-    Effort((16, 24, 24), 40_000),
-    Effort((16, 24, 24), 40_000, extended_rounds=(60, 90)),
-    Effort((16, 24, 24, 60), 40_000, extended_rounds=(90,)),
-    Effort((16, 24, 24, 60, 90), 40_000),
-    Effort((16, 24, 24, 60, 90, 70), 40_000),
-    Effort((16, 24, 24, 60, 90, 70, 60), 40_000),
-    Effort((16, 24, 24, 60, 90, 70, 60, 60), 40_000),
+    Effort((20,), 40_000),
+    Effort((20, 40), 40_000),
+    Effort((20, 40, 40), 40_000),
+    Effort((20, 40, 40), 40_000, extended_rounds=(100, 150)),
+    Effort((20, 40, 40, 100), 40_000, extended_rounds=(150,)),
+    Effort((20, 40, 40, 100, 150), 40_000),
+    Effort((20, 40, 40, 100, 150, 80), 40_000),
+    Effort((20, 40, 40, 100, 150, 80, 70), 40_000),
+    Effort((20, 40, 40, 100, 150, 80, 70, 60), 40_000),
 )
 """Efforts 0 to 9. Each begins with the rounds of the one below, from which it takes only what is better: no
 effort ends below a lower one (docs/experiments/refinement.md, "Nested efforts")."""
@@ -76,8 +76,8 @@ class EarlyStop:
         further round (docs/experiments/refinement.md, "Rounds that cannot win")
     """
 
-    fscores: tuple[float, ...] = (0.93, 0.9)
-    large_fscores: tuple[float, ...] = (1.0, 0.98)
+    fscores: tuple[float, ...] = (0.9, 0.9)
+    large_fscores: tuple[float, ...] = (0.98, 0.98)
     large_size: int = 2048
     hopes: tuple[float, ...] = (0.4, 0.25)
 
