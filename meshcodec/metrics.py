@@ -29,6 +29,7 @@ from meshcodec.config import TAUS
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.components import connected_parts
 from meshcodec.geometry.io import arrays_of
+from meshcodec.geometry.nearby import NearbyPlaces, morton_order
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.orientation import agreeing_faces
 from meshcodec.geometry.outliers import without_stray
@@ -43,6 +44,7 @@ from meshcodec.geometry.triangles import (
 )
 
 SAMPLES = 100_000  # points on each surface, unless a caller says otherwise
+QUICK_FACES = 6000  # of a mesh, from which on `NearbyPlaces` is quicker than a tree of its faces
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all
 
@@ -168,6 +170,9 @@ class Reference:
         Points on each surface.
     seed : int
         Seed of the samples on both surfaces (two independent streams), the rays and the volume's points.
+    quick : bool
+        Where the reference has many faces, distances to it are those of `NearbyPlaces`: a few are too large,
+        the same ones for each mesh. To rank meshes, not to tell how good they are.
 
     Raises
     ------
@@ -175,7 +180,9 @@ class Reference:
         The reference has no face with an area, or not a finite extent.
     """
 
-    def __init__(self, mesh: MeshSource, *, samples: int = SAMPLES, seed: int = 0) -> None:
+    def __init__(
+        self, mesh: MeshSource, *, samples: int = SAMPLES, seed: int = 0, quick: bool = False
+    ) -> None:
         vertices, faces = arrays_of(mesh)
         if not len(faces):
             raise BadMeshError("the reference mesh has no faces", "give a triangle mesh")
@@ -186,7 +193,8 @@ class Reference:
         self.placement = fit_cube(vertices[used_vertices(faces, len(vertices))])
         self.samples = samples
         self.seed = seed
-        self.surface = Surface(self.placement.to_unit(vertices), faces)
+        unit = self.placement.to_unit(vertices)
+        self.surface = QuickSurface(unit, faces, seed) if quick else Surface(unit, faces)
         if self.surface.empty:
             raise BadMeshError("the reference mesh has no area", "give a mesh with a surface")
         self._points, self._normals = self.surface.sample(samples, np.random.default_rng([seed, 0]))
@@ -393,7 +401,7 @@ class Surface:
         weights = np.stack([1 - root, root * (1 - second), root * second], axis=1)
         points = np.einsum("nk,nkd->nd", weights, self.vertices[self.faces[index]])
         # Neighbours in space next to each other: the trees then answer two to four times faster.
-        order = _morton_order(points)
+        order = morton_order(points)
         return np.ascontiguousarray(points[order]), self.normals[index[order]]
 
     def closest(self, points: Floats) -> tuple[Floats, Ints]:
@@ -423,6 +431,24 @@ class Surface:
         return connected_parts(faces, int(faces.max()) + 1)[0]
 
 
+class QuickSurface(Surface):
+    """A surface of which distances to many faces are those of `NearbyPlaces`."""
+
+    def __init__(self, vertices: Floats, faces: Ints, seed: int) -> None:
+        super().__init__(vertices, faces)
+        self._seed = seed
+
+    @cached_property
+    def _nearby(self) -> NearbyPlaces:
+        return NearbyPlaces(self.vertices, self.faces, self._seed)
+
+    def closest(self, points: Floats) -> tuple[Floats, Ints]:
+        if len(self.faces) < QUICK_FACES:
+            return super().closest(points)
+        places, face = self._nearby(points)
+        return np.linalg.norm(places - points, axis=1), face
+
+
 def _share(distances: Floats, tau: float) -> float:
     return float((distances < tau).mean()) if len(distances) else 0.0
 
@@ -437,22 +463,6 @@ def _f_of(precision: PerTau, recall: PerTau) -> PerTau:
 
 def _harmonic(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
-
-
-def _morton_order(points: Floats) -> Ints:
-    """The order of points along a Morton curve of 1024 cells a side over their box."""
-    low = points.min(axis=0)
-    extent = float((points.max(axis=0) - low).max()) or 1.0
-    cells = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
-    code = np.zeros(len(points), dtype=np.uint32)
-    for axis in range(3):
-        x = cells[:, axis]
-        x = (x | (x << 16)) & 0x030000FF
-        x = (x | (x << 8)) & 0x0300F00F
-        x = (x | (x << 4)) & 0x030C30C3
-        x = (x | (x << 2)) & 0x09249249
-        code |= x << axis
-    return np.asarray(np.argsort(code, kind="stable"), dtype=np.int64)
 
 
 def _sphere_directions(count: int, rng: np.random.Generator) -> Floats:

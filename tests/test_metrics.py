@@ -290,3 +290,18 @@ def test_the_flat_names_of_scores_and_back() -> None:
     assert metrics.by_tau(got.f) == {"0.02": 1.0, "0.01": 1.0, "0.005": 0.0}
     with pytest.raises(ValueError, match="not in tuple"):
         got.at(0.03)
+
+
+def test_a_quick_reference_says_nearly_the_same() -> None:
+    """And the same where there are few faces."""
+    fine, few = sphere(), trimesh.creation.icosphere(subdivisions=3)
+    assert len(fine.faces) > metrics.QUICK_FACES > len(few.faces)
+    moved = sphere(at=(0.006, 0, 0))
+    for mesh, off in ((fine, 0.01), (few, 0.0)):
+        exact, quick = (
+            metrics.Reference(mesh, samples=N, quick=quick).score(moved, exterior=False, points=False)
+            for quick in (False, True)
+        )
+        assert quick.precision == pytest.approx(exact.precision, abs=off)
+        assert quick.recall == exact.recall
+        assert quick.normal_consistency == pytest.approx(exact.normal_consistency, abs=off)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from meshcodec.errors import DoesNotFitError
 from meshcodec.format.box import NO_AXES, Axes
-from meshcodec.format.grid_mesh import FLAT, MOST_FACES, GridMesh, Integers, MeshGrid
+from meshcodec.format.grid_mesh import FLAT, MOST_FACES, SMOOTH, GridMesh, Integers, MeshGrid
 from meshcodec.format.mesh_coder import depths
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.metrics import Scores, is_closed
@@ -24,13 +24,14 @@ from meshcodec.modes.mesh.decode import decoded_surface
 from meshcodec.modes.mesh.fit import ControlMesh
 from meshcodec.modes.mesh.make import Maker, Recipe, Work
 from meshcodec.modes.mesh.original import Original, original_of
+from meshcodec.modes.mesh.rates import next_counts
 from meshcodec.modes.mesh.settings import MeshSettings
 
 _TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
 _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
 _MOST_CODINGS = 12  # of a finalist of which nothing fits yet
 _MOST_CODINGS_COPIED = 4  # the same where it has copies, which take what they take
-_LEAST_FACES = 4  # that are asked of a decimator
+_LOST = 0.1  # quality: the whole fit may make two parts one, and then all copies of one of them are lost
 _EDGES = 0.5  # vertices for each face of a closed mesh, to begin with
 
 
@@ -112,24 +113,56 @@ class MeshSearch:
             for name in (CLOSE if repeated else DECIMATORS)
         ]
         self._calibrate(begin)
-        made = self._ranked(self._made_of(begin))
+        made = _ranked(self._made_of(begin))
         # Parts that are coded once are seldom better at first sight, but often in the end.
         found = [
             one
             for repeated in (True, False)
             for one in [one for one in made if one.recipe.repeated == repeated][: effort.fitted]
         ]
-        chosen = self._recipes(found)
+        chosen = [one.recipe for one in found]
         plain = self._made_of([replace(recipe, work=Work.NONE) for recipe in chosen])
         found += self._made_of([replace(recipe, stepped=True) for recipe in chosen])
-        top = self._recipes(self._ranked(found)[:1])
-        found += self._made_of([replace(recipe, crease=code) for recipe in top for code in effort.creases])
-        for recipe in self._recipes(self._ranked(found + plain)[:1]):
-            allowed = depths(recipe.repeated)
-            others = [recipe.bits + more for more in effort.depths if recipe.bits + more in allowed]
-            found += self._made_of([replace(recipe, bits=bits) for bits in others])
-        fitting = self._ranked(self._finalists(self._ranked(found + plain)))
+        for top in _ranked(found)[:1]:
+            found += self._creased(top)
+        for top in _ranked(found + plain)[:1]:
+            found += self._at_depths(top)
+        fitting = _ranked(self._finalists(_ranked(found + plain)))
         return fitting[0] if fitting else self._least()
+
+    def _creased(self, flat: Candidate) -> list[Candidate]:
+        """Loop surfaces made as a flat candidate was.
+
+        None without creases of a mesh that has sharp edges; and none with others once one lacks much to the
+        flat mesh, or anything to the one before.
+        """
+        codes = list(self._effort.creases)
+        if self._effort.thorough:
+            return self._made_of([replace(flat.recipe, crease=code) for code in codes])
+        if self._original.sharpness > self._settings.smooth and len(codes) > 1:
+            codes = [code for code in codes if code != SMOOTH]
+        found: list[Candidate] = []
+        least = flat.quality - self._settings.fair_crease
+        for code in codes:
+            made = self._made_of([replace(flat.recipe, crease=code)])
+            found += made
+            if not made or made[0].quality < least:
+                break
+            least = max(least, made[0].quality)
+        return found
+
+    def _at_depths(self, top: Candidate) -> list[Candidate]:
+        """A candidate with more bits and with fewer: of what says little the coordinates are too fine."""
+        allowed, recipe = depths(top.recipe.repeated), top.recipe
+        steps = [more for more in self._effort.depths if recipe.bits + more in allowed]
+        steps.sort(key=lambda more: -more if top.quality > self._settings.rough else more)
+        found: list[Candidate] = []
+        for more in steps:
+            found += self._made_of([replace(recipe, bits=recipe.bits + more)])
+            better = bool(found) and found[-1].quality > top.quality
+            if better and not self._effort.thorough:
+                break
+        return found
 
     def _finalists(self, ranked: list[Candidate]) -> list[Candidate]:
         """The best candidates, as many as the effort looks at, each filled."""
@@ -144,9 +177,6 @@ class MeshSearch:
                 filled += [] if one is None else [one]
         return filled
 
-    def _recipes(self, candidates: list[Candidate]) -> list[Recipe]:
-        return [one.recipe for one in candidates]
-
     def _ways(self) -> list[tuple[Axes, bool]]:
         """The axes across which candidates are mirrored, and whether repeated parts are coded once."""
         mirrored = self._original.mirrored
@@ -158,14 +188,22 @@ class MeshSearch:
 
     def _made_of(self, recipes: list[Recipe]) -> list[Candidate]:
         """The candidates of those recipes that give one."""
-        made = []
+        made: list[Candidate] = []
+        known: set[tuple[bytes, bytes, Recipe]] = set()
         for recipe in recipes:
             if self.tried and self._stop():
                 break
-            candidate = self._candidate(recipe)
+            key = self._start_of(recipe)
+            candidate = None if key in known else self._candidate(recipe)
+            known.add(key)
             if candidate is not None:
                 made.append(candidate)
         return made
+
+    def _start_of(self, recipe: Recipe) -> tuple[bytes, bytes, Recipe]:
+        """What a candidate is made of: decimators often find the same mesh, above all of a coarse one."""
+        vertices, faces = self._maker.coarse(recipe, self._faces_for(recipe))
+        return vertices.tobytes(), faces.tobytes(), replace(recipe, decimator="")
 
     def _calibrate(self, recipes: list[Recipe]) -> None:
         """Code one mesh of each kind that is about as large as fits, so that the rate models know what this
@@ -186,7 +224,7 @@ class MeshSearch:
 
     def _faces_for(self, recipe: Recipe) -> int:
         rate, vertices_each = self._rates[recipe.repeated], self._vertices_each[recipe.repeated]
-        return rate.faces_within(self._size, recipe.bits, vertices_each)
+        return rate.faces_within(self._settings.aim * self._size, recipe.bits, vertices_each)
 
     def _comes_down(self, recipe: Recipe, count: int) -> bool:
         """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
@@ -210,34 +248,36 @@ class MeshSearch:
         opened = self._original.closed and not is_closed(decoded)
         return sum(scores.f) + scores.normal_consistency - opened * self._settings.open_penalty
 
-    def _ranked(self, candidates: list[Candidate]) -> list[Candidate]:
-        """The candidates, the best first."""
-        return sorted(candidates, key=lambda one: -one.quality)
-
     def _filled(self, candidate: Candidate) -> Candidate | None:
         """A candidate coded, with as many faces as then fit; None where it has none that are few enough."""
-        if candidate.recipe.work == Work.QUICK:
-            whole = self._candidate(replace(candidate.recipe, work=Work.WHOLE), candidate.asked)
-            candidate = candidate if whole is None else whole
+        whole = self._candidate(replace(candidate.recipe, work=Work.WHOLE), candidate.asked)
+        least = candidate.quality - _LOST * (candidate.recipe.work == Work.QUICK)
+        if whole is not None and whole.quality > least:
+            candidate = whole
         best: Candidate | None = None
-        low, high = 0, 1 << 20  # faces asked for that fit, and that do not
+        sizes: dict[int, int] = {}  # bytes of the message by faces asked for
         for number in range(_MOST_CODINGS_COPIED if candidate.mesh.copies else _MOST_CODINGS):
             message = self._message(candidate)
-            if len(message) <= self._size:
-                low = max(low, candidate.asked)
-                if best is None or candidate.quality > best.quality:
-                    best = replace(candidate, payload=message)
-            else:
-                high = min(high, candidate.asked)
-            enough = best is not None and (number + 1 >= self._effort.codings or self._stop())
-            if enough or self._settings.full * self._size <= len(message) <= self._size:
+            sizes[candidate.asked] = len(message)
+            if len(message) <= self._size and (best is None or candidate.quality > best.quality):
+                best = replace(candidate, payload=message)
+            if (
+                self._enough(best, number + 1)
+                or self._settings.full * self._size <= len(message) <= self._size
+            ):
                 break
-            count = round(candidate.asked * self._faces_for(candidate.recipe) / len(candidate.mesh.faces))
-            again = self._next(candidate.recipe, count, low, high)
-            if again is None:
+            again = self._next(candidate, sizes)
+            if again is None or (best is not None and len(again.mesh.faces) == len(candidate.mesh.faces)):
                 break
             candidate = again
         return best
+
+    def _enough(self, best: Candidate | None, codings: int) -> bool:
+        """Whether what fits best after so many codings is good enough."""
+        if best is None or best.payload is None:
+            return False
+        more = len(best.payload) < self._settings.short * self._size
+        return codings >= self._effort.codings + more or self._stop()
 
     def _message(self, candidate: Candidate) -> bytes:
         """The message of a candidate; the rate model learns from it."""
@@ -245,15 +285,13 @@ class MeshSearch:
         self._learn(candidate.recipe, candidate.mesh, len(message))
         return message
 
-    def _next(self, recipe: Recipe, count: int, low: int, high: int) -> Candidate | None:
-        """A candidate of about so many faces, or between what is known to fit and what is known not to."""
-        if not low < count < high:
-            count = (low + min(high, 2 * max(low, _LEAST_FACES))) // 2
-        for asked in (count, (count + low) // 2, (count + 3 * low) // 4):
-            if max(low, _LEAST_FACES - 1) < asked < high:
-                found = self._candidate(recipe, asked)
-                if found is not None:
-                    return found
+    def _next(self, last: Candidate, sizes: dict[int, int]) -> Candidate | None:
+        """A candidate of about as many faces as fit; `sizes` as in `next_counts`, `last` was coded last."""
+        count = round(last.asked * self._faces_for(last.recipe) / len(last.mesh.faces))
+        for asked in next_counts(sizes, self._size, self._settings.aim, count):
+            found = self._candidate(last.recipe, asked)
+            if found is not None:
+                return found
         return None
 
     def _least(self) -> Candidate:
@@ -275,6 +313,11 @@ class MeshSearch:
             "ask for a larger size",
             least,
         )
+
+
+def _ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates, the best first."""
+    return sorted(candidates, key=lambda one: -one.quality)
 
 
 def encode_grid_mesh(

@@ -13,6 +13,7 @@ Unlike there
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import igl
@@ -23,8 +24,9 @@ from scipy.sparse.linalg import splu
 
 from meshcodec.format.box import NO_AXES, Axes
 from meshcodec.format.grid_mesh import FLAT
+from meshcodec.geometry.nearby import NearbyPlaces, morton_order, spread
 from meshcodec.geometry.triangles import Floats, Ints, area_normals
-from meshcodec.metrics import Surface
+from meshcodec.metrics import QUICK_FACES, Surface
 from meshcodec.modes.mesh.decode import with_images
 from meshcodec.surface.loop import Rule, crease_edges, edges_of, limit, refined
 
@@ -145,7 +147,17 @@ class Target:
     def __init__(self, vertices: Floats, faces: Ints, samples: int, seed: int = 0) -> None:
         self.points, _ = Surface(vertices, faces).sample(samples, np.random.default_rng([seed, 0]))
         self.seed = seed
-        self.closest = ClosestPoints(vertices, faces)
+        self._mesh = vertices, faces
+
+    @cached_property
+    def closest(self) -> ClosestPoints:
+        """The closest places, all exact."""
+        return ClosestPoints(*self._mesh)
+
+    @cached_property
+    def nearby(self) -> ClosestPoints | NearbyPlaces:
+        """The closest places, of a mesh of many faces next to exact."""
+        return self.closest if len(self._mesh[1]) < QUICK_FACES else NearbyPlaces(*self._mesh, self.seed)
 
 
 class ClosestPoints:
@@ -183,7 +195,7 @@ def fit(mesh: ControlMesh, target: Target, settings: FitSettings) -> Fit:
     size = 3 * len(mesh.vertices)
     edges = edges_of(mesh.faces, len(mesh.vertices)).ends
     springs = _springs(edges, len(mesh.vertices))
-    free = np.flatnonzero(~mesh.held.reshape(-1))
+    order = np.flatnonzero(~mesh.held.reshape(-1))
     hessian: Sparse = identity(size, format="csr")
     for number, one in enumerate(settings.rounds):
         chart, faces = surface_map(mesh, settings.most_fine_faces)
@@ -197,7 +209,8 @@ def fit(mesh: ControlMesh, target: Target, settings: FitSettings) -> Fit:
         each = 2 * one.samples / max(len(edges), 1)
         system = hessian + each * (one.stiffness * springs + settings.damping * identity(size, format="csr"))
         moves = np.zeros(size)
-        moves[free] = _solved(system[free][:, free], gradient[free])
+        moves[order], better = _solved(system[order][:, order], gradient[order], number == 0)
+        order = order[better]
         mesh = _moved(mesh, moves.reshape(-1, 3), settings.longest_step)
     return Fit(mesh, hessian)
 
@@ -290,9 +303,11 @@ def _pulls(fine: Floats, faces: Ints, target: Target, samples: int, number: int)
     points = np.ascontiguousarray(target.points[:: max(1, len(target.points) // samples)])
     places, face = own(points)
     rng = np.random.default_rng([target.seed, 1, number])
-    drawn, corners = _drawn(double, len(points), rng)
+    drawn, corners = spread(double, len(points), rng)
     own_points = np.einsum("nk,nkd->nd", corners, triangles[drawn])
-    goals, _ = target.closest(own_points)
+    order = morton_order(own_points)  # in which trees answer half as quick again
+    drawn, corners, own_points = drawn[order], corners[order], own_points[order]
+    goals, _ = target.nearby(own_points)
     faces_of = np.concatenate([face, drawn])
     return _Pulls(
         faces_of,
@@ -301,16 +316,6 @@ def _pulls(fine: Floats, faces: Ints, target: Target, samples: int, number: int)
         np.concatenate([points, goals]),
         normals[faces_of] / np.maximum(double[faces_of], _LEAST_AREA)[:, None],
     )
-
-
-def _drawn(weights: Floats, count: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Faces in proportion to their weights, one from each of ``count`` strata, and places on them."""
-    cumulative = np.cumsum(weights)
-    level = (np.arange(count) + rng.random(count)) * (cumulative[-1] / count)
-    face = np.minimum(np.searchsorted(cumulative, level, side="right"), len(weights) - 1)
-    root, second = np.sqrt(rng.random(count)), rng.random(count)
-    corners = np.stack([1 - root, root * (1 - second), root * second], axis=1)  # Turk 1990
-    return face.astype(np.int64), corners
 
 
 def _barycentric(points: Floats, triangles: Floats) -> Floats:
@@ -358,12 +363,19 @@ def _normal_equations(pulls: _Pulls, faces: Ints, count: int, one: FitRound) -> 
     return hessian, gradient.reshape(-1)
 
 
-def _solved(system: Sparse, wanted: Floats) -> Floats:
-    """The solution of a symmetric positive definite system."""
+def _solved(system: Sparse, wanted: Floats, reorder: bool) -> tuple[Floats, Ints]:
+    """The solution of a symmetric positive definite system, and an order of the unknowns.
+
+    Parameters
+    ----------
+    system, wanted : (n, n) sparse and (n,)
+    reorder : whether to look for an order in which there is less to do, two fifths of the time; else the
+        order is that of ``system``
+    """
     factors = splu(
         system.tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
+        permc_spec="MMD_AT_PLUS_A" if reorder else "NATURAL",
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},
     )
-    return np.asarray(factors.solve(wanted), dtype=np.float64)
+    return np.asarray(factors.solve(wanted), dtype=np.float64), np.argsort(factors.perm_c)

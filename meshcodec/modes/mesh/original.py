@@ -16,8 +16,10 @@ from meshcodec.geometry.symmetry import mirror_axes
 from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, mesh_arrays
 from meshcodec.metrics import Reference, is_closed
 from meshcodec.modes.mesh.halves import upper_half
+from meshcodec.surface.loop import crease_edges, edges_of
 
 _NEAR_PLANE = 1e-3  # distance from a middle plane, in the unit frame, within which a vertex is in it
+_SHARP = 5  # code of creases from 60 degrees on
 _THINNEST = 1 / 255  # least side of a box over its longest: a flat mesh keeps a grid of a step or two
 
 
@@ -55,6 +57,14 @@ class Original:
         unit: Floats = (points - np.array(self.center)) / max(self.half_extents)
         return unit
 
+    @cached_property
+    def sharpness(self) -> float:
+        """Share of the length of its edges where two faces meet at 60 degrees or more."""
+        edges = edges_of(self.faces, len(self.vertices))
+        lengths = np.linalg.norm(self.vertices[edges.ends[:, 1]] - self.vertices[edges.ends[:, 0]], axis=1)
+        sharp = crease_edges(self.vertices, self.faces, edges, _SHARP) & ~edges.border
+        return float(lengths[sharp].sum() / lengths.sum())
+
     def part(self, mirrored: Axes) -> tuple[Floats, Ints]:
         """Vertices and faces of what is left of the mesh once it is cut at the planes of the axes."""
         if mirrored == NO_AXES:
@@ -69,8 +79,8 @@ class Original:
         return upper_half(self.vertices, self.faces, mirrored, _NEAR_PLANE)
 
     def reference(self, samples: int, seed: int) -> Reference:
-        """What decodes, in the frame of the mesh, are measured against."""
-        return Reference((self.to_world(self.vertices), self.faces), samples=samples, seed=seed)
+        """What decodes, in the frame of the mesh, are ranked by."""
+        return Reference((self.to_world(self.vertices), self.faces), samples=samples, seed=seed, quick=True)
 
 
 def original_of(mesh: MeshLike, most_faces: int, mirrored: Axes | None = None, seed: int = 0) -> Original:

@@ -20,6 +20,7 @@ class MeshEffort:
     finalists : candidates whose number of faces is set right by coding them
     codings : times that each of these is coded
     whole : whether of a symmetric mesh the whole is a candidate beside its half
+    thorough : whether all creases and depths are tried; else none after one that shows the others to be worse
     """
 
     fitted: int = 1
@@ -28,6 +29,7 @@ class MeshEffort:
     finalists: int = 1
     codings: int = 2
     whole: bool = False
+    thorough: bool = False
 
 
 _MORE = (1, 2, 3, 4, 5)  # crease codes
@@ -37,11 +39,11 @@ EFFORTS = (
     MeshEffort(creases=(3, 5)),
     MeshEffort(creases=(1, 3, 5)),
     MeshEffort(creases=(1, 3, 5), depths=(-1, 1)),
-    MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4),
-    MeshEffort(2, _MORE, (-1, 1), 3, 4),
-    MeshEffort(3, _MORE, (-1, 1), 4, 5, True),
-    MeshEffort(4, (*_MORE, 6), (-1, 1, 2), 6, 6, True),
-    MeshEffort(5, (*_MORE, 6), (-2, -1, 1, 2), 10, 8, True),
+    MeshEffort(2, (1, 3, 5), (-1, 1), 2, 4, thorough=True),
+    MeshEffort(2, _MORE, (-1, 1), 3, 4, thorough=True),
+    MeshEffort(3, _MORE, (-1, 1), 4, 5, True, True),
+    MeshEffort(4, (*_MORE, 6), (-1, 1, 2), 6, 6, True, True),
+    MeshEffort(5, (*_MORE, 6), (-2, -1, 1, 2), 10, 8, True, True),
 )
 """Efforts 0 to 9."""
 
@@ -59,6 +61,11 @@ class MeshSettings:
     repeated : share of the area in parts that are there once more from which on they are coded once
     open_penalty : what a candidate that is not closed loses where the original is
     full : share of the payload that counts as full
+    short : share of the payload below which a finalist is coded once more than the effort says
+    aim : share of the payload that meshes are made for
+    smooth : share of the length of edges with an angle of 60 degrees or more up to which a mesh is smooth
+    fair_crease : what a Loop surface may lack to the flat mesh where one with other creases may be better
+    rough : quality up to which fewer bits are tried first, and above it more
     steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
     fit : numbers of the fit
     rate : the rate model to begin with
@@ -71,7 +78,12 @@ class MeshSettings:
     repeated: float = 0.1
     open_penalty: float = 0.15
     full: float = 0.98
-    steps: tuple[float, ...] = (2.0, 1.4)
+    short: float = 0.93
+    aim: float = 0.99
+    smooth: float = 0.05
+    fair_crease: float = 0.05
+    rough: float = 3.6
+    steps: tuple[float, ...] = (1.5,)
     fit: FitSettings = field(default_factory=FitSettings)
     rate: RateModel = field(default_factory=RateModel)
 

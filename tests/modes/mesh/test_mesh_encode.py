@@ -11,12 +11,14 @@ import trimesh
 from support.fitting import few
 
 from meshcodec.errors import DoesNotFitError
-from meshcodec.format.grid_mesh import GridMesh, Integers
+from meshcodec.format.grid_mesh import FLAT, SMOOTH, GridMesh, Integers
 from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.metrics import is_closed, score
 from meshcodec.modes.mesh.decode import decoded_surface
-from meshcodec.modes.mesh.encode import Candidate, encode_grid_mesh
-from meshcodec.modes.mesh.settings import MeshSettings
+from meshcodec.modes.mesh.encode import Candidate, MeshSearch, encode_grid_mesh
+from meshcodec.modes.mesh.make import Recipe, Work
+from meshcodec.modes.mesh.original import original_of
+from meshcodec.modes.mesh.settings import MeshEffort, MeshSettings
 
 QUICK = MeshSettings(samples=2000, fit=few(1500))
 
@@ -36,13 +38,17 @@ def encode(mesh: tuple[Floats, Ints], size: int, effort: int = 0, **changes: obj
     return encode_grid_mesh(mesh, size, Deflate(), effort, settings)
 
 
+def rotation() -> Floats:
+    matrix = trimesh.transformations.random_rotation_matrix(np.array([0.1, 0.5, 0.3]))
+    return np.asarray(matrix[:3, :3])
+
+
 def egg() -> tuple[Floats, Ints]:
     """Symmetric to no middle plane."""
     ball = trimesh.creation.icosphere(4)
     v = np.asarray(ball.vertices)
     bumps = 1 + 0.2 * v[:, 0] * v[:, 1] + 0.15 * v[:, 2] ** 3 + 0.1 * v[:, 0]
-    turn = trimesh.transformations.random_rotation_matrix(np.array([0.1, 0.5, 0.3]))[:3, :3]
-    return v * bumps[:, None] @ turn + 7, np.asarray(ball.faces, dtype=np.int64)
+    return v * bumps[:, None] @ rotation() + 7, np.asarray(ball.faces, dtype=np.int64)
 
 
 @pytest.mark.slow
@@ -113,3 +119,52 @@ def test_what_does_not_fit_says_how_much_would() -> None:
 def test_a_mesh_with_very_many_faces_is_decimated_first() -> None:
     found = encode(egg(), 400, most_faces=1000)
     assert score(egg(), decoded_surface(found.mesh, found.grid), samples=2000).f[0] > 0.5
+
+
+class Listed(MeshSearch):
+    """A search that lists the recipes of which it makes candidates."""
+
+    def recipes(self) -> list[Recipe]:
+        self.best()
+        return [one.recipe for one in self.tried]
+
+
+def searched(mesh: tuple[Floats, Ints], size: int, effort: MeshEffort) -> list[Recipe]:
+    settings = replace(QUICK, efforts=(effort,))
+    return Listed(original_of(mesh, settings.most_faces), size, Deflate(), 0, settings).recipes()
+
+
+CREASES = (SMOOTH, 3, 5)
+
+
+def test_sharp_meshes_become_no_smooth_surfaces() -> None:
+    box = trimesh.creation.box((1.0, 0.8, 0.6)).subdivide_to_size(0.3)
+    mesh = np.asarray(box.vertices), np.asarray(box.faces, dtype=np.int64)
+    made = [one.crease for one in searched(mesh, 300, MeshEffort(creases=CREASES))]
+    assert SMOOTH not in made
+    assert {FLAT, 3} <= set(made)
+
+
+@pytest.mark.slow
+def test_a_thorough_effort_tries_all() -> None:
+    for thorough in (False, True):
+        made = searched(egg(), 700, MeshEffort(creases=CREASES, depths=(-1, 1), thorough=thorough))
+        assert SMOOTH in {one.crease for one in made}
+        tried = {one.crease for one in made} >= set(CREASES) and len({one.bits for one in made}) == 3
+        assert tried == thorough
+
+
+def test_the_same_mesh_of_two_decimators_is_measured_once() -> None:
+    """Of a mesh that has as few faces as fit every decimator makes the mesh itself."""
+    ball = trimesh.creation.icosphere(1)
+    mesh = np.asarray(ball.vertices) * [1, 0.9, 0.8] @ rotation(), np.asarray(ball.faces, dtype=np.int64)
+    first = [one for one in searched(mesh, 900, MeshEffort()) if one.work == Work.QUICK and not one.stepped]
+    assert len(first) == 1
+
+
+@pytest.mark.slow
+def test_finalists_fill_the_payload() -> None:
+    for size in (300, 500, 800):
+        payload = encode(egg(), size, 0).payload
+        assert payload is not None
+        assert len(payload) > 0.9 * size

@@ -67,3 +67,11 @@ def test_a_flat_mesh_has_a_thin_grid() -> None:
 def test_a_mesh_without_a_surface_is_refused(faces: list[list[int]]) -> None:
     with pytest.raises(BadMeshError):
         original_of((np.eye(3), faces), 100)
+
+
+def test_how_sharp_a_mesh_is() -> None:
+    assert original_of(ball(), 10**6).sharpness == 0.0
+    box = trimesh.creation.box()  # 12 edges of 1, and 6 diagonals
+    assert original_of(box, 10**6).sharpness == pytest.approx(12 / (12 + 6 * 2**0.5))
+    sheet = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])
+    assert original_of(sheet, 10**6).sharpness == 0.0
