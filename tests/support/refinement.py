@@ -13,7 +13,7 @@ from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.tokens.efforts import Effort
 from meshcodec.modes.tokens.encode import TokenSettings
 from meshcodec.modes.tokens.judge import JudgeSettings
-from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, Stop, refine_batch
+from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, RefineSettings, Stop, refine_batch
 from support.tiny import TINY
 
 COARSE = TokenSettings(judge=JudgeSettings(resolution=48))
@@ -59,9 +59,10 @@ def refined(
     steps: int,
     stop: Stop | None = None,
     shorter: tuple[int, ...] = (),
+    settings: RefineSettings | None = None,
     **options: Any,
 ) -> list[Tensor]:
     """The latents that one job of refinement gives."""
     job = RefinementJob(latents, queries, tokens, list(shorter), steps, **options)
-    (result,) = refine_batch(model, [job], stop=stop)
+    (result,) = refine_batch(model, [job], settings, stop)
     return result.latents

@@ -116,16 +116,15 @@ class Judge:
 
     def tuned(self, field: Field, candidate: Candidate) -> Candidate:
         """The candidate at the best iso offset in its surroundings, if it is better there."""
-        found = self._climbed(candidate)
+        found = self._climbed(field, candidate.iso_offset)
         if found == candidate.iso_offset:
             return candidate
         moved = self.measure(field, candidate.tokens, found)
         return moved if moved.quality > candidate.quality else candidate
 
-    def _climbed(self, candidate: Candidate) -> int:
+    def _climbed(self, field: Field, best: int) -> int:
         """The iso offset at the end of a climb in steps that become smaller, on a coarse grid."""
-        field = CachedField(self.field(candidate.tokens))
-        best, quality = candidate.iso_offset, self.coarse_quality(field, candidate.iso_offset)
+        quality = self.coarse_quality(field, best)
         for step in self.settings.offset_steps:
             for direction in (step, -step):
                 while self._is_allowed(best + direction):

@@ -18,7 +18,7 @@ from torch import Tensor
 from meshcodec.model.quantizer import squash, token_masks
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.tokens.rates import TokenRates
-from meshcodec.modes.tokens.refine import RateControl, RateTerm, RefinementJob, refine_batch
+from meshcodec.modes.tokens.refine import RateControl, RateTerm, RefinementJob, RefineSettings, refine_batch
 from meshcodec.registry import Registry
 from meshcodec.weights import load_model
 
@@ -182,18 +182,27 @@ def test_rate_control_keeps_tokens_within_their_bits(tiny_weights: Path) -> None
     """Refined for the same distances: fewer bits where they count, and the fewer the less room there is."""
     model = load_model(Registry(tiny_weights).default())
     coder = tiny_coder()
+    # With networks this small all digits turn at about the same lambda: with short momenta the bits swing
+    # around their room, and end below it by chance. Long ones settle.
+    settings = RefineSettings(momenta=(0.8, 0.95))
     sizes = []
     for room in (10_000, 40, 25):
         rate = RateControl(TokenRates(coder, CPU), 8 * room)
-        found = refined(model, first_guess(), pool(0.8), TINY.max_tokens, 60, rate=rate)
+        found = refined(
+            model,
+            first_guess(),
+            pool(0.8),
+            TINY.max_tokens,
+            60,
+            settings=settings,
+            rate=rate,
+            learning_rate=0.3,
+        )
         levels = [model.quantizer.quantize(d) for d in found]
         sizes.append(len(coder.encode(model.quantizer.to_tokens(levels)[0].numpy().tobytes())))
-    # What the likeliest tokens take is 19 bytes: of 63 that a random start has, most give way. With networks
-    # this small all digits turn at about the same lambda, so the bits swing around their room; a file takes
-    # the prefix that fits.
+    # What the likeliest tokens take is 19 bytes: of 63 that a random start has, most give way.
     assert sizes[0] > 100
-    assert sizes[1] < 0.6 * sizes[0]
-    assert sizes[2] < 0.3 * sizes[0]
+    assert all(size <= room for size, room in zip(sizes[1:], (40, 25), strict=True))
 
 
 def test_a_frozen_lambda_may_only_fall() -> None:
