@@ -99,7 +99,7 @@ def _closest_in(along: Floats, products: Floats) -> Floats:
     products : (3, ...) uu, uv and vv
     """
     (wu, wv), (uu, uv, vv) = along, products
-    area = uu * vv - uv * uv
+    area = np.maximum(uu * vv - uv * uv, 1e-300)  # of a sliver nothing may be left
     s, t = (vv * wu - uv * wv) / area, (uu * wv - uv * wu) / area
     inside = (s >= 0) & (t >= 0) & (s + t <= 1)
     on_u, on_v = np.clip(wu / uu, 0.0, 1.0), np.clip(wv / vv, 0.0, 1.0)
