@@ -30,8 +30,10 @@ from meshcodec.modes.mesh.settings import MeshSettings
 _TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
 _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
 _MOST_CODINGS = 12  # of a finalist of which nothing fits yet
-_MOST_CODINGS_COPIED = 4  # the same where it has copies, which take what they take
+_MOST_CODINGS_COPIED = 6  # the same where it has copies, which take what they take
 _LOST = 0.1  # quality: the whole fit may make two parts one, and then all copies of one of them are lost
+_SPOILED = 0.3  # quality that a finalist loses where it no longer says the same
+_SPARE = 3  # finalists beyond those of the effort, in place of spoiled ones
 _EDGES = 0.5  # vertices for each face of a closed mesh, to begin with
 
 
@@ -175,6 +177,9 @@ class MeshSearch:
                 tried[repeated] += 1
                 one = self._filled(candidate)
                 filled += [] if one is None else [one]
+                # One that has lost much on the way to its size makes room for the next.
+                if one is not None and one.quality < candidate.quality - _SPOILED:
+                    most = min(most + 1, self._effort.finalists + _SPARE)
         return filled
 
     def _ways(self) -> list[tuple[Axes, bool]]:
@@ -276,7 +281,8 @@ class MeshSearch:
         """Whether what fits best after so many codings is good enough."""
         if best is None or best.payload is None:
             return False
-        more = len(best.payload) < self._settings.short * self._size
+        share = len(best.payload) / self._size
+        more = _MOST_CODINGS if share < self._settings.poor else share < self._settings.short
         return codings >= self._effort.codings + more or self._stop()
 
     def _message(self, candidate: Candidate) -> bytes:

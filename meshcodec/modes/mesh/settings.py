@@ -62,6 +62,7 @@ class MeshSettings:
     open_penalty : what a candidate that is not closed loses where the original is
     full : share of the payload that counts as full
     short : share of the payload below which a finalist is coded once more than the effort says
+    poor : share of the payload below which it is coded for as long as there are codings
     aim : share of the payload that meshes are made for
     smooth : share of the length of edges with an angle of 60 degrees or more up to which a mesh is smooth
     fair_crease : what a Loop surface may lack to the flat mesh where one with other creases may be better
@@ -79,6 +80,7 @@ class MeshSettings:
     open_penalty: float = 0.15
     full: float = 0.98
     short: float = 0.93
+    poor: float = 0.8
     aim: float = 0.99
     smooth: float = 0.05
     fair_crease: float = 0.05

@@ -168,3 +168,16 @@ def test_finalists_fill_the_payload() -> None:
         payload = encode(egg(), size, 0).payload
         assert payload is not None
         assert len(payload) > 0.9 * size
+
+
+class Jumping(Deflate):
+    """Messages of a tenth of 500 bytes up to 119 faces, and more than 500 from then on."""
+
+    def encode(self, mesh: GridMesh, sides: Integers) -> bytes:
+        return bytes(50 if len(mesh.faces) < 120 else 600)
+
+
+@pytest.mark.slow
+def test_what_leaves_most_of_the_payload_is_coded_again() -> None:
+    found = encode_grid_mesh(egg(), 500, Jumping(), 0, QUICK)
+    assert 100 < len(found.mesh.faces) < 120
