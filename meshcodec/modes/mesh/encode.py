@@ -24,17 +24,16 @@ from meshcodec.modes.mesh.decode import decoded_surface
 from meshcodec.modes.mesh.fit import ControlMesh
 from meshcodec.modes.mesh.make import Maker, Recipe, Work
 from meshcodec.modes.mesh.original import Original, original_of
-from meshcodec.modes.mesh.rates import next_counts
+from meshcodec.modes.mesh.rates import RateEstimator, next_counts
 from meshcodec.modes.mesh.settings import MeshSettings
 
 _TOO_MANY = 1.3  # faces of a candidate over those that fit from which on it is not looked at
 _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do not measure better
-_MOST_CODINGS = 12  # of a finalist of which nothing fits yet
+_MOST_CODINGS = 12  # of a finalist of which nothing fits yet, or little
 _MOST_CODINGS_COPIED = 6  # the same where it has copies, which take what they take
 _LOST = 0.1  # quality: the whole fit may make two parts one, and then all copies of one of them are lost
 _SPOILED = 0.3  # quality that a finalist loses where it no longer says the same
 _SPARE = 3  # finalists beyond those of the effort, in place of spoiled ones
-_EDGES = 0.5  # vertices for each face of a closed mesh, to begin with
 
 
 class MeshCoder(Protocol):
@@ -95,8 +94,7 @@ class MeshSearch:
         self._effort = self._settings.efforts[effort]
         self._reference = original.reference(self._settings.samples, seed)
         # What a mesh costs is another thing where parts of it have copies.
-        self._rates = dict.fromkeys((False, True), self._settings.rate)
-        self._vertices_each = dict.fromkeys((False, True), _EDGES)
+        self._rates = {repeated: RateEstimator(self._settings.rate) for repeated in (False, True)}
         self._maker = Maker(original, self._settings.fit, self._settings.steps, seed)
         self.tried: list[Candidate] = []
 
@@ -220,16 +218,11 @@ class MeshSearch:
                 continue
             mesh, grid = self._maker.made(recipe, count)
             if len(mesh.faces):
-                self._learn(recipe, mesh, len(self._coder.encode(mesh, grid.sides)))
+                self._rates[recipe.repeated].learn(mesh, len(self._coder.encode(mesh, grid.sides)))
                 known.add(recipe.repeated)
 
-    def _learn(self, recipe: Recipe, mesh: GridMesh, size: int) -> None:
-        self._rates[recipe.repeated] = self._rates[recipe.repeated].corrected(mesh, size)
-        self._vertices_each[recipe.repeated] = len(mesh.positions) / len(mesh.faces)
-
     def _faces_for(self, recipe: Recipe) -> int:
-        rate, vertices_each = self._rates[recipe.repeated], self._vertices_each[recipe.repeated]
-        return rate.faces_within(self._settings.aim * self._size, recipe.bits, vertices_each)
+        return self._rates[recipe.repeated].faces_within(self._settings.aim * self._size, recipe.bits)
 
     def _comes_down(self, recipe: Recipe, count: int) -> bool:
         """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
@@ -266,29 +259,22 @@ class MeshSearch:
             sizes[candidate.asked] = len(message)
             if len(message) <= self._size and (best is None or candidate.quality > best.quality):
                 best = replace(candidate, payload=message)
-            if (
-                self._enough(best, number + 1)
-                or self._settings.full * self._size <= len(message) <= self._size
-            ):
+            if self._settings.fills(len(message) / self._size):
                 break
+            if best is not None and best.payload is not None:
+                more = self._settings.more_codings(len(best.payload) / self._size)
+                if self._stop() or number + 1 >= self._effort.codings + more:
+                    break
             again = self._next(candidate, sizes)
             if again is None or (best is not None and len(again.mesh.faces) == len(candidate.mesh.faces)):
                 break
             candidate = again
         return best
 
-    def _enough(self, best: Candidate | None, codings: int) -> bool:
-        """Whether what fits best after so many codings is good enough."""
-        if best is None or best.payload is None:
-            return False
-        share = len(best.payload) / self._size
-        more = _MOST_CODINGS if share < self._settings.poor else share < self._settings.short
-        return codings >= self._effort.codings + more or self._stop()
-
     def _message(self, candidate: Candidate) -> bytes:
         """The message of a candidate; the rate model learns from it."""
         message = self._coder.encode(candidate.mesh, candidate.grid.sides)
-        self._learn(candidate.recipe, candidate.mesh, len(message))
+        self._rates[candidate.recipe.repeated].learn(candidate.mesh, len(message))
         return message
 
     def _next(self, last: Candidate, sizes: dict[int, int]) -> Candidate | None:

@@ -9,6 +9,7 @@ import numpy as np
 from meshcodec.format.grid_mesh import GridMesh
 
 _LEAST_FACES = 4  # that are asked of a decimator
+_VERTICES_EACH = 0.5  # vertices for each face of a closed mesh
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,27 @@ class RateModel:
             self, vertex=self.vertex + max(each, self.least) - self._each(faces, mesh.bits), factor=1.0
         )
         return replace(model, factor=size / model.size(vertices, faces, mesh.bits))
+
+
+class RateEstimator:
+    """A rate model that is set right by every mesh that is coded.
+
+    Parameters
+    ----------
+    model : to begin with
+    """
+
+    def __init__(self, model: RateModel) -> None:
+        self._model, self._vertices_each = model, _VERTICES_EACH
+
+    def learn(self, mesh: GridMesh, size: int) -> None:
+        """Take note of the bytes that a mesh took."""
+        self._model = self._model.corrected(mesh, size)
+        self._vertices_each = len(mesh.positions) / len(mesh.faces)
+
+    def faces_within(self, size: float, bits: int) -> int:
+        """As of `RateModel.faces_within`, with as many vertices each as the last mesh had."""
+        return self._model.faces_within(size, bits, self._vertices_each)
 
 
 def next_counts(sizes: dict[int, int], size: int, aim: float, guess: int) -> list[int]:

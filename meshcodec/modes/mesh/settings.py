@@ -89,6 +89,17 @@ class MeshSettings:
     fit: FitSettings = field(default_factory=FitSettings)
     rate: RateModel = field(default_factory=RateModel)
 
+    def fills(self, share: float) -> bool:
+        """Whether a message that takes such a share of the payload counts as full."""
+        return self.full <= share <= 1
+
+    def more_codings(self, share: float) -> int:
+        """Codings beyond those of the effort for a finalist that takes such a share of the payload.
+
+        Where the share is poor, more than a search ever makes.
+        """
+        return 1000 if share < self.poor else int(share < self.short)
+
     def depth(self, size: int) -> int:
         """Bits of a coordinate with which the search for a payload of ``size`` bytes begins."""
         return 6 + sum(size >= least for least in self.depth_sizes)

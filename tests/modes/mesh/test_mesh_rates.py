@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcodec.format.grid_mesh import GridMesh
-from meshcodec.modes.mesh.rates import RateModel, next_counts
+from meshcodec.modes.mesh.rates import RateEstimator, RateModel, next_counts
 
 
 @given(
@@ -28,6 +28,15 @@ def test_it_learns_from_what_was_coded() -> None:
     mesh = GridMesh(np.zeros((60, 3), dtype=np.int64), np.zeros((100, 3), dtype=np.int64), 8)
     model = RateModel().corrected(mesh, 321).corrected(mesh, 123)
     assert model.size(60, 100, 8) == pytest.approx(123)
+
+
+def test_an_estimator_says_what_was_coded_last() -> None:
+    """A mesh of as many bytes, with as many vertices for each face, is the largest that fits into them."""
+    rate = RateEstimator(RateModel())
+    for vertices, faces, size in ((60, 100, 321), (150, 100, 400)):
+        mesh = GridMesh(np.zeros((vertices, 3), np.int64), np.zeros((faces, 3), np.int64), 8)
+        rate.learn(mesh, size)
+        assert rate.faces_within(size + 1e-6, 8) == faces
 
 
 def test_a_cheap_mesh_is_learned_from_too() -> None:
