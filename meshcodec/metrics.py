@@ -38,6 +38,7 @@ from meshcodec.geometry.triangles import (
     Floats,
     Ints,
     area_normals,
+    box_of,
     has_no_border,
     merge_identical,
     used_vertices,
@@ -300,8 +301,7 @@ class Reference:
         return Surface(vertices, without_stray(vertices, faces))
 
     def _volume_iou(self, other: Surface) -> float:
-        low = np.minimum(self.surface.used.min(axis=0), other.used.min(axis=0))
-        high = np.maximum(self.surface.used.max(axis=0), other.used.max(axis=0))
+        low, high = box_of(np.vstack([self.surface.used, other.used]))
         rng = np.random.default_rng([self.seed, 3])
         points = rng.uniform(low, high, size=(self.samples, 3))
         a, b = self.surface.inside(points), other.inside(points)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.outliers import without_stray
-from meshcodec.geometry.triangles import area_normals, used_vertices, without_degenerate
+from meshcodec.geometry.triangles import area_normals, box_of, used_vertices, without_degenerate
 
 EXPORT_AGAIN = "check that it opens in a 3D viewer, or export it again"  # remedy for a damaged file
 _FIRST_CHUNK, _CHUNK = 1 << 10, 1 << 16  # faces whose areas are computed at once
@@ -101,7 +101,7 @@ def check_indices(faces: Faces, count: int) -> None:
 
 def _check_area(vertices: Vertices, faces: Faces) -> None:
     """Refuse zero extent, and faces that are all without area, at any scale of the coordinates."""
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low, high = box_of(vertices)
     extent = float((high / 2 - low / 2).max())
     if extent == 0:
         raise BadMeshError("it has zero extent: all vertices are one point", "give a mesh with a surface")

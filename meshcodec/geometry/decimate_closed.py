@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from meshcodec.errors import UsageError
 from meshcodec.geometry.components import Edges
-from meshcodec.geometry.triangles import Floats, Ints, area_normals, compact, without_degenerate
+from meshcodec.geometry.triangles import Floats, Ints, area_normals, box_of, compact, without_degenerate
 
 FEWEST_FACES = 4
 """Triangles of the smallest closed mesh."""
@@ -63,8 +63,8 @@ def decimate(vertices: Floats, faces: Ints, count: int) -> Decimated:
         raise UsageError(f"{count} faces are no closed mesh", f"ask for {FEWEST_FACES} or more")
     if len(faces) <= count:
         return Decimated(vertices, faces, 0.0)
-    low = vertices.min(axis=0)
-    side = float((vertices.max(axis=0) - low).max()) or 1.0
+    low, high = box_of(vertices)
+    side = float((high - low).max()) or 1.0
     points: NDArray[np.float32] = np.ascontiguousarray((vertices - low) / side, dtype=np.float32)
     corners = np.ascontiguousarray(faces.ravel(), dtype=np.uint32)
     target, options, error = count, 0, 0.0

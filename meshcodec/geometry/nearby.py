@@ -9,9 +9,10 @@ closest, in a frame of extent 2.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from meshcodec.geometry.triangles import Floats, Ints, area_normals
+from meshcodec.geometry.triangles import Floats, Ints, area_normals, box_of
 
 _SAMPLES = 100_000
 _FACES = 4  # of the nearest samples, that are looked at
@@ -20,9 +21,9 @@ _LEAST_AREA = 1e-14  # twice the area of a triangle that is looked at
 
 def morton_order(points: Floats) -> Ints:
     """The order of (n, 3) points, at least one, along a Morton curve of 1024 cells a side over their box."""
-    low = points.min(axis=0)
-    extent = float((points.max(axis=0) - low).max()) or 1.0
-    cells = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
+    low, high = box_of(points)
+    extent = float((high - low).max()) or 1.0
+    cells: NDArray[np.uint32] = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
     code = np.zeros(len(points), dtype=np.uint32)
     for axis in range(3):
         x = cells[:, axis]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
 from meshcodec.format.box import NO_AXES, Axes, round_box
+from meshcodec.geometry.triangles import box_of
 
 LARGEST_STRETCH = 8.0  # longest side of a box over its shortest, at most: a flat mesh stays a sheet
 _FLOAT32 = np.finfo(np.float32)  # limits of the numbers in a file
@@ -124,7 +125,7 @@ def _bounds(vertices: ArrayLike) -> tuple[tuple[float, float, float], NDArray[np
     points = np.asarray(vertices, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
         raise BadMeshError("it has no vertices", "give a mesh with faces")
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = box_of(points)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise BadMeshError("it has NaN or infinite coordinates", "repair the mesh or export it again")
     # Halves first: the difference of two values that float32 cannot hold may overflow float64 as well.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.geometry.triangles import Floats, Ints, area_normals, used_vertices
+from meshcodec.geometry.triangles import Floats, Ints, any_corner, area_normals, box_of, used_vertices
 
 BULK = 0.999
 """Share of the area that is the shape itself, where the rest lies far away."""
@@ -41,13 +41,15 @@ def without_stray(vertices: Floats, faces: Ints) -> Ints:
         return faces
     used = used_vertices(faces, len(vertices))
     points = vertices if used.all() else vertices[used]
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = box_of(points)
     middle = np.median(points[:: max(1, len(points) // _SAMPLED)], axis=0)
     # Nearly always each side of the box is touched by a face with an area, and nothing else is looked at.
-    at_end = ((vertices == low) | (vertices == high)).any(axis=1)
-    ends = vertices[faces[at_end[faces].any(axis=1)]]
+    at_end = np.zeros(len(vertices), dtype=bool)
+    for axis, values in enumerate(vertices.T):
+        at_end |= (values == low[axis]) | (values == high[axis])
+    ends = vertices[faces[any_corner(at_end, faces)]]
     ends = ends[_has_area(ends, middle)].reshape(-1, 3)
-    if len(ends) and (ends.min(axis=0) == low).all() and (ends.max(axis=0) == high).all():
+    if len(ends) and np.array_equal(box_of(ends), (low, high)):
         return faces
     triangles = vertices[faces]
     solid = _has_area(triangles, middle)
@@ -90,7 +92,8 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
     None where the bulk's longest side is at least `CROWDED` of the whole
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        whole = float(np.ptp(vertices, axis=0).max())
+        low, high = box_of(vertices)
+        whole = float((high - low).max())
     few, areas = _measured(vertices, faces, _GLANCED)
     if 0 < areas.sum() < np.inf and is_spread(few, areas, whole, _CLEARLY):
         return None
@@ -106,7 +109,7 @@ def outlier_fault(vertices: Floats, faces: Ints) -> str | None:
         return None
     away = np.maximum(np.maximum(low - vertices, vertices - high).max(axis=1), 0)
     x, y, z = vertices[np.argmax(away)]
-    far = int((away > side)[faces].any(axis=1).sum())
+    far = int(any_corner(away > side, faces).sum())
     return (
         f"{far} of its {len(faces)} faces lie far away, out to ({x:.6g}, {y:.6g}, {z:.6g}): the others fill "
         f"{100 * side / whole:.2g} % of its length and are coded coarsely; "

@@ -12,7 +12,7 @@ import point_cloud_utils as pcu
 from numpy.typing import NDArray
 
 from meshcodec.errors import UsageError
-from meshcodec.geometry.triangles import Floats, Ints, compact, merge_identical, without_degenerate
+from meshcodec.geometry.triangles import Floats, Ints, box_of, compact, merge_identical, without_degenerate
 
 DECIMATORS = ("quadric", "prune", "sloppy")  # names that `decimator` knows
 _ANY_ERROR = 1e9  # error allowed to meshoptimizer: the number of faces decides, not the error
@@ -87,7 +87,8 @@ def _lost(vertices: Floats, simple_vertices: Floats, simple_faces: Ints) -> floa
     """Mean distance of vertices, or some thousands of them, to a simplified surface, over half the extent."""
     if not len(simple_faces):
         return np.inf
-    half = float((vertices.max(axis=0) - vertices.min(axis=0)).max()) / 2
+    low, high = box_of(vertices)
+    half = float((high - low).max()) / 2
     some = vertices[:: max(1, len(vertices) // _SAMPLED)]
     return float(closest(some, simple_vertices, simple_faces)[0].mean()) / half
 
@@ -106,8 +107,8 @@ def _finest_grid(vertices: Floats, faces: Ints, count: int) -> tuple[Floats, Int
 
 def _clustered(vertices: Floats, faces: Ints, cells: int) -> tuple[Floats, Ints]:
     """Each vertex at the mean of those in its cell, of ``cells`` along the longest side of the box."""
-    low = vertices.min(axis=0)
-    step = float((vertices.max(axis=0) - low).max()) / cells or 1.0
+    low, high = box_of(vertices)
+    step = float((high - low).max()) / cells or 1.0
     cell = np.minimum(((vertices - low) / step).astype(np.int64), cells - 1)
     keys = (cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2]
     _, group, size = np.unique(keys, return_inverse=True, return_counts=True)

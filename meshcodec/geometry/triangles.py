@@ -44,6 +44,23 @@ def used_vertices(faces: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
     return used
 
 
+def any_corner(marked: NDArray[np.bool_], faces: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(F,) which of the (F, 3) faces have a corner among the (V,) `marked` vertices."""
+    a, b, c = faces.T
+    found: NDArray[np.bool_] = marked[a] | marked[b] | marked[c]
+    return found
+
+
+def box_of(points: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """Lowest and highest corner, (3,) each, of the box of (n, 3) points, of which there is one at least.
+
+    A coordinate that is not a number makes both corners' not one. Numpy reduces long rows some twenty times
+    as fast as columns of three.
+    """
+    columns = np.ascontiguousarray(points.T)
+    return columns.min(axis=1), columns.max(axis=1)
+
+
 def area_normals(triangles: NDArray[np.floating]) -> NDArray[np.float64]:
     """(n, 3) normals of the triangles (n, 3, 3), twice as long as the area; outwards if counter-clockwise.
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import MeshWarning
-from meshcodec.geometry.triangles import Floats, Ints
+from meshcodec.geometry.triangles import Floats, Ints, box_of
 
 _MOST_MOVED = 1e-6
 """How far a vertex may be moved by being written, in longest sides of the box."""
@@ -74,7 +74,8 @@ def write_glb(vertices: Floats, faces: Ints) -> bytes:
     """A GLB file. Where float32 does not do, its node is moved to the middle of the box."""
     if float32_does(vertices):
         return _by_trimesh(vertices, faces, "glb")
-    middle = vertices.min(axis=0) / 2 + vertices.max(axis=0) / 2
+    low, high = box_of(vertices)
+    middle = low / 2 + high / 2
 
     def move(tree: dict[str, Any]) -> None:
         for node in tree["nodes"]:
@@ -101,7 +102,8 @@ def _moved(vertices: Floats) -> float:
 
 
 def _longest_side(vertices: Floats) -> float:
-    return float(np.ptp(vertices, axis=0).max())
+    low, high = box_of(vertices)
+    return float((high - low).max())
 
 
 def _different(vertices: NDArray[np.floating]) -> int:

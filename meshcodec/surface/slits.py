@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.format.box import NO_AXES, Axes
+from meshcodec.geometry.triangles import box_of
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -109,8 +110,9 @@ class Sides:
     """
 
     def __init__(self, points: Floats, normals: Floats, reach: float) -> None:
-        self._low, self._reach = points.min(axis=0), reach
-        x, y, z = ((np.ptp(points, axis=0) / reach).astype(np.int64) + 1).tolist()
+        low, high = box_of(points)
+        self._low, self._reach = low, reach
+        x, y, z = (((high - low) / reach).astype(np.int64) + 1).tolist()
         self._shape = x, y, z
         cells = self._cells_of(points)
         self._cell = np.ravel_multi_index(tuple(cells.T), self._shape)

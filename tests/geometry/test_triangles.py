@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from meshcodec.geometry.triangles import area_normals, compact, face_areas, mesh_arrays, without_degenerate
+from meshcodec.geometry.triangles import (
+    any_corner,
+    area_normals,
+    box_of,
+    compact,
+    face_areas,
+    mesh_arrays,
+    without_degenerate,
+)
 
 
 def test_faces_without_three_corners_are_dropped() -> None:
@@ -37,3 +45,18 @@ def test_a_mesh_and_a_pair_of_arrays_are_the_same() -> None:
     assert (str(vertices.dtype), str(faces.dtype)) == ("float64", "int64")
     for here, there in zip(mesh_arrays((vertices.tolist(), faces.tolist())), (vertices, faces), strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+def test_the_box_of_points() -> None:
+    points = np.array([[0.0, 5.0, -1.0], [2.0, 3.0, -1.0], [1.0, 4.0, 7.0]])
+    low, high = box_of(points)
+    assert low.tolist() == [0.0, 3.0, -1.0]
+    assert high.tolist() == [2.0, 5.0, 7.0]
+    points[1, 1] = np.nan
+    assert [np.isnan(corner).tolist() for corner in box_of(points)] == [[False, True, False]] * 2
+
+
+def test_faces_with_a_marked_corner() -> None:
+    faces = np.array([[0, 1, 2], [3, 1, 2], [3, 4, 5], [1, 2, 0]])
+    marked = np.array([True, False, False, False, False, True])
+    assert any_corner(marked, faces).tolist() == [True, False, True, True]

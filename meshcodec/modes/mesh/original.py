@@ -13,7 +13,7 @@ from meshcodec.format.grid_mesh import MeshGrid
 from meshcodec.geometry.normalize import fit_cube
 from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.symmetry import mirror_axes
-from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, mesh_arrays
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, box_of, merge_identical, mesh_arrays
 from meshcodec.metrics import Reference, is_closed
 from meshcodec.modes.mesh.halves import upper_half
 from meshcodec.surface.loop import crease_edges, edges_of
@@ -102,7 +102,8 @@ def original_of(mesh: MeshLike, most_faces: int, mirrored: Axes | None = None, s
     if not len(faces):
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
     center = fit_cube(vertices).center
-    reach = np.maximum(vertices.max(axis=0) - center, center - vertices.min(axis=0))
+    low, high = box_of(vertices)
+    reach = np.maximum(high - center, center - low)
     x, y, z = np.maximum(reach, reach.max() * _THINNEST).tolist()
     try:
         half_extents = round_box((x, y, z))
