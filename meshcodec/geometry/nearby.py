@@ -8,8 +8,9 @@ closest, in a frame of extent 2.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshcodec.geometry.triangles import Floats, Ints, area_normals, box_of
@@ -23,10 +24,10 @@ def morton_order(points: Floats) -> Ints:
     """The order of (n, 3) points, at least one, along a Morton curve of 1024 cells a side over their box."""
     low, high = box_of(points)
     extent = float((high - low).max()) or 1.0
-    cells: NDArray[np.uint32] = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
+    cells = np.minimum((points - low) * (1024 / extent), 1023).astype(np.uint32)
     code = np.zeros(len(points), dtype=np.uint32)
     for axis in range(3):
-        x = cells[:, axis]
+        x: Any = cells[:, axis]  # numpy's types take a shifted uint32 for a signed one
         x = (x | (x << 16)) & 0x030000FF
         x = (x | (x << 8)) & 0x0300F00F
         x = (x | (x << 4)) & 0x030C30C3
