@@ -19,12 +19,13 @@ from meshcodec.config import (
     DEFAULT_SIZE,
     MAX_BYTES,
     MAX_FACES,
+    MIN_SIZE,
     ModelConfig,
 )
 from meshcodec.engine import Engine
 from meshcodec.errors import UsageError
 from meshcodec.format.box import NO_AXES, Axes, round_box
-from meshcodec.format.container import MIN_SIZE, VatFile
+from meshcodec.format.container import VatFile
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.sources import MeshSource, several
 from meshcodec.model import VariationalTokenizer

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from meshcodec.cli.options import Machine, json_option, machine_options, weights_option
 from meshcodec.cli.streams import check_input, fscore_line, print_error, print_json, read_vat
-from meshcodec.diagnose import describe_file, describe_installation, verify_file
 from meshcodec.errors import MeshcodecError, PartialFailureError, WeightsError, quote_name
 from meshcodec.format.link import link_of
-from meshcodec.registry import Registry
+
+if TYPE_CHECKING:
+    from meshcodec.registry import Registry
 
 
 @click.command()
@@ -22,6 +23,8 @@ from meshcodec.registry import Registry
 @json_option
 def info(files: tuple[str, ...], weights: Path | None, as_json: bool) -> None:
     """Print what .vat files say about themselves."""
+    from meshcodec.diagnose import describe_file
+
     registry = _registry(weights)
     _each(files, lambda name: describe_file(name, *read_vat(name), registry), _description, as_json)
 
@@ -39,6 +42,7 @@ def verify(files: tuple[str, ...], against: str | None, machine: Machine, as_jso
     if against is not None:
         check_input(against)
     from meshcodec.api import Codec
+    from meshcodec.diagnose import verify_file
     from meshcodec.geometry.io import load_mesh
 
     codec = Codec(machine.device, machine.weights)
@@ -62,6 +66,8 @@ def link(file: str, base: str) -> None:
 @json_option
 def doctor(weights: Path | None, as_json: bool) -> None:
     """Say which device computes, and check the weights."""
+    from meshcodec.diagnose import describe_installation
+
     report, fault = describe_installation(weights)
     if as_json:
         print_json(report)
@@ -89,6 +95,8 @@ def _findings(report: dict[str, Any]) -> str:
 
 def _registry(weights: Path | None) -> Registry | None:
     """The registry; None when no folder was named and none is installed."""
+    from meshcodec.registry import Registry
+
     try:
         return Registry(weights)
     except WeightsError:

@@ -45,7 +45,6 @@ from meshcodec.cli.streams import (
 )
 from meshcodec.config import DEFAULT_RESOLUTION, DEFAULT_SIZE, TAUS
 from meshcodec.errors import PartialFailureError, UsageError, error_context, quote_name
-from meshcodec.format.container import VatFile
 from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.runtime.memory import bounded_memory, memory_share
 
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 
     from meshcodec.api import Codec
     from meshcodec.cli.streams import Interruption, Pipe
+    from meshcodec.format.container import VatFile
     from meshcodec.modes.result import Encoded, Progress
     from meshcodec.target import Measured
 
@@ -181,6 +181,8 @@ def _measures(measured: Measured) -> dict[str, Any]:
 
 def _encode_record(source: str, out: str, encoded: Encoded, codec: Codec, seconds: float) -> dict[str, Any]:
     """What ``--json`` says of a file."""
+    from meshcodec.format.container import VatFile
+
     return {
         "input": quote_name(source),
         "output": display_target(out),

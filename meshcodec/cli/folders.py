@@ -31,7 +31,6 @@ from meshcodec.cli.streams import check_output, log_line, print_json, write_outp
 from meshcodec.config import DEFAULT_SIZE
 from meshcodec.errors import PartialFailureError, UsageError, quote_name
 from meshcodec.geometry.formats import WRITE_FORMATS
-from meshcodec.registry import Registry
 from meshcodec.runtime.threads import available_cores
 
 if TYPE_CHECKING:
@@ -76,6 +75,7 @@ def compress(
     if page is not None:
         _check_page(page, folder, output, overwrite, reply.as_json)
     from meshcodec import batch
+    from meshcodec.registry import Registry
 
     options = _compress_options(quality, coding, time_limit, not no_verify, limits, machine)
     Registry(machine.weights).default()  # where the weights are wrong, one message is enough

@@ -17,12 +17,12 @@ from meshcodec.config import (
     DEFAULT_RESOLUTION,
     MAX_BYTES,
     MAX_FACES,
+    MIN_SIZE,
     MODES,
     SIZES,
     TAUS,
 )
 from meshcodec.errors import UsageError
-from meshcodec.format.container import MIN_SIZE
 from meshcodec.format.payload import DEFAULT_PACKING, PACKING_WORDS
 from meshcodec.runtime.memory import LEAST_MEMORY
 from meshcodec.runtime.threads import use_one_thread

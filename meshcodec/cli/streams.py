@@ -24,11 +24,10 @@ from meshcodec.errors import (
     error_context,
     quote_name,
 )
-from meshcodec.format.container import VatFile
 from meshcodec.runtime.clock import deadline
-from meshcodec.runtime.vat_source import vat_bytes
 
 if TYPE_CHECKING:
+    from meshcodec.format.container import VatFile
     from meshcodec.modes.result import Progress
     from meshcodec.modes.tokens.refine import Stop
 
@@ -44,6 +43,9 @@ def read_vat(name: str) -> tuple[bytes, VatFile]:
 
     Raises CorruptFileError: it cannot be read, or is no whole file.
     """
+    from meshcodec.format.container import VatFile
+    from meshcodec.runtime.vat_source import vat_bytes
+
     with error_context(name):
         data = vat_bytes(sys.stdin.buffer if name == "-" else name)
         return data, VatFile.from_bytes(data)

@@ -9,7 +9,6 @@ import click
 from meshcodec.cli.options import PATH, device_option, jobs_option
 from meshcodec.cli.streams import log_line
 from meshcodec.errors import UsageError, quote_name
-from meshcodec.registry import Registry
 from meshcodec.runtime.threads import available_cores
 
 
@@ -112,6 +111,8 @@ def coder(folder: Path, cache: Path, output: Path, rounds: int, meshes: int, job
 
     Goes on where it was stopped. A model gets it once: files hang on it.
     """
+    from meshcodec.registry import Registry
+
     entry = Registry(folder).default()
     if entry.coder_path is not None:
         raise UsageError(f"{entry.coder_path} is there already", "files hang on it; train another model")
@@ -136,6 +137,7 @@ def prior(folder: Path, corpus: Path, recipe: Path, output: Path, jobs: int | No
 
     Goes on where it was stopped.
     """
+    from meshcodec.registry import Registry
     from meshcodec.train.recipe import PriorRecipe, read_recipe
 
     config = read_recipe(recipe, PriorRecipe)
@@ -170,6 +172,8 @@ def mesh_coder(folder: Path, corpus: Path, output: Path, meshes: int, steps: int
 
     Goes on where it was stopped.
     """
+    from meshcodec.registry import Registry
+
     Registry(folder)
     from meshcodec.train.corpus import read_corpus
     from meshcodec.train.mesh_coder import MeshCoderConfig, train_mesh_coder

@@ -58,7 +58,6 @@ _PLACEMENT = struct.Struct("<3f4s")  # centre, and a scale or a box
 MAGIC = b"VAT"
 VERSION = 1
 MAX_TOKENS = 0xFFFF  # largest token count that the header can hold
-MIN_SIZE = 64  # smallest size in bytes that an encoder may be asked for
 LARGEST_FILE = 1 << 17  # bytes above any whole file: what is longer is refused without reading it all
 HEADER_BYTES = _HEADER.size  # bytes of the header, without the placement
 PLACEMENT_BYTES = _PLACEMENT.size  # bytes of a placement

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from meshcodec.config import MIN_SIZE
 from meshcodec.errors import UsageError
-from meshcodec.format.container import HEADER_BYTES, ISO_OFFSET_BYTES, MAX_TOKENS, MIN_SIZE, PLACEMENT_BYTES
+from meshcodec.format.container import HEADER_BYTES, ISO_OFFSET_BYTES, MAX_TOKENS, PLACEMENT_BYTES
 from meshcodec.format.payload import Packing
 
 

@@ -9,8 +9,9 @@ import trimesh
 from support.refinement import COARSE
 
 from meshcodec.api import Codec
+from meshcodec.config import MIN_SIZE
 from meshcodec.errors import DoesNotFitError, UsageError, WeightsError
-from meshcodec.format.container import MIN_SIZE, VatFile
+from meshcodec.format.container import VatFile
 from meshcodec.metrics import is_closed, score
 from meshcodec.modes.choose import ChoiceSettings, CodecSettings
 from meshcodec.modes.result import ModeScores
