@@ -14,7 +14,8 @@ import torch
 
 from meshcodec.api import Codec
 from meshcodec.errors import UsageError
-from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
+from meshcodec.format.container import head_bytes
+from meshcodec.format.short_header import SHORT_VERSION
 from meshcodec.geometry.formats import MESH_ENDINGS
 from meshcodec.runtime.files import find_files
 
@@ -35,7 +36,7 @@ def main(folder: Path) -> None:
         with torch.no_grad():
             tokens = model.quantizer.to_tokens([model.quantizer.quantize(d) for d in latents])[0].numpy()
         sizes.append([len(coder.encode(tokens[:end].tobytes())) for end in ends])
-    frame = HEADER_BYTES + PLACEMENT_BYTES
+    frame = head_bytes(SHORT_VERSION)
     click.echo(f"{len(paths)} meshes, model {codec.model_id}\n")
     click.echo("| tokens | bytes | coded | saved | least saved |\n|---|---|---|---|---|")
     for end, coded in zip(ends, np.array(sizes).T + frame, strict=True):

@@ -24,9 +24,10 @@ import meshoptimizer
 import numpy as np
 
 from meshcodec.evaluation.baselines import import_draco
-from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES
+from meshcodec.format.container import head_bytes
 from meshcodec.format.grid_mesh import GridMesh, Integers
 from meshcodec.format.mesh_coder import MeshCoder, pack_mesh, unpack_mesh
+from meshcodec.format.short_header import SHORT_VERSION
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.triangles import Floats, Ints, merge_identical
@@ -137,7 +138,7 @@ def measure(vertices: Floats, faces: Ints, row: dict[str, str], coder: MeshCoder
     if not np.array_equal(oriented_faces(decoded), oriented_faces(mesh)):
         raise AssertionError(f"{row['mesh']} at {row['size']} B does not come back")
     return Measured(
-        int(row["size"]), len(data), meshopt_bytes(mesh), HEADER_BYTES + PLACEMENT_BYTES + len(payload),
+        int(row["size"]), len(data), meshopt_bytes(mesh), head_bytes(SHORT_VERSION) + len(payload),
         len(mesh.faces), len(mesh.positions), coder.bits(mesh, sides), middle - start, end - middle,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from meshcodec.config import (
 from meshcodec.engine import Engine
 from meshcodec.errors import UsageError
 from meshcodec.format.box import NO_AXES, Axes, round_box
-from meshcodec.format.container import VatFile
+from meshcodec.format.container import VatFile, version_for
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.sources import MeshSource, several
 from meshcodec.model import VariationalTokenizer
@@ -426,6 +426,7 @@ class Codec(Decoder):
             half_extents=box,
             iso_offset=level,
             mirrored=mirrored,
+            version=version_for(self.entry.model_id, center, box),
         )
         return file.to_bytes()
 

@@ -33,7 +33,7 @@ def describe_file(name: str, data: bytes, file: VatFile, registry: Registry | No
     record = {
         "file": quote_name(name),
         "bytes": len(data),
-        "version": data[3],
+        "version": file.version,
         "mode": file.mode,
         "packing": int(file.packing),
         "tokens": None if file.is_mesh else file.count,

@@ -41,8 +41,11 @@ def is_box(half_extents: Triple) -> bool:
 
 def pack_box(half_extents: Triple) -> bytes:
     """The four bytes of half-extents. Raises ValueError for unequal ones that `round_box` does not give."""
-    if not is_box(half_extents):
-        return _SCALE.pack(half_extents[0])
+    return pack_mantissas(half_extents) if is_box(half_extents) else _SCALE.pack(half_extents[0])
+
+
+def pack_mantissas(half_extents: Triple) -> bytes:
+    """Three mantissas and an exponent of half-extents. ValueError: `round_box` does not give these."""
     if round_box(half_extents) != half_extents:
         raise ValueError(f"half-extents {half_extents} are not of the form that round_box gives")
     exponent = math.frexp(max(half_extents))[1] - 8

@@ -1,6 +1,7 @@
-"""The ``.vat`` file, version 1. Its specification, with what the tokens mean, is docs/format.md.
+"""The ``.vat`` file. Its specification, with what the tokens mean, is docs/format.md.
 
-Version 1 is frozen since meshcodec 0.2.0: every later version reads these files.
+This is version 1, frozen since meshcodec 0.2.0: every later version reads these files. Version 2 has a
+shorter header that says the same of most files (`meshcodec.format.short_header`).
 
 All numbers are little-endian. A file is a header, a placement if the flags say so, and the payload, with
 nothing between them and nothing after.
@@ -52,11 +53,21 @@ from dataclasses import dataclass
 from meshcodec.errors import CorruptFileError, UsageError
 from meshcodec.format.box import NO_AXES, Axes, Triple, is_box, pack_box, placement_fault, unpack_box
 from meshcodec.format.payload import Packing, TokenCoder, payload_size, unpack
+from meshcodec.format.short_header import (
+    MODELS,
+    SHORT_BYTES,
+    SHORT_VERSION,
+    is_intact,
+    is_short,
+    pack_short,
+    read_placement,
+    read_short,
+)
 
 _HEADER = struct.Struct("<3sBB4sHI")  # magic, version, flags, model id, token count, CRC-32
 _PLACEMENT = struct.Struct("<3f4s")  # centre, and a scale or a box
 MAGIC = b"VAT"
-VERSION = 1
+LONG_VERSION = 1  # with a header that can say all there is to say
 MAX_TOKENS = 0xFFFF  # largest token count that the header can hold
 LARGEST_FILE = 1 << 17  # bytes above any whole file: what is longer is refused without reading it all
 HEADER_BYTES = _HEADER.size  # bytes of the header, without the placement
@@ -70,6 +81,7 @@ _HAS_ISO_OFFSET = 0x20  # flag: an iso offset is present
 _HAS_BOX = 0x40  # flag: the placement has a box in place of a scale
 _MIRRORED = (0x04, 0x08, 0x80)  # flags: mirrored across x, y, z
 _NEED_PLACEMENT = _HAS_BOX | sum(_MIRRORED)  # flags that stand only beside a placement
+_UPDATE = "a newer meshcodec is needed to read it (or the file is damaged)"
 _FETCH_AGAIN = "fetch the file again, or encode the mesh again"
 _WRITER_AT_FAULT = "encode the mesh again; whatever wrote this file is at fault"
 
@@ -90,6 +102,7 @@ class VatFile:
         `round_box` gives.
     iso_offset : -128..127, the decoded distance at which the surface lies, in units of `ISO_OFFSET_UNIT`.
     mirrored : axes across which the mesh is one half and its image; only with a placement.
+    version : 1, or 2 for a short header, which must be able to hold the model id and the placement.
 
     Raises ValueError for anything else.
     """
@@ -102,6 +115,7 @@ class VatFile:
     half_extents: Triple | None = None
     iso_offset: int = 0
     mirrored: Axes = NO_AXES
+    version: int = LONG_VERSION
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "packing", Packing(self.packing))
@@ -123,6 +137,10 @@ class VatFile:
             center, half_extents = _as_stored(self.center, self.half_extents)
             object.__setattr__(self, "center", center)
             object.__setattr__(self, "half_extents", half_extents)
+        if self.version not in (LONG_VERSION, SHORT_VERSION):
+            raise ValueError(f"there is no version {self.version}")
+        if self.version == SHORT_VERSION and not is_short(self.model_id, self.center, self.half_extents):
+            raise ValueError("a short header holds neither this model nor this placement")
 
     @classmethod
     def of_tokens(
@@ -189,17 +207,22 @@ class VatFile:
 
     def to_bytes(self) -> bytes:
         """The whole file."""
-        flags, placement = int(self.packing), b""
-        if self.center is not None and self.half_extents is not None:
-            flags |= _HAS_PLACEMENT | (_HAS_BOX if is_box(self.half_extents) else 0)
-            placement = _PLACEMENT.pack(*self.center, pack_box(self.half_extents))
-            flags |= sum(bit for bit, mirrored in zip(_MIRRORED, self.mirrored, strict=True) if mirrored)
-        iso_offset = b""
+        flags = int(self.packing)
+        flags |= sum(bit for bit, mirrored in zip(_MIRRORED, self.mirrored, strict=True) if mirrored)
+        rest = self.payload
         if self.iso_offset:
             flags |= _HAS_ISO_OFFSET
-            iso_offset = self.iso_offset.to_bytes(ISO_OFFSET_BYTES, "little", signed=True)
-        body = placement + iso_offset + self.payload
-        head = _HEADER.pack(MAGIC, VERSION, flags, self.model_id, self.count, 0)
+            rest = self.iso_offset.to_bytes(ISO_OFFSET_BYTES, "little", signed=True) + rest
+        placement = b""
+        if self.center is not None and self.half_extents is not None:
+            if self.version == SHORT_VERSION:
+                return pack_short(
+                    MAGIC, flags, self.model_id, self.count, self.center, self.half_extents, rest
+                )
+            flags |= _HAS_PLACEMENT | (_HAS_BOX if is_box(self.half_extents) else 0)
+            placement = _PLACEMENT.pack(*self.center, pack_box(self.half_extents))
+        body = placement + rest
+        head = _HEADER.pack(MAGIC, LONG_VERSION, flags, self.model_id, self.count, 0)
         crc = zlib.crc32(body, zlib.crc32(head))
         return head[:_CRC_AT] + crc.to_bytes(4, "little") + body
 
@@ -207,30 +230,72 @@ class VatFile:
     def from_bytes(cls, data: bytes) -> VatFile:
         """Read a whole file. Safe for bytes from anyone. Raises CorruptFileError."""
         _check_start(data)
-        _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
-        if flags & _NEED_PLACEMENT and not flags & _HAS_PLACEMENT:
-            raise CorruptFileError(
-                f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN
-            )
-        packing = Packing.from_number(flags & _PACKING_MASK)
-        if packing == Packing.MESH:
-            _check_mesh_flags(flags, count)
-        iso_offset_at = HEADER_BYTES + (PLACEMENT_BYTES if flags & _HAS_PLACEMENT else 0)
-        payload_at = iso_offset_at + (ISO_OFFSET_BYTES if flags & _HAS_ISO_OFFSET else 0)
-        _check_length(len(data), payload_at, payload_size(count, packing))
-        if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
-            raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
-        center, half_extents = _read_placement(data, flags)
-        return cls(
-            payload=bytes(data[payload_at:]),
-            model_id=model_id,
-            count=count,
-            packing=packing,
-            center=center,
-            half_extents=half_extents,
-            iso_offset=_read_iso_offset(data[iso_offset_at:payload_at]),
-            mirrored=(bool(flags & _MIRRORED[0]), bool(flags & _MIRRORED[1]), bool(flags & _MIRRORED[2])),
-        )
+        return _read_short_file(data) if data[3] == SHORT_VERSION else _read_long_file(data)
+
+
+def version_for(model_id: bytes, center: Triple | None, half_extents: Triple | None) -> int:
+    """The version with the shortest header that can hold a model id and a placement, or none."""
+    return SHORT_VERSION if is_short(model_id, center, half_extents) else LONG_VERSION
+
+
+def head_bytes(version: int, placement: bool = True, iso_offset: bool = False) -> int:
+    """Bytes before the payload. A short header always has a placement."""
+    extra = ISO_OFFSET_BYTES if iso_offset else 0
+    if version == SHORT_VERSION:
+        return SHORT_BYTES + extra
+    return HEADER_BYTES + (PLACEMENT_BYTES if placement else 0) + extra
+
+
+def _read_long_file(data: bytes) -> VatFile:
+    _, _, flags, model_id, count, crc = _HEADER.unpack_from(data)
+    if flags & _NEED_PLACEMENT and not flags & _HAS_PLACEMENT:
+        raise CorruptFileError(f"the flags 0x{flags:02x} need a placement and there is none", _FETCH_AGAIN)
+    placed, packing = bool(flags & _HAS_PLACEMENT), _checked_packing(flags, count)
+    if packing == Packing.MESH and not placed:
+        raise CorruptFileError(f"the flags 0x{flags:02x} are none of a mesh", _FETCH_AGAIN)
+    payload_at = head_bytes(LONG_VERSION, placed, bool(flags & _HAS_ISO_OFFSET))
+    _check_length(len(data), payload_at, payload_size(count, packing))
+    if crc != zlib.crc32(data[HEADER_BYTES:], zlib.crc32(bytes(4), zlib.crc32(data[:_CRC_AT]))):
+        raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
+    center, half_extents = _read_placement(data, flags)
+    return VatFile(
+        payload=bytes(data[payload_at:]),
+        model_id=model_id,
+        count=count,
+        packing=packing,
+        center=center,
+        half_extents=half_extents,
+        iso_offset=_read_iso_offset(data, flags, payload_at),
+        mirrored=_mirrored(flags),
+    )
+
+
+def _read_short_file(data: bytes) -> VatFile:
+    header = read_short(data)
+    flags, packing = header.flags, _checked_packing(header.flags, header.faces_or_tokens)
+    if flags & (_HAS_PLACEMENT | _HAS_BOX):
+        raise CorruptFileError(f"unknown flags 0x{flags:02x}", _UPDATE)
+    payload_at = head_bytes(SHORT_VERSION, iso_offset=bool(flags & _HAS_ISO_OFFSET))
+    _check_length(len(data), payload_at, payload_size(header.faces_or_tokens, packing))
+    if not is_intact(data):
+        raise CorruptFileError("damaged: the checksum does not match", _FETCH_AGAIN)
+    if header.model >= len(MODELS):
+        raise CorruptFileError(f"unknown model number {header.model}", _UPDATE)
+    try:
+        center, half_extents = read_placement(header)
+    except ValueError as error:
+        raise CorruptFileError(str(error), _WRITER_AT_FAULT) from error
+    return VatFile(
+        payload=bytes(data[payload_at:]),
+        model_id=MODELS[header.model],
+        count=header.faces_or_tokens,
+        packing=packing,
+        center=center,
+        half_extents=half_extents,
+        iso_offset=_read_iso_offset(data, flags, payload_at),
+        mirrored=_mirrored(flags),
+        version=SHORT_VERSION,
+    )
 
 
 def _as_stored(center: Triple, half_extents: Triple) -> tuple[Triple, Triple]:
@@ -255,24 +320,32 @@ def _check_start(data: bytes) -> None:
         raise CorruptFileError(
             f"not a .vat file (it starts with {bytes(data[:3])!r})", "give a file that meshcodec encode wrote"
         )
-    if len(data) > 3 and data[3] > VERSION:
+    version = data[3] if len(data) > 3 else LONG_VERSION
+    if version > SHORT_VERSION:
         raise CorruptFileError(
-            f"format version {data[3]} is newer than {VERSION}", "update meshcodec to read it"
+            f"format version {version} is newer than {SHORT_VERSION}", "update meshcodec to read it"
         )
-    if len(data) > 3 and data[3] < VERSION:
-        raise CorruptFileError(f"there is no format version {data[3]}", _FETCH_AGAIN)
-    if len(data) < HEADER_BYTES:
-        raise CorruptFileError(
-            f"too short: {len(data)} bytes, and the header alone is {HEADER_BYTES}", _FETCH_AGAIN
-        )
+    if version < LONG_VERSION:
+        raise CorruptFileError(f"there is no format version {version}", _FETCH_AGAIN)
+    least = SHORT_BYTES if version == SHORT_VERSION else HEADER_BYTES
+    if len(data) < least:
+        raise CorruptFileError(f"too short: {len(data)} bytes, and the header alone is {least}", _FETCH_AGAIN)
 
 
-def _check_mesh_flags(flags: int, count: int) -> None:
-    """Refuse a mesh without a placement or a face, or with an iso offset."""
-    if not flags & _HAS_PLACEMENT or flags & _HAS_ISO_OFFSET:
-        raise CorruptFileError(f"the flags 0x{flags:02x} are none of a mesh", _FETCH_AGAIN)
-    if not count:
-        raise CorruptFileError("its mesh has no faces", _WRITER_AT_FAULT)
+def _checked_packing(flags: int, count: int) -> Packing:
+    """The kind of the payload. CorruptFileError: it is unknown, or a mesh has an iso offset or no face."""
+    packing = Packing.from_number(flags & _PACKING_MASK)
+    if packing == Packing.MESH:
+        if flags & _HAS_ISO_OFFSET:
+            raise CorruptFileError(f"the flags 0x{flags:02x} are none of a mesh", _FETCH_AGAIN)
+        if not count:
+            raise CorruptFileError("its mesh has no faces", _WRITER_AT_FAULT)
+    return packing
+
+
+def _mirrored(flags: int) -> Axes:
+    x, y, z = (bool(flags & bit) for bit in _MIRRORED)
+    return x, y, z
 
 
 def _check_length(size: int, payload_at: int, payload: int | None) -> None:
@@ -298,9 +371,11 @@ def _read_placement(data: bytes, flags: int) -> tuple[Triple | None, Triple | No
     return (x, y, z), half_extents
 
 
-def _read_iso_offset(stored: bytes) -> int:
-    """The iso offset in its byte; 0 where there is none."""
-    iso_offset = int.from_bytes(stored, "little", signed=True)
-    if stored and not iso_offset:
+def _read_iso_offset(data: bytes, flags: int, payload_at: int) -> int:
+    """The iso offset in the byte before the payload; 0 where the flags name none."""
+    if not flags & _HAS_ISO_OFFSET:
+        return 0
+    iso_offset = int.from_bytes(data[payload_at - ISO_OFFSET_BYTES : payload_at], "little", signed=True)
+    if not iso_offset:
         raise CorruptFileError("an iso offset of 0 is not stored", _WRITER_AT_FAULT)
     return iso_offset

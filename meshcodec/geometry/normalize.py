@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshcodec.config import EXTENT
 from meshcodec.errors import BadMeshError
-from meshcodec.format.box import NO_AXES, Axes, round_box
+from meshcodec.format.box import NO_AXES, Axes, Triple, round_box
+from meshcodec.format.short_header import center_step, center_steps, placed_at
 from meshcodec.geometry.triangles import box_of
 
 LARGEST_STRETCH = 8.0  # longest side of a box over its shortest, at most: a flat mesh stays a sheet
 _FLOAT32 = np.finfo(np.float32)  # limits of the numbers in a file
+_ROUNDINGS = 3  # of a centre: what is rounded up may get longer steps, but not twice
 _FILLED = 0.9  # half-extent in the unit frame above which a mesh fills the cube along an axis
 
 
@@ -85,19 +88,56 @@ def fit_box(vertices: ArrayLike, mirrored: Axes = NO_AXES) -> BoxTransform:
     Stretched so, the planes and the tokens are used in full by long and flat meshes too, and what is decoded
     with some error in the cube has a smaller one where the mesh is narrow. No axis is stretched more than
     `LARGEST_STRETCH` times as much as the longest. The half-extents are rounded up to what the file can hold
-    (by less than 1 %, see `meshcodec.format.container`), so that what it stores is what the encoder used.
+    (by less than 1 %, see `meshcodec.format.container`), so that what it stores is what the encoder used; so
+    is the centre (`round_placement`).
 
     Across `mirrored` axes the cube gets the upper half of the mesh, with the middle plane at -EXTENT, where
     the decoder's planes end.
 
     Raises BadMeshError as `fit_cube` does.
     """
-    center, reach = _bounds(vertices)
     halves = np.where(mirrored, 1 + EXTENT, 1.0)
-    least = float((reach / halves).max()) / LARGEST_STRETCH
-    x, y, z = np.maximum(reach, least * halves).tolist()
+
+    def sides(reach: NDArray[np.float64]) -> NDArray[np.float64]:
+        least = float((reach / halves).max()) / LARGEST_STRETCH
+        return np.maximum(reach, least * halves)
+
+    return BoxTransform(*round_placement(vertices, sides), mirrored)
+
+
+def round_placement(
+    vertices: ArrayLike, sides: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> tuple[Triple, Triple]:
+    """Centre and half-extents of a box around vertices, rounded so that a short header can hold them.
+
+    Where the box is too far from the origin for that the centre is rounded to float32.
+
+    Parameters
+    ----------
+    vertices : (n, 3) in their own frame
+    sides : (3,) half-extents of the box for how far the vertices lie from its centre along each axis
+
+    Raises BadMeshError as `fit_cube` does.
+    """
+    center, reach = _bounds(vertices)
+    low, high = box_of(np.asarray(vertices, dtype=np.float64))
+    half_extents = _rounded_up(sides(reach))
+    for _ in range(_ROUNDINGS):
+        steps = center_steps(center, half_extents)
+        if steps is None:
+            break
+        near = placed_at(steps, half_extents)
+        wider = _rounded_up(sides(np.maximum(high - near, near - low)))
+        if center_step(wider) == center_step(half_extents):
+            return near, wider
+        half_extents = wider  # whose steps are longer
+    return center, half_extents
+
+
+def _rounded_up(half_extents: NDArray[np.float64]) -> Triple:
+    x, y, z = half_extents.tolist()
     try:
-        return BoxTransform(center, round_box((x, y, z)), mirrored)
+        return round_box((x, y, z))
     except ValueError as error:
         raise _too_large() from error
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from meshcodec.config import MIN_SIZE
 from meshcodec.errors import UsageError
-from meshcodec.format.container import HEADER_BYTES, ISO_OFFSET_BYTES, MAX_TOKENS, PLACEMENT_BYTES
+from meshcodec.format.container import MAX_TOKENS, head_bytes
 from meshcodec.format.payload import Packing
+from meshcodec.format.short_header import SHORT_VERSION
 
 
 def check_request(size: int, effort: int, efforts: int, packing: str) -> None:
@@ -16,14 +17,15 @@ def check_request(size: int, effort: int, efforts: int, packing: str) -> None:
     payload_bytes(size)
 
 
-def payload_bytes(size: int, placement: bool = True, iso_offset: bool = False) -> int:
+def payload_bytes(
+    size: int, version: int = SHORT_VERSION, placement: bool = True, iso_offset: bool = False
+) -> int:
     """Bytes of payload that fit in a file of ``size`` bytes, header included (at most 65535).
 
-    A ``placement`` and an ``iso_offset`` take their bytes from the payload.
+    The header of a ``version`` of the format, a ``placement`` and an ``iso_offset`` take their bytes from it.
 
     Raises UsageError under 64 bytes.
     """
     if size < MIN_SIZE:
         raise UsageError(f"a size of {size} bytes is too small", f"ask for {MIN_SIZE} bytes or more")
-    extras = (PLACEMENT_BYTES if placement else 0) + (ISO_OFFSET_BYTES if iso_offset else 0)
-    return min(size - HEADER_BYTES - extras, MAX_TOKENS)
+    return min(size - head_bytes(version, placement, iso_offset), MAX_TOKENS)

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from meshcodec.config import MODES
 from meshcodec.engine import Engine
 from meshcodec.errors import DoesNotFitError, UsageError
-from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
+from meshcodec.format.container import VatFile, head_bytes, version_for
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.mesh.encode import encode_grid_mesh
+from meshcodec.modes.mesh.encode import MeshSearch
 from meshcodec.modes.mesh.file import mesh_facts, mesh_file, placed_surface
 from meshcodec.modes.mesh.make import Work
+from meshcodec.modes.mesh.original import original_of
 from meshcodec.modes.mesh.settings import MeshSettings
 from meshcodec.modes.prepare import LoadedMesh, prepare
 from meshcodec.modes.result import Encoded, ModeScores
@@ -111,13 +112,13 @@ def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: 
     """The best file of a mesh, measured."""
     began = time.perf_counter()
     coder, coder_id = engine.mesh_coder()
-    room, mirrored = payload_bytes(request.size) - _HEAD, mesh.transform.mirrored
+    original = original_of(mesh.mesh, settings.most_faces, mesh.transform.mirrored, mesh.seed)
+    version = version_for(coder_id, original.center, original.half_extents)
+    room = payload_bytes(request.size, version) - _HEAD
     try:
-        best = encode_grid_mesh(
-            mesh.mesh, room, coder, request.effort, settings, mirrored, mesh.seed, request.stop
-        )
+        best = MeshSearch(original, room, coder, request.effort, settings, mesh.seed, request.stop).best()
     except DoesNotFitError as error:
-        least = error.least + _HEAD + HEADER_BYTES + PLACEMENT_BYTES
+        least = error.least + _HEAD + head_bytes(version)
         fault = f"its coarsest mesh takes a file of {least} bytes"
         remedy = f"ask for --size {least} or more, or use --mode tokens"
         raise DoesNotFitError(fault, remedy, least) from error

@@ -87,7 +87,8 @@ def test_every_flipped_bit_is_refused(whole: bytes) -> None:
         (BARE_BYTES[:14], "too short: 14 bytes"),
         (b"PK\x03\x04 something else altogether", "not a .vat file"),
         (b"P", "not a .vat file"),
-        (b"VAT\x02", "version 2 is newer"),
+        (b"VAT\x03", "version 3 is newer than 2"),
+        (b"VAT\x02", "too short: 4 bytes, and the header alone is 20"),
         (sealed(b"VAT\xff" + BARE_BYTES[4:]), "version 255 is newer"),
         (sealed(b"VAT\x00" + BARE_BYTES[4:]), "no format version 0"),
         (sealed(b"VAT\x01\xa0" + BARE_BYTES[5:]), "the flags 0xa0 need a placement"),
@@ -285,14 +286,14 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
 
 def test_payload_room_fills_the_size() -> None:
     for size in (64, 512, 1024, 4096):
-        tokens = bytes(payload_bytes(size))
+        tokens = bytes(payload_bytes(size, 1))
         assert len(VatFile.of_tokens(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).to_bytes()) == size
-        tokens = bytes(payload_bytes(size, iso_offset=True))
+        tokens = bytes(payload_bytes(size, 1, iso_offset=True))
         assert (
             len(VatFile.of_tokens(tokens, b"abcd", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), iso_offset=1).to_bytes())
             == size
         )
-        tokens = bytes(payload_bytes(size, placement=False))
+        tokens = bytes(payload_bytes(size, 1, placement=False))
         assert len(VatFile.of_tokens(tokens, b"abcd").to_bytes()) == size
     assert payload_bytes(1 << 20) == 65535
     with pytest.raises(UsageError, match="63 bytes is too small; ask for 64"):

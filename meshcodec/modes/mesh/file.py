@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshcodec.errors import CorruptFileError
-from meshcodec.format.container import VatFile
+from meshcodec.format.container import VatFile, version_for
 from meshcodec.format.grid_mesh import GridMesh, Integers, MeshGrid
 from meshcodec.format.mesh_coder import MeshCoder, payload_head, payload_kind, unpack_mesh
 from meshcodec.format.payload import Packing
@@ -34,6 +34,7 @@ def mesh_file(
         center=grid.center,
         half_extents=grid.half_extents,
         mirrored=grid.mirrored,
+        version=version_for(coder_id, grid.center, grid.half_extents),
     )
     again, _ = read_mesh(file, coder)
     if (again.bits, again.crease) != (mesh.bits, mesh.crease) or _faces(again) != _faces(mesh):

@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from meshcodec.errors import BadMeshError
-from meshcodec.format.box import NO_AXES, Axes, Triple, round_box
+from meshcodec.format.box import NO_AXES, Axes, Triple
 from meshcodec.format.grid_mesh import MeshGrid
-from meshcodec.geometry.normalize import fit_cube
+from meshcodec.geometry.normalize import round_placement
 from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.symmetry import mirror_axes
-from meshcodec.geometry.triangles import Floats, Ints, MeshLike, box_of, merge_identical, mesh_arrays
+from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, mesh_arrays
 from meshcodec.metrics import Reference, is_closed
 from meshcodec.modes.mesh.halves import upper_half
 from meshcodec.surface.loop import crease_edges, edges_of
@@ -101,14 +101,7 @@ def original_of(mesh: MeshLike, most_faces: int, mirrored: Axes | None = None, s
     vertices, faces = merge_identical(*mesh_arrays(mesh))
     if not len(faces):
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
-    center = fit_cube(vertices).center
-    low, high = box_of(vertices)
-    reach = np.maximum(high - center, center - low)
-    x, y, z = np.maximum(reach, reach.max() * _THINNEST).tolist()
-    try:
-        half_extents = round_box((x, y, z))
-    except ValueError as error:
-        raise BadMeshError("its coordinates are too large for float32", "scale the mesh down") from error
+    center, half_extents = round_placement(vertices, lambda reach: np.maximum(reach, reach.max() * _THINNEST))
     closed = is_closed((vertices, faces))
     unit = (vertices - np.array(center)) / max(half_extents)
     axes = mirror_axes(vertices, faces, seed) if mirrored is None else mirrored

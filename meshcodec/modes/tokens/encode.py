@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from meshcodec.engine import Engine
-from meshcodec.format.container import VatFile
+from meshcodec.format.container import VatFile, version_for
 from meshcodec.format.payload import Packing
 from meshcodec.modes.budget import check_request
 from meshcodec.modes.prepare import PreparedMesh
@@ -204,6 +204,7 @@ class Refinement:
                 half_extents=transform.half_extents,
                 iso_offset=self.best.iso_offset,
                 mirrored=transform.mirrored,
+                version=self._budget.version,
             )
             if file.tokens(self._budget.entropy_model) != self.best.tokens:
                 raise AssertionError("the coded tokens do not decode to themselves")
@@ -269,13 +270,17 @@ def encode_batch(
     networks = engine.encoding
     entropy_model = networks.entropy_model if Packing.parse(request.packing) == Packing.CODED else None
     iso_offset = request.effort > 0
-    budget = TokenBudget(request.size, iso_offset, networks.config, entropy_model, settings.budget)
+
+    def budget_of(mesh: PreparedMesh) -> TokenBudget:
+        version = version_for(networks.entry.model_id, mesh.transform.center, mesh.transform.half_extents)
+        return TokenBudget(request.size, iso_offset, networks.config, entropy_model, settings.budget, version)
+
     judged = len(settings.judge.taus)
     surpassing = [sum(fscores[:judged]) for fscores in rivals or ((),) * len(meshes)]
 
     def work() -> list[Encoded]:
         refinements = [
-            Refinement(engine, mesh, budget, request, settings, rival=rival)
+            Refinement(engine, mesh, budget_of(mesh), request, settings, rival=rival)
             for mesh, rival in zip(meshes, surpassing, strict=True)
         ]
         run_rounds(engine, refinements, request.stop, settings.refine)

@@ -8,6 +8,7 @@ import torch
 
 from meshcodec.config import SIZES, ModelConfig
 from meshcodec.format.payload import TOKEN_PACKINGS, Packing, pack
+from meshcodec.format.short_header import SHORT_VERSION
 from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.modes.budget import payload_bytes
@@ -34,7 +35,9 @@ class BudgetSettings:
     coder_bytes: int = 4
 
 
-def token_budget(size: int, config: ModelConfig, iso_offset: bool = True) -> int:
+def token_budget(
+    size: int, config: ModelConfig, iso_offset: bool = True, version: int = SHORT_VERSION
+) -> int:
     """Tokens of one byte each that a file of at most `size` bytes gets, with a byte for an iso offset or not.
 
     A preset size ends at a scale, so that its file is the start of every larger one; any other is filled.
@@ -44,7 +47,7 @@ def token_budget(size: int, config: ModelConfig, iso_offset: bool = True) -> int
     UsageError
         Less than 64 bytes.
     """
-    capacity = min(payload_bytes(size, iso_offset=iso_offset), config.max_tokens)
+    capacity = min(payload_bytes(size, version, iso_offset=iso_offset), config.max_tokens)
     if size in SIZES.values():
         return max((end for end in config.scale_ends() if end <= capacity), default=capacity)
     return capacity
@@ -81,10 +84,11 @@ class TokenBudget:
     config : shape of the model
     entropy_model : probabilities of its tokens; None for one byte each
     settings : numbers of the budget
+    version : of the file's header
 
     Attributes
     ----------
-    size, entropy_model : as given
+    size, version, entropy_model : as given
     payload_bytes : bytes of the payload, at most
     refined_tokens : tokens worth refining
     """
@@ -96,11 +100,12 @@ class TokenBudget:
         config: ModelConfig,
         entropy_model: TokenModel | None,
         settings: BudgetSettings | None = None,
+        version: int = SHORT_VERSION,
     ) -> None:
         self._settings, self._config, self._iso_offset = settings or BudgetSettings(), config, iso_offset
-        self.size, self.payload_bytes = size, payload_bytes(size, iso_offset=iso_offset)
-        self.entropy_model = entropy_model
-        self.refined_tokens = token_budget(size, config, iso_offset)
+        self.size, self.payload_bytes = size, payload_bytes(size, version, iso_offset=iso_offset)
+        self.version, self.entropy_model = version, entropy_model
+        self.refined_tokens = token_budget(size, config, iso_offset, version)
         if entropy_model is not None:
             wanted = int(self._settings.tokens_per_byte * self.payload_bytes)
             self.refined_tokens = min(wanted, config.max_tokens)
@@ -109,7 +114,7 @@ class TokenBudget:
         """The budget of a file of that size without an iso offset."""
         if not self._iso_offset:
             return self
-        return TokenBudget(self.size, False, self._config, self.entropy_model, self._settings)
+        return TokenBudget(self.size, False, self._config, self.entropy_model, self._settings, self.version)
 
     def longest_prefix(self, tokens: bytes) -> bytes:
         """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
