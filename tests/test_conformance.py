@@ -60,6 +60,8 @@ def kind_of(error: CorruptFileError) -> str:
         ("not a .vat file", "not-vat"),
         ("format version", "newer-version"),
         ("unknown packing", "newer-version"),
+        ("unknown flags", "newer-version"),
+        ("unknown model number", "newer-version"),
     ):
         if words.startswith(start):
             return kind

@@ -27,6 +27,7 @@ from test_architecture import LAYERS
 
 from meshcodec import Codec
 from meshcodec.cli import cli
+from meshcodec.format.container import VatFile
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -229,7 +230,7 @@ def codec() -> Codec:
 
 def golden(pattern: str) -> Path:
     """A golden file of the shipped model."""
-    return next((GOLDEN / "v1").glob(pattern))
+    return next(GOLDEN.glob(f"v[12]/{pattern}"))
 
 
 @pytest.mark.slow
@@ -238,6 +239,7 @@ def golden(pattern: str) -> Path:
     [
         "spot-*-512.vat",
         "car-*-512-coded.vat",
+        "spot-*-128.vat",
         pytest.param("church-*-1k-coded.vat", marks=pytest.mark.slow),
         pytest.param("sail_ship-*-2k-coded.vat", marks=pytest.mark.slow),
     ],
@@ -246,6 +248,15 @@ def test_format_page_finds_the_tokens(decoder: ModuleType, codec: Codec, pattern
     data = golden(pattern).read_bytes()
     tokens = decoder.read_tokens(data, ROOT / "weights")
     assert tokens == codec.tokens(data).tobytes()
+
+
+def test_format_page_finds_the_placement_of_a_short_header(decoder: ModuleType) -> None:
+    data = golden("placed-*-512.vat").read_bytes()
+    file, ours = decoder.read_container(data), VatFile.from_bytes(data)
+    assert (file.model_id, file.token_count) == (ours.model_id.hex(), ours.count)
+    assert (tuple(file.center), tuple(file.half_extents)) == (ours.center, ours.half_extents)
+    assert (tuple(file.mirrored), file.iso_offset) == (ours.mirrored, ours.iso_offset)
+    assert file.iso_offset == -3
 
 
 def test_format_page_refuses_a_changed_message(decoder: ModuleType) -> None:

@@ -8,6 +8,7 @@ environment it only records anew what the files give; with MESHCODEC_GOLDEN=bad 
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import json
 import os
@@ -88,6 +89,7 @@ def bad_files() -> dict[str, bytes]:
     """A file for each refusal, right in everything but one thing. None holds the id of any model."""
     whole = _vat()
     placed = _vat(placement=(0.5, -0.5, 2.0, 1.5))
+    short = _short()
     boxed = _sealed(placed[:4] + b"\x50" + placed[5:27] + bytes([200, 100, 50, 128]) + placed[31:])
     return {
         "empty.vat": b"",
@@ -101,7 +103,7 @@ def bad_files() -> dict[str, bytes]:
         "text.vat": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
         "magic-in-lower-case.vat": _sealed(b"vat" + whole[3:]),
         "version-0.vat": _sealed(whole[:3] + b"\0" + whole[4:]),
-        "version-2.vat": _sealed(whole[:3] + b"\2" + whole[4:]),
+        "version-3.vat": _sealed(whole[:3] + b"\3" + whole[4:]),
         "version-255.vat": whole[:3] + b"\xff",
         "level-zero.vat": _sealed(whole[:4] + b"\x20" + whole[5:15] + b"\0" + whole[15:]),
         "flag-6-without-placement.vat": _sealed(whole[:4] + b"\x40" + whole[5:]),
@@ -125,6 +127,19 @@ def bad_files() -> dict[str, bytes]:
         "box-equal-sides.vat": _sealed(boxed[:27] + bytes([200] * 3) + boxed[30:]),
         "box-too-large.vat": _sealed(boxed[:30] + b"\xff" + boxed[31:]),
         "box-equal-sides-too-large.vat": _sealed(boxed[:27] + bytes([200] * 3) + b"\xff" + boxed[31:]),
+        "short-cut-in-header.vat": short[:19],
+        "short-cut-in-tokens.vat": short[:-1],
+        "short-more-after-the-end.vat": short + b"\n",
+        "short-damaged-tokens.vat": short[:-1] + b"\xff",
+        "short-damaged-model.vat": short[:5] + b"\1" + short[6:],
+        "short-unknown-model.vat": _short(model=255),
+        "short-unknown-flags.vat": _short(flags=0x10),
+        "short-packing-3.vat": _short(flags=3),
+        "short-mesh-with-iso-offset.vat": _short(flags=0x22),
+        "short-level-zero.vat": _short(b"\0", flags=0x20, count=0),
+        "short-box-zero.vat": _short(box=bytes([200, 0, 50, 128])),
+        "short-box-not-normal.vat": _short(box=bytes([100, 100, 50, 128])),
+        "short-box-too-large.vat": _short(box=bytes([200, 100, 50, 255])),
         "unknown-model.vat": placed,
     }
 
@@ -137,6 +152,19 @@ def _vat(
     """A file as the docstring of `meshcodec.format.container` has it, by hand: it may have faults."""
     flags, body = (0, tokens) if placement is None else (16, struct.pack("<4f", *placement) + tokens)
     return _sealed(b"VAT\1" + bytes([flags]) + model_id + struct.pack("<HI", len(tokens), 0) + body)
+
+
+def _short(
+    tokens: bytes = bytes(range(8)),
+    flags: int = 0,
+    model: int = 0,
+    count: int | None = None,
+    box: bytes = bytes([200, 200, 200, 128]),
+) -> bytes:
+    """A file as the docstring of `meshcodec.format.short_header` has it, by hand: it may have faults."""
+    number = len(tokens) if count is None else count
+    head = b"VAT\2" + struct.pack("<BBHH3h4s", flags, model, number, 0, 5, -7, 0, box)
+    return head[:8] + struct.pack("<H", binascii.crc_hqx(head + tokens, 0xFFFF)) + head[10:] + tokens
 
 
 def _sealed(data: bytes) -> bytes:

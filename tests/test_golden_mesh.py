@@ -23,7 +23,7 @@ from meshcodec.weights import load_mesh_coder
 
 GOLDEN = Path(__file__).parent / "golden" / "mesh"
 EXPECTED: dict[str, Any] = json.loads((GOLDEN / "expected.json").read_text())
-SIZES = {"spot": 512, "car": 512, "church": 1024}
+SIZES = {"spot": 512, "car": 512, "church": 1024, "cygnus": 512, "burger": 256}
 
 
 def described(path: Path) -> dict[str, Any]:

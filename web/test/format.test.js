@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from '../src/format/crc32.js';
 import { readContainer } from '../src/format/container.js';
+import { SHORT_VERSION, shortChecksum } from '../src/format/short_header.js';
 import { RangeDecoder } from '../src/format/range_decoder.js';
 import { info } from '../src/info.js';
 import { bytesOf, core, goldenRecord, namesIn, random, vectors } from './lib/support.js';
@@ -24,6 +25,10 @@ async function refusal(data) {
 /** The same bytes with a right checksum. */
 function sealed(data) {
   const result = data.slice();
+  if (data[3] === SHORT_VERSION) {
+    new DataView(result.buffer).setUint16(8, shortChecksum(result), true);
+    return result;
+  }
   result.fill(0, 11, 15);
   new DataView(result.buffer).setUint32(11, crc32(result), true);
   return result;
@@ -48,6 +53,22 @@ test('a file by its literal bytes', () => {
   );
   assert.equal(info(data).mode, 'tokens');
   assert.equal(info(data.buffer).tokens, 3);
+});
+
+test('a file with a short header by its literal bytes', () => {
+  // VAT, version 2, an iso offset, model 0, 2 tokens, steps 1024 -2048 512 of 2^(128 - 138), box 128 16 55 * 2^(128 - 133)
+  const data = Uint8Array.from(Buffer.from('5641540220000200697b000400f8000280103780070102', 'hex'));
+  const file = readContainer(data);
+  assert.deepEqual(
+    [file.version, file.modelId, file.count, file.center, file.halfExtents, file.isoOffset, [...file.payload]],
+    [2, '12a8363d', 2, [1, -2, 0.5], [4, 0.5, 1.71875], 7, [1, 2]],
+  );
+  assert.deepEqual(sealed(data), data);
+  for (let bit = 0; bit < 8 * data.length; bit++) {
+    const damaged = data.slice();
+    damaged[bit >> 3] ^= 1 << (bit & 7);
+    assert.throws(() => readContainer(damaged), (error) => CODES.includes(error.code));
+  }
 });
 
 test('a range coder decodes what Python encoded', () => {
@@ -77,7 +98,7 @@ test('every bad file is refused with its kind', async (t) => {
 });
 
 test('a file that ends anywhere is refused', async () => {
-  for (const name of ['v1/spot-12a8363d-512-coded.vat', 'mesh/spot-028d2bcc-512.vat']) {
+  for (const name of ['v1/spot-12a8363d-512-coded.vat', 'v2/church-12a8363d-512.vat', 'mesh/spot-028d2bcc-512.vat', 'mesh/burger-028d2bcc-256.vat']) {
     const data = bytesOf(name);
     for (let length = 0; length < data.length; length++) {
       const error = await refusal(data.slice(0, length));
@@ -90,7 +111,7 @@ test('a file that ends anywhere is refused', async () => {
 test('a flipped bit is refused, and behind a right checksum refused or decoded in the end', async () => {
   const next = random(1);
   let decoded = 0;
-  for (const name of ['v1/spot-12a8363d-512-coded.vat', 'mesh/spot-028d2bcc-512.vat']) {
+  for (const name of ['v1/spot-12a8363d-512-coded.vat', 'v2/church-12a8363d-512.vat', 'mesh/spot-028d2bcc-512.vat', 'mesh/burger-028d2bcc-256.vat']) {
     const data = bytesOf(name);
     for (let trial = 0; trial < 30; trial++) {
       const damaged = data.slice();

@@ -17,6 +17,26 @@ test('tokens of golden files', async (t) => {
   }
 });
 
+test('files with a short header', async (t) => {
+  const expected = goldenRecord('v2');
+  assert.deepEqual(namesIn('v2/'), Object.keys(expected).sort());
+  for (const name of namesIn('v2/')) {
+    await t.test(name, async () => {
+      const file = readContainer(bytesOf(`v2/${name}`));
+      const record = expected[name];
+      assert.equal(sha256(await core.tokens(file)), record.tokens_sha256);
+      assert.deepEqual(
+        [file.version, file.modelId, file.packing, file.isoOffset],
+        [record.version, record.model, record.packing, record.iso_offset],
+      );
+      assert.deepEqual(
+        [file.center, file.halfExtents, file.mirrored],
+        [record.center, record.half_extents, record.mirrored],
+      );
+    });
+  }
+});
+
 test('integers and surface of golden meshes', async (t) => {
   const expected = goldenRecord('mesh');
   assert.deepEqual(namesIn('mesh/'), Object.keys(expected).sort());

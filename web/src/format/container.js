@@ -1,10 +1,11 @@
-/** The container of a `.vat` file, version 1: twin of meshcodec/format/container.py and box.py. */
+/** The container of a `.vat` file: twin of meshcodec/format/container.py and box.py. */
 
 import { VatError } from '../errors.js';
 import { crc32 } from './crc32.js';
+import { MODELS, placedAt, readShort, SHORT_BYTES, SHORT_VERSION, shortChecksum } from './short_header.js';
 
 const MAGIC = [0x56, 0x41, 0x54];
-const VERSION = 1;
+const LONG_VERSION = 1; // with a header that can say all there is to say
 const HEADER_BYTES = 15;
 const PLACEMENT_BYTES = 16;
 const CRC_AT = 11;
@@ -43,35 +44,69 @@ export const ISO_OFFSET_UNIT = 1 / 2000;
 export function readContainer(data) {
   checkStart(data);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return data[3] === SHORT_VERSION ? readShortFile(data, view) : readLongFile(data, view);
+}
+
+function readLongFile(data, view) {
   const flags = data[4];
   const count = view.getUint16(9, true);
-  if (flags & NEED_PLACEMENT && !(flags & FLAGS.placement)) {
+  const placed = Boolean(flags & FLAGS.placement);
+  if (flags & NEED_PLACEMENT && !placed) {
     throw corrupt(`the flags 0x${hex(flags)} need a placement and there is none`);
   }
-  const packing = flags & FLAGS.packing;
-  if (packing === 3) throw new VatError('newer-version', 'unknown packing 3: a newer meshcodec is needed');
-  if (packing === MESH) checkMeshFlags(flags, count);
-  const isoAt = HEADER_BYTES + (flags & FLAGS.placement ? PLACEMENT_BYTES : 0);
+  const packing = checkedPacking(flags, count);
+  if (packing === MESH && !placed) throw corrupt(`the flags 0x${hex(flags)} are none of a mesh`);
+  const isoAt = HEADER_BYTES + (placed ? PLACEMENT_BYTES : 0);
   const payloadAt = isoAt + (flags & FLAGS.isoOffset ? 1 : 0);
   checkLength(data.length, payloadAt, packing === BYTES ? count : null);
-  if (view.getUint32(CRC_AT, true) !== checksum(data)) throw corrupt('damaged: the checksum does not match');
-  const placement = flags & FLAGS.placement ? readPlacement(data, view, flags) : CUBE;
-  const isoOffset = flags & FLAGS.isoOffset ? view.getInt8(isoAt) : 0;
+  if (view.getUint32(CRC_AT, true) !== checksum(data)) throw corrupt(DAMAGED);
+  return {
+    version: LONG_VERSION,
+    modelId: Array.from(data.subarray(5, 9), hex).join(''),
+    placed,
+    ...(placed ? readPlacement(data, view, flags) : CUBE),
+    ...readRest(data, view, flags, count, payloadAt),
+  };
+}
+
+function readShortFile(data, view) {
+  const { flags, model, count, crc, steps, box } = readShort(data, view);
+  const packing = checkedPacking(flags, count);
+  if (flags & (FLAGS.placement | FLAGS.box)) {
+    throw new VatError('newer-version', `unknown flags 0x${hex(flags)}: a newer meshcodec is needed`);
+  }
+  const payloadAt = SHORT_BYTES + (flags & FLAGS.isoOffset ? 1 : 0);
+  checkLength(data.length, payloadAt, packing === BYTES ? count : null);
+  if (crc !== shortChecksum(data)) throw corrupt(DAMAGED);
+  if (model >= MODELS.length) {
+    throw new VatError('newer-version', `unknown model number ${model}: a newer meshcodec is needed`);
+  }
+  const { unit, ...extents } = readBox(box, true);
+  return {
+    version: SHORT_VERSION,
+    modelId: MODELS[model],
+    placed: true,
+    center: placedAt(steps, unit),
+    ...extents,
+    ...readRest(data, view, flags, count, payloadAt),
+  };
+}
+
+function readRest(data, view, flags, count, payloadAt) {
+  const packing = flags & FLAGS.packing;
+  const isoOffset = flags & FLAGS.isoOffset ? view.getInt8(payloadAt - 1) : 0;
   if (flags & FLAGS.isoOffset && isoOffset === 0) throw corrupt('an iso offset of 0 is not stored');
   return {
-    version: VERSION,
     mode: packing === MESH ? 'mesh' : 'tokens',
     packing,
-    modelId: Array.from(data.subarray(5, 9), hex).join(''),
     count,
-    placed: Boolean(flags & FLAGS.placement),
-    ...placement,
     mirrored: FLAGS.mirrored.map((bit) => Boolean(flags & bit)),
     isoOffset,
     payload: data.slice(payloadAt),
   };
 }
 
+const DAMAGED = 'damaged: the checksum does not match';
 const CUBE = { center: [0, 0, 0], halfExtents: [1, 1, 1], proportions: [1, 1, 1] };
 
 function corrupt(message) {
@@ -93,20 +128,23 @@ function checkStart(data) {
   if (MAGIC.slice(0, letters).some((letter, i) => letter !== data[i])) {
     throw new VatError('not-vat', 'not a .vat file');
   }
-  if (data.length > 3 && data[3] > VERSION) {
-    throw new VatError('newer-version', `format version ${data[3]} is newer than ${VERSION}`);
+  const version = data.length > 3 ? data[3] : LONG_VERSION;
+  if (version > SHORT_VERSION) {
+    throw new VatError('newer-version', `format version ${version} is newer than ${SHORT_VERSION}`);
   }
-  if (data.length > 3 && data[3] < VERSION) throw corrupt(`there is no format version ${data[3]}`);
-  if (data.length < HEADER_BYTES) {
-    throw new VatError('truncated', `too short: ${data.length} bytes, and the header alone is ${HEADER_BYTES}`);
+  if (version < LONG_VERSION) throw corrupt(`there is no format version ${version}`);
+  const least = version === SHORT_VERSION ? SHORT_BYTES : HEADER_BYTES;
+  if (data.length < least) {
+    throw new VatError('truncated', `too short: ${data.length} bytes, and the header alone is ${least}`);
   }
 }
 
-function checkMeshFlags(flags, count) {
-  if (!(flags & FLAGS.placement) || flags & FLAGS.isoOffset) {
-    throw corrupt(`the flags 0x${hex(flags)} are none of a mesh`);
-  }
-  if (count === 0) throw corrupt('its mesh has no faces');
+function checkedPacking(flags, count) {
+  const packing = flags & FLAGS.packing;
+  if (packing === 3) throw new VatError('newer-version', 'unknown packing 3: a newer meshcodec is needed');
+  if (packing === MESH && flags & FLAGS.isoOffset) throw corrupt(`the flags 0x${hex(flags)} are none of a mesh`);
+  if (packing === MESH && count === 0) throw corrupt('its mesh has no faces');
+  return packing;
 }
 
 function checkLength(size, payloadAt, payload) {
@@ -125,13 +163,19 @@ function readPlacement(data, view, flags) {
     if (!(Number.isFinite(scale) && scale > 0)) throw corrupt(`bad placement: scale ${scale}`);
     return { center, halfExtents: [scale, scale, scale], proportions: [1, 1, 1] };
   }
-  const mantissas = Array.from(data.subarray(at, at + 3));
-  const unit = 2 ** (data[at + 3] - BOX_BIAS);
+  const { unit: _, ...extents } = readBox(data.subarray(at, at + 4), false);
+  return { center, ...extents };
+}
+
+/** Half-extents, their ratio and the unit of their mantissas; whether these may be equal depends on the header. */
+function readBox(box, mayBeEqual) {
+  const mantissas = Array.from(box.subarray(0, 3));
+  const unit = 2 ** (box[3] - BOX_BIAS);
   const longest = Math.max(...mantissas);
   const equal = mantissas[0] === mantissas[1] && mantissas[1] === mantissas[2];
   const inRange = longest * unit >= SMALLEST_FLOAT32 && longest * unit <= LARGEST_FLOAT32;
-  if (Math.min(...mantissas) === 0 || longest < 128 || equal || !inRange) {
+  if (Math.min(...mantissas) === 0 || longest < 128 || (equal && !mayBeEqual) || !inRange) {
     throw corrupt('bad placement: its box is not of the form that is written');
   }
-  return { center, halfExtents: mantissas.map((m) => m * unit), proportions: mantissas };
+  return { unit, halfExtents: mantissas.map((m) => m * unit), proportions: mantissas };
 }
