@@ -6,16 +6,16 @@ right header and checksum, or nothing would ever come past these.
 
 from __future__ import annotations
 
+import binascii
 import struct
 import sys
-import zlib
 
 import atheris  # type: ignore[import-not-found, unused-ignore]
 
 with atheris.instrument_imports(
     include=["meshcodec.format", "meshcodec.modes.mesh.decode", "meshcodec.modes.mesh.file"]
 ):
-    from meshcodec.format.container import HEADER_BYTES, PLACEMENT_BYTES, VatFile
+    from meshcodec.format.container import VatFile
     from meshcodec.modes.mesh.file import placed_surface, read_mesh
 
 import numpy as np
@@ -23,23 +23,24 @@ import trimesh
 
 from meshcodec.errors import MeshcodecError
 from meshcodec.format.payload import Packing
+from meshcodec.format.short_header import MODELS, SHORT_BYTES
 from meshcodec.geometry.io import export_mesh
 from meshcodec.registry import Registry
 from meshcodec.weights import load_mesh_coder
 
 MOST_SURFACE = 2000  # faces that a Loop surface is subdivided to
 MOST_CODED = 0x0FFF  # faces that a sealed file announces at most: the largest take a minute
-PLACED, MARKED = 0x10, 0xDC  # flags: a placement is there; mirrors and the kind of box, which may be
+MIRRORED = 0x8C  # flags that may be set
 
 
 def sealed(data: bytes, coder_id: bytes) -> bytes:
-    """The bytes with a right magic, version, kind of payload, coder id, number of faces and checksum."""
-    data = data.ljust(HEADER_BYTES + PLACEMENT_BYTES + 1, b"\0")
-    (count,) = struct.unpack_from("<H", data, 9)
-    flags = int(Packing.MESH) | PLACED | data[4] & MARKED
-    head = b"VAT\x01" + bytes([flags]) + coder_id + struct.pack("<H", count & MOST_CODED)
-    body = data[HEADER_BYTES:]
-    return head + struct.pack("<I", zlib.crc32(head + bytes(4) + body)) + body
+    """The bytes with a right magic, version, kind of payload, coder, number of faces and checksum."""
+    data = data.ljust(SHORT_BYTES + 1, b"\0")
+    (count,) = struct.unpack_from("<H", data, 6)
+    flags = int(Packing.MESH) | data[4] & MIRRORED
+    head = b"VAT\x02" + struct.pack("<BBHH", flags, MODELS.index(coder_id), count & MOST_CODED, 0)
+    crc = binascii.crc_hqx(head + data[10:], 0xFFFF)
+    return head[:8] + struct.pack("<H", crc) + data[10:]
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ MODELS = (bytes.fromhex("12a8363d"), bytes.fromhex("028d2bcc"))
 _HEADER = struct.Struct("<3sBBBHH3h4s")  # magic, version, flags, model number, count, CRC, centre, box
 _CRC_AT = 8
 _STEPS = 5  # binary digits of a centre below those of a mantissa
-_MOST_STEPS = (1 << 15) - 1
+_END = 1 << 15  # of the steps: the first that 16 bits with a sign do not hold
 
 
 class ShortHeader(NamedTuple):
@@ -56,10 +56,8 @@ def center_step(half_extents: Triple) -> float:
 def center_steps(center: Triple, half_extents: Triple) -> tuple[int, int, int] | None:
     """The whole numbers of steps nearest to a centre; None where that is too far from the origin."""
     step = center_step(half_extents)
-    if not max(map(abs, center)) <= (_MOST_STEPS + 0.25) * step:
-        return None
     x, y, z = (round(value / step) for value in center)
-    return x, y, z
+    return (x, y, z) if min(x, y, z) >= -_END and max(x, y, z) < _END else None
 
 
 def placed_at(steps: tuple[int, int, int], half_extents: Triple) -> Triple:
@@ -71,6 +69,8 @@ def placed_at(steps: tuple[int, int, int], half_extents: Triple) -> Triple:
 def is_short(model_id: bytes, center: Triple | None, half_extents: Triple | None) -> bool:
     """Whether a short header can say which model it is and where the mesh lies."""
     if model_id not in MODELS or center is None or half_extents is None:
+        return False
+    if not all(math.isfinite(value) for value in center):
         return False
     try:
         pack_mantissas(half_extents)

@@ -131,14 +131,20 @@ def test_what_a_short_header_cannot_hold_is_not_made(change: dict[str, Any]) -> 
 def test_the_largest_steps() -> None:
     step = center_step(BOX)
     assert step == 2.0**-10
-    for number in (-32767, 32767):
+    for number in (-32768, 32767):
         center = (number * step, 0.0, 0.0)
         assert version_for(MODELS[0], center, BOX) == SHORT_VERSION
         file = VatFile(
             payload=b"", model_id=MODELS[0], count=0, center=center, half_extents=BOX, version=SHORT_VERSION
         )
         assert VatFile.from_bytes(file.to_bytes()) == file
-    assert version_for(MODELS[0], (32768 * step, 0.0, 0.0), BOX) == 1
+    for number in (-32769, 32768):
+        assert version_for(MODELS[0], (number * step, 0.0, 0.0), BOX) == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300])
+def test_a_centre_that_no_header_holds(value: float) -> None:
+    assert version_for(MODELS[0], (0.0, value, 0.0), BOX) == 1
 
 
 extents = st.floats(1e-30, 1e30)
@@ -148,7 +154,7 @@ extents = st.floats(1e-30, 1e30)
     st.binary(max_size=99),
     st.sampled_from(MODELS),
     st.tuples(extents, extents, extents).map(round_box),
-    st.tuples(*[st.integers(-32767, 32767)] * 3),
+    st.tuples(*[st.integers(-32768, 32767)] * 3),
     st.integers(-128, 127),
     st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
