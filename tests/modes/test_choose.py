@@ -65,7 +65,7 @@ def test_the_sum_that_decides() -> None:
 def test_a_size_that_holds_no_mesh(both_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest file leaves 32 bytes, into which a coarsest mesh fits: here there are 4."""
     codec = codec_with(both_weights, 5.0)
-    monkeypatch.setattr("meshcodec.modes.choose.payload_bytes", lambda size: size - 60)
+    monkeypatch.setattr("meshcodec.modes.choose.payload_bytes", lambda size, version: size - 60)
     with pytest.raises(DoesNotFitError, match=r"ask for --size \d+ or more, or use --mode tokens") as caught:
         codec.encode(BALL, 64, 0, mode="mesh")
     assert caught.value.exit_code == 4

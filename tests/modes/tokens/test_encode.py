@@ -57,7 +57,7 @@ def run(
     """Encode the ball with such a judge."""
     prepared = codec.prepare(ball())
     model = codec.engine.encoding.entropy_model if request.packing == "coded" else None
-    budget = TokenBudget(request.size, True, codec.config, model)
+    budget = TokenBudget(request.size, True, codec.config, model, version=1)
     refinement = Refinement(codec.engine, prepared, budget, request, settings, judge, rival)
     run_rounds(codec.engine, [refinement], request.stop, settings.refine)
     return refinement.encoded()

@@ -11,6 +11,7 @@ from support.coder import SHAPE, random_model
 from meshcodec.config import SIZES, ModelConfig
 from meshcodec.errors import UsageError
 from meshcodec.format.container import VatFile
+from meshcodec.format.short_header import MODELS
 from meshcodec.modes.tokens.fill import TokenBudget, shorter_prefixes, shortest_payload, token_budget
 
 CODER = random_model(4)
@@ -18,24 +19,26 @@ CODER = random_model(4)
 
 @pytest.mark.parametrize(
     ("size", "tokens"),
-    [(512, 471), (1024, 978), (2048, 1950), (4096, 3978), (700, 668), (64, 32), (513, 481), (5000, 3978)],
+    [(512, 471), (1024, 978), (2048, 1950), (4096, 3978), (700, 679), (64, 43), (513, 492), (5000, 3978)],
 )
 def test_preset_sizes_end_at_a_scale_and_others_are_filled(size: int, tokens: int) -> None:
     config = ModelConfig()
     assert token_budget(size, config) == tokens
+    assert token_budget(size, config, version=1) == (tokens - 11 if size in (700, 64, 513) else tokens)
     if size in SIZES.values():
         assert tokens in config.scale_ends()
 
 
 @settings(deadline=None)
-@given(st.integers(64, 5000))
-def test_no_file_is_larger_than_asked_for(size: int) -> None:
+@given(st.integers(64, 5000), st.sampled_from([1, 2]))
+def test_no_file_is_larger_than_asked_for(size: int, version: int) -> None:
     config = ModelConfig()
-    tokens = token_budget(size, config)
+    tokens = token_budget(size, config, version=version)
     assert 1 <= tokens <= config.max_tokens
-    data = VatFile.of_tokens(
-        bytes(tokens), b"\0\0\0\0", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), iso_offset=1
-    ).to_bytes()
+    data = VatFile(
+        payload=bytes(tokens), model_id=MODELS[0], count=tokens, center=(0.0, 0.0, 0.0),
+        half_extents=(1.0, 1.0, 1.0), iso_offset=1, version=version,
+    ).to_bytes()  # fmt: skip
     assert len(data) <= size
     if size not in SIZES.values() and tokens < config.max_tokens:
         assert len(data) == size
@@ -68,5 +71,5 @@ def test_a_file_is_filled_with_the_longest_prefix() -> None:
 def test_more_tokens_are_refined_than_there_are_bytes() -> None:
     shape, coder = ModelConfig(), random_model(0, shape=ModelConfig())
     counts = {size: TokenBudget(size, True, shape, coder).refined_tokens for size in (64, 512, 1024, 4096)}
-    assert counts == {64: 54, 512: 816, 1024: 1686, 4096: 3978}
+    assert counts == {64: 73, 512: 834, 1024: 1705, 4096: 3978}
     assert TokenBudget(512, True, shape, None).refined_tokens == 471
