@@ -36,6 +36,7 @@ def codec(tiny_weights: Path) -> Codec:
 # ---- what is taken
 
 
+@pytest.mark.slow
 def test_every_kind_of_source_is_encoded_to_the_same_file(codec: Codec, tmp_path: Path) -> None:
     data = export_mesh(BALL, "ply")
     path = tmp_path / "ball.ply"
@@ -51,6 +52,7 @@ def test_every_kind_of_source_is_encoded_to_the_same_file(codec: Codec, tmp_path
         assert codec.encode(stream, **QUICK) == expected
 
 
+@pytest.mark.slow
 def test_every_kind_of_source_is_decoded_to_the_same_mesh(
     codec: Codec, tmp_path: Path, tiny_weights: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_golden_file_decodes_to_the_recorded_geometry(shipped: Codec, name: str)
     assert f_score == pytest.approx(EXPECTED[name]["f_002"], abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_smaller_golden_file_is_a_coarser_mesh_of_the_same_object(shipped: Codec) -> None:
     """Any prefix decodes: the tokens of the 4 KB file up to a scale are a mesh near the original, too."""
     data = (GOLDEN / f"spot-{shipped.model_id}-4k.vat").read_bytes()

@@ -292,6 +292,7 @@ def test_the_flat_names_of_scores_and_back() -> None:
         got.at(0.03)
 
 
+@pytest.mark.slow
 def test_a_quick_reference_says_nearly_the_same() -> None:
     """And the same where there are few faces."""
     fine, few = sphere(), trimesh.creation.icosphere(subdivisions=3)

@@ -72,6 +72,7 @@ def test_a_folder_is_mirrored(tree: Path, tmp_path: Path, options: CompressOptio
         assert record["fscore"] is None
 
 
+@pytest.mark.slow
 def test_compressed_meshes_of_a_folder(tmp_path: Path, options: CompressOptions) -> None:
     """They are meshes like others, beside a mesh of the same name as well."""
     folder = tmp_path / "meshes"

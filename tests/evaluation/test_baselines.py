@@ -38,6 +38,7 @@ def test_files_fit_and_nearly_fill_the_size(results: dict[int, baselines.Baselin
         assert 0.9 * size < len(results[size].data) <= size
 
 
+@pytest.mark.slow
 def test_files_decode_in_place_to_the_mesh_that_was_scored(
     ball: trimesh.Trimesh, results: dict[int, baselines.BaselineResult]
 ) -> None:

@@ -26,6 +26,7 @@ def vat(tmp_path: Path, tiny_weights: Path) -> Path:
     return write_vat(tmp_path / "ball.vat", tiny_weights)
 
 
+@pytest.mark.slow
 def test_python_asks_for_faces(vat: Path, tiny_weights: Path) -> None:
     codec = Codec("cpu", tiny_weights)
     whole, few = codec.decode_detailed(vat, 64), codec.decode_detailed(vat, 64, faces=500)
@@ -74,6 +75,7 @@ def test_a_decode_of_many_faces_names_the_option(
     assert "--faces" not in call("decode", vat, *options, "--faces", 200).stderr
 
 
+@pytest.mark.slow
 def test_folders_ask_for_faces(vat: Path, tiny_weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     decompress(vat.parent, out, DecompressOptions("ply", 48, "cpu", tiny_weights, faces=300), quiet=True)

@@ -117,6 +117,7 @@ def test_rotating_a_batch_is_rotating_each_mesh(small_cache: Path) -> None:
             assert np.allclose(found[k], array, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_subsample_is_a_run_of_each_kind_of_query(small_cache: Path) -> None:
     """In numpy and in torch, from places that change."""
     config = recipe("tiny", points=100, queries=60, query_shares=(1 / 2, 1 / 3, 1 / 6))

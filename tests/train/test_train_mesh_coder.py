@@ -45,6 +45,7 @@ def test_a_mesh_on_the_grid_of_its_box() -> None:
     assert mesh.faces.tolist() == [[0, 2, 1], [0, 1, 2]]
 
 
+@pytest.mark.slow
 def test_fitting_moves_the_vertices_of_decimated_meshes_and_leaves_their_faces() -> None:
     plain, fitted = (
         [

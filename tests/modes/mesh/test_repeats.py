@@ -78,6 +78,7 @@ def test_very_many_parts_are_looked_at_in_bounded_work(monkeypatch: pytest.Monke
     assert not find_repeats(*pair).placements
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("effort", "size"), [(9, 100), (9, 14_000)])
 def test_bits_that_no_payload_has_with_copies_are_not_tried(effort: int, size: int) -> None:
     """A search that begins at 6 or 10 bits looks at two fewer, or more, at the highest effort."""

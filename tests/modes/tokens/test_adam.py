@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from meshcodec.modes.tokens.adam import Adam
@@ -28,6 +29,7 @@ def test_steps_are_those_of_torch() -> None:
         assert all(one.grad is None for one in ours)
 
 
+@pytest.mark.slow
 def test_refinement_imports_no_compiler() -> None:
     program = (
         "import sys\n"
