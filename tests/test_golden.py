@@ -141,6 +141,7 @@ def bad_files() -> dict[str, bytes]:
         "short-box-zero.vat": _short(box=bytes([200, 0, 50, 128])),
         "short-box-not-normal.vat": _short(box=bytes([100, 100, 50, 128])),
         "short-box-too-large.vat": _short(box=bytes([200, 100, 50, 255])),
+        "short-centre-too-large.vat": _short(box=bytes([200, 200, 200, 253]), steps=(0, -32768, 0)),
         "unknown-model.vat": placed,
     }
 
@@ -161,10 +162,11 @@ def _short(
     model: int = 0,
     count: int | None = None,
     box: bytes = bytes([200, 200, 200, 128]),
+    steps: tuple[int, int, int] = (5, -7, 0),
 ) -> bytes:
     """A file as the docstring of `meshcodec.format.short_header` has it, by hand: it may have faults."""
     number = len(tokens) if count is None else count
-    head = b"VAT\2" + struct.pack("<BBHH3h4s", flags, model, number, 0, 5, -7, 0, box)
+    head = b"VAT\2" + struct.pack("<BBHH3h4s", flags, model, number, 0, *steps, box)
     return head[:8] + struct.pack("<H", binascii.crc_hqx(head + tokens, 0xFFFF)) + head[10:] + tokens
 
 

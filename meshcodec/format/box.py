@@ -71,4 +71,6 @@ def placement_fault(center: Triple, half_extents: Triple) -> str:
     # Below that, a scale is a float32 like any other, but a box has no such exponent.
     if max(half_extents) > _LARGEST or (is_box(half_extents) and max(half_extents) < _SMALLEST):
         return f"bad placement: scale {what} is outside float32's range"
+    if max(map(abs, center)) > _LARGEST:
+        return f"bad placement: centre {center} is outside float32's range"
     return ""

@@ -83,10 +83,9 @@ def is_short(model_id: bytes, center: Triple | None, half_extents: Triple | None
 def pack_short(
     magic: bytes, flags: int, model_id: bytes, count: int, center: Triple, half_extents: Triple, rest: bytes
 ) -> bytes:
-    """A whole file, whose iso offset and payload are `rest`. ValueError: `is_short` says no."""
+    """A whole file, whose iso offset and payload are `rest`, of what `is_short` says yes to."""
     steps = center_steps(center, half_extents)
-    if steps is None or not is_short(model_id, center, half_extents):
-        raise ValueError("a short header holds neither this model nor this placement")
+    assert steps is not None
     box = pack_mantissas(half_extents)
     head = _HEADER.pack(magic, SHORT_VERSION, flags, MODELS.index(model_id), count, 0, *steps, box)
     crc = _crc(head + rest)

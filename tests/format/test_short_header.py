@@ -88,6 +88,7 @@ def test_every_truncation_and_every_flipped_bit_is_refused(whole: bytes) -> None
         (16, "7f103780", "the box 7f103780 is not of the form"),
         (16, "80003780", "bad placement: scale .* is not a finite number above 0"),
         (16, "801037ff", "bad placement: scale .* is outside float32"),
+        (10, "ff7f 0000 0000 801037fd", "bad placement: centre .* is outside float32's range"),
         (20, "00", "an iso offset of 0"),
     ],
 )

@@ -82,11 +82,15 @@ function readShortFile(data, view) {
     throw new VatError('newer-version', `unknown model number ${model}: a newer meshcodec is needed`);
   }
   const { unit, ...extents } = readBox(box, true);
+  const center = placedAt(steps, unit);
+  if (center.some((value) => Math.abs(value) > LARGEST_FLOAT32)) {
+    throw corrupt("bad placement: its centre is outside float32's range");
+  }
   return {
     version: SHORT_VERSION,
     modelId: MODELS[model],
     placed: true,
-    center: placedAt(steps, unit),
+    center,
     ...extents,
     ...readRest(data, view, flags, count, payloadAt),
   };
