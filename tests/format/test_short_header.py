@@ -178,10 +178,28 @@ def test_round_trip(
     assert len(data) == 20 + bool(iso_offset) + len(payload)
 
 
-@given(st.binary(max_size=60))
-def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
-    with pytest.raises(CorruptFileError):
-        VatFile.from_bytes(b"VAT\x02" + data)
+@given(
+    st.sampled_from([0x01, 0x02, 0x05, 0x8E, 0x21]),
+    st.binary(min_size=6, max_size=6),
+    st.tuples(st.integers(120, 255), st.integers(0, 255), st.integers(0, 255)),
+    st.sampled_from([0, 1, 7, 128, 240, 248, 251, 252, 253, 254, 255]),
+    st.binary(min_size=1, max_size=9),
+)
+def test_any_placement_behind_a_right_checksum_is_refused_or_is_written_so_again(
+    flags: int, steps: bytes, mantissas: tuple[int, int, int], exponent: int, rest: bytes
+) -> None:
+    head = b"VAT\x02" + bytes([flags, 1, 9, 0, 0, 0]) + steps + bytes([*mantissas, exponent])
+    data = sealed(head + rest)
+    try:
+        file = VatFile.from_bytes(data)
+    except CorruptFileError:
+        return
+    assert file.to_bytes() == data
+
+
+def test_a_wrong_checksum_hides_whatever_else_is_wrong() -> None:
+    with pytest.raises(CorruptFileError, match="checksum"):
+        VatFile.from_bytes(b"VAT\x02\x01" + bytes(40))
 
 
 @given(
