@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from meshcodec.config import ModelConfig, PriorConfig
 from meshcodec.errors import UnknownModelError, WeightsError
@@ -12,8 +11,7 @@ from meshcodec.errors import UnknownModelError, WeightsError
 REMEDY = "reinstall meshcodec, or pass the folder that holds these weights with --weights"
 
 
-@dataclass(frozen=True)
-class PriorEntry:
+class PriorEntry(NamedTuple):
     """The prior of a model: file, hash in hex, shape."""
 
     path: Path
@@ -21,8 +19,7 @@ class PriorEntry:
     config: PriorConfig
 
 
-@dataclass(frozen=True)
-class MeshCoderEntry:
+class MeshCoderEntry(NamedTuple):
     """The networks that code meshes: 4 bytes of id, file, hash in hex."""
 
     coder_id: bytes
@@ -30,8 +27,7 @@ class MeshCoderEntry:
     sha256: str
 
 
-@dataclass(frozen=True)
-class WeightsEntry:
+class WeightsEntry(NamedTuple):
     """One model of the registry.
 
     Attributes
@@ -131,8 +127,8 @@ def _entry(
 ) -> WeightsEntry:
     entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
     if coder is not None:
-        entry = replace(entry, coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
+        entry = entry._replace(coder_path=folder / coder["file"], coder_sha256=coder["sha256"])
     if prior is not None:
         shape = PriorConfig.from_dict(prior["config"])
-        entry = replace(entry, prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
+        entry = entry._replace(prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
     return entry

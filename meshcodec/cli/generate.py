@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from meshcodec.prior.sampling import Sampling
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """``--text``, ``--image``, ``--like`` and ``--keep-scales``: what the shapes are to be like."""
 
     text: str
@@ -26,8 +24,7 @@ class Wish:
     keep_scales: int | None
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """``--guidance``, ``--temperature``, ``--top-k`` and ``--top-p``: how tokens are drawn."""
 
     guidance: float | None
@@ -39,7 +36,7 @@ class Draw:
         """The same with defaults for what is None."""
         from meshcodec.prior.sampling import Sampling
 
-        return Sampling(**{name: value for name, value in asdict(self).items() if value is not None})
+        return Sampling(**{name: value for name, value in self._asdict().items() if value is not None})
 
 
 _wish_options = gathered(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import click
 
@@ -96,11 +95,12 @@ def parse_folder(text: str) -> Path:
 def gathered(
     name: str, kind: type[Any], *options: Callable[[Callable[..., None]], Callable[..., None]]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Options, and their values as one argument of a verb: `kind`, a dataclass whose fields they are.
+    """Options, and their values as one argument of a verb: `kind`, a named tuple whose fields they are.
 
-    A field that is no option of the verb keeps its default.
+    A field that is no option of the verb keeps its default. Named tuples are quicker to define than
+    dataclasses, and every command defines all of them.
     """
-    names = {field.name for field in fields(kind)}
+    names = set(kind._fields)
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(verb)
@@ -115,16 +115,14 @@ def gathered(
     return decorate
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """``--weights`` and ``--device``: which networks compute, and where."""
 
     weights: Path | None
     device: str
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """``--json``, ``-f``, ``-q`` and ``-v``: what a verb may write besides its result."""
 
     as_json: bool
@@ -143,8 +141,7 @@ class Reply:
             self.log(line)
 
 
-@dataclass(frozen=True)
-class Coding:
+class Coding(NamedTuple):
     """``--mode``, ``--effort``, ``--packing`` and ``--seed``: how a mesh is encoded."""
 
     mode: str
@@ -153,8 +150,7 @@ class Coding:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Quality:
+class Quality(NamedTuple):
     """``--size``, or else ``--min-fscore`` and ``--max-error``: what a file is to be like."""
 
     size: int | None
@@ -180,8 +176,7 @@ class Quality:
             raise UsageError("--best-effort is about a quality", "give --min-fscore or --max-error, too")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """``--max-faces``, ``--max-bytes`` and ``--max-memory``: which meshes are refused."""
 
     max_faces: int
@@ -189,8 +184,7 @@ class Limits:
     max_memory: int | None
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """``--resume``, ``-j`` and ``--engine``: how the files of a folder are gone through."""
 
     resume: bool

@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +165,6 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
         yield show
 
 
-@dataclass
 class Interruption:
     """Whether an encoder is to end with the best found so far.
 
@@ -176,8 +174,9 @@ class Interruption:
     asked : whether the user asked for it
     """
 
-    late: Stop | None = None
-    asked: bool = False
+    def __init__(self, late: Stop | None = None) -> None:
+        self.late = late
+        self.asked = False
 
     def __call__(self) -> bool:
         return self.asked or (self.late is not None and self.late())
