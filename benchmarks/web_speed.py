@@ -127,7 +127,7 @@ def measure(address: str, rounds: int, every: int) -> Times:
     tokens, meshes, draco = files()
     tokens = dict(list(tokens.items())[::every])
     codec, times = Codec("cpu"), Times()
-    # Each first call is that of a browser whose caches are empty; by turns, so that no file has the quiet minute.
+    # Each first call is that of a browser whose caches are empty; by turns, so that none has a quiet minute.
     for _ in range(rounds):
         for what, data in (("tokens, first call", tokens), ("mesh, first call", meshes)):
             for name in one_of_each_shape(data):
