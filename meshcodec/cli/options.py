@@ -100,7 +100,7 @@ def gathered(
     A field that is no option of the verb keeps its default. Named tuples are quicker to define than
     dataclasses, and every command defines all of them.
     """
-    names = set(kind._fields)
+    names = set(kind.__annotations__)
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(verb)
