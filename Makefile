@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,report,baselines,ray,gpu]"
 	@touch $@
 
-# A core each for the types and the tests; what each prints stays together.
+# The types beside the tests; what each prints stays together.
 check: style
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick
 
@@ -43,7 +43,7 @@ test: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs $(PYTEST)
 
 quick: venv
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser and not train and not gpu" $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not browser and not train and not gpu" $(PYTEST)
 
 lint: style types
 

@@ -76,6 +76,7 @@ def solids(mesh: GridMesh) -> list[list[list[int]]]:
     return sorted(positions[np.roll(face, -k)].tolist() for face, k in zip(faces, first, strict=True))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(copied_meshes())
 def test_copies_come_back(mesh: GridMesh) -> None:

@@ -23,7 +23,7 @@ from meshcodec.runtime.ray_engine import ATTEMPTS, run_on_ray
 
 ray = pytest.importorskip("ray")
 
-MESHES = 24
+MESHES = 12
 
 
 @pytest.fixture(scope="module")

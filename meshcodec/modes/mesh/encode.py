@@ -269,6 +269,26 @@ class MeshSearch:
             if again is None or (best is not None and len(again.mesh.faces) == len(candidate.mesh.faces)):
                 break
             candidate = again
+        return best and self._finer(best)
+
+    def _finer(self, best: Candidate) -> Candidate:
+        """A finalist with more bits as long as it fits and says more.
+
+        What is left of its payload is used where a decimator has no more faces to give, or where more of them
+        say less.
+        """
+        assert best.payload is not None
+        while len(best.payload) < self._settings.short * self._size and not self._stop():
+            recipe = replace(best.recipe, bits=best.recipe.bits + 1)
+            if recipe.bits not in depths(recipe.repeated):
+                break
+            finer = self._candidate(recipe, best.asked)
+            if finer is None or finer.quality <= best.quality:
+                break
+            message = self._message(finer)
+            if len(message) > self._size:
+                break
+            best = replace(finer, payload=message)
         return best
 
     def _message(self, candidate: Candidate) -> bytes:

@@ -80,7 +80,7 @@ class MeshSettings:
     open_penalty: float = 0.15
     full: float = 0.98
     short: float = 0.93
-    poor: float = 0.8
+    poor: float = 0.9
     aim: float = 0.99
     smooth: float = 0.05
     fair_crease: float = 0.05

@@ -99,6 +99,16 @@ def test_open_meshes_stay_open() -> None:
     assert not is_closed(decoded_surface(found.mesh, found.grid))
 
 
+def test_what_no_face_can_fill_is_filled_with_bits() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0.3, 0.9, 0], [0.4, 0.2, 0.8]]) @ rotation()
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], dtype=np.int64)
+    found = encode((corners, faces), 200)
+    assert (len(found.mesh.faces), len(found.mesh.positions)) == (4, 4)
+    assert found.mesh.bits > QUICK.depth(200)
+    assert found.payload == Deflate().encode(found.mesh, found.grid.sides)
+
+
+@pytest.mark.slow
 def test_what_does_not_fit_says_how_much_would() -> None:
     parts = [trimesh.creation.box((0.5,) * 3) for _ in range(60)]
     for k, part in enumerate(parts):
@@ -137,6 +147,7 @@ def searched(mesh: tuple[Floats, Ints], size: int, effort: MeshEffort) -> list[R
 CREASES = (SMOOTH, 3, 5)
 
 
+@pytest.mark.slow
 def test_sharp_meshes_become_no_smooth_surfaces() -> None:
     box = trimesh.creation.box((1.0, 0.8, 0.6)).subdivide_to_size(0.3)
     mesh = np.asarray(box.vertices), np.asarray(box.faces, dtype=np.int64)
