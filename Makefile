@@ -38,12 +38,12 @@ $(STAMP): pyproject.toml constraints.txt
 check: style
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick
 
-# Each job has one thread: more would wait for each other's cores.
+# Each job has one thread: more would wait for each other's cores. Byte code is kept: the tests start many processes.
 test: venv
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs $(PYTEST)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs $(PYTEST)
 
 quick: venv
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not browser and not train and not gpu" $(PYTEST)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not browser and not train and not gpu" $(PYTEST)
 
 lint: style types
 

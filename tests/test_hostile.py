@@ -16,7 +16,6 @@ from support.bad_meshes import (
     BINARY,
     CORNERS,
     OBJ,
-    REFINED,
     SHEETS,
     TABLE,
     ball,
@@ -64,8 +63,6 @@ def test_hostile_and_broken_meshes(row: str, tmp_path: Path, shipped: Codec) -> 
         assert sorted(tmp_path.rglob("*")) == before
     else:
         assert result.exit_code == 0, line
-        if row in REFINED:
-            assert call("encode", path, "-o", out, "--effort", 1, "--device", "cpu", "--force").exit_code == 0
         decoded = shipped.decode(out.read_bytes(), DEFAULT_RESOLUTION if row in SHEETS else RESOLUTION)
         (score,) = fscore(load_mesh(path), decoded, taus=(0.02,), samples=10_000)
         print(f"{row}: F@0.02 {score:.3f}")

@@ -238,6 +238,7 @@ def test_a_batch_that_lost_its_worker_is_done_one_by_one(
     assert (len(summary.records), summary.failed) == (4, [])
 
 
+@pytest.mark.slow  # the folder that it makes takes seconds
 @pytest.mark.parametrize(
     ("change", "together"),
     [

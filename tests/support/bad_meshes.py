@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from meshcodec.geometry.io import export_mesh
 
-REFINED = ("fifteen hundred triangles at random",)
-"""Rows of noise, of which the encoder alone says next to nothing: their score is that of effort 1."""
 SHEETS = (
     *("one triangle", "a plane", "a wire of slivers", "an open half"),
     "gltf, twenty thousand nodes deep",

@@ -32,7 +32,7 @@ from meshcodec.format.mesh_coder import most_faces
 from meshcodec.format.mesh_front import Front
 from meshcodec.format.range_coder import RangeDecoder
 from meshcodec.geometry.io import export_mesh
-from meshcodec.modes.mesh.file import mesh_file, read_mesh, surface_of
+from meshcodec.modes.mesh.file import mesh_file, placed_surface, read_mesh, surface_of
 from meshcodec.registry import Registry
 from meshcodec.weights import load_mesh_coder
 
@@ -98,7 +98,7 @@ def decoded_or_refused(data: bytes) -> bool:
         if not file.is_mesh:
             return False  # tokens, which are not the business here
         mesh, grid = read_mesh(file, CODER)
-        vertices, faces = surface_of(file, CODER, MOST_SURFACE)
+        vertices, faces = placed_surface(mesh, grid, MOST_SURFACE)
     except CorruptFileError:
         return False
     assert file.to_bytes() == data  # there is one way to write a file
