@@ -112,4 +112,4 @@ def test_who_stops_gets_the_mesh_that_there_is(both_weights: Path) -> None:
     codec = codec_with(both_weights, 5.0)
     encoded = codec.encode_detailed(BALL, 200, 0, stop=lambda: True)
     assert (encoded.mode, encoded.interrupted, len(encoded.compared)) == ("mesh", True, 1)
-    assert encoded.data == codec.encode(BALL, 200, 0, mode="mesh")
+    assert encoded.data == codec.encode_detailed(BALL, 200, 0, mode="mesh", stop=lambda: True).data

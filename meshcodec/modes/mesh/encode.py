@@ -128,7 +128,9 @@ class MeshSearch:
         for top in _ranked(found + plain)[:1]:
             found += self._at_depths(top)
         fitting = _ranked(self._finalists(_ranked(found + plain)))
-        return fitting[0] if fitting else self._least()
+        if fitting:
+            return fitting[0]
+        return _coarsest(self._original, self._maker, self._ways(), self._coder, self._size, self._quality)
 
     def _creased(self, flat: Candidate) -> list[Candidate]:
         """Loop surfaces made as a flat candidate was.
@@ -306,25 +308,36 @@ class MeshSearch:
                 return found
         return None
 
-    def _least(self) -> Candidate:
-        """The coarsest mesh there is. Raises DoesNotFitError where that is too much."""
-        sizes = []
-        for axes, repeated in self._ways():
-            piece = self._maker.piece(axes, repeated)
-            vertices, faces = piece.least()
-            grid = self._original.grid(depths(repeated).start, axes)
-            mesh = self._maker.on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
-            payload = self._coder.encode(mesh, grid.sides)
-            if len(payload) <= self._size:
-                recipe = Recipe("least", axes, grid.bits, work=Work.NONE, repeated=repeated)
-                return Candidate(recipe, len(faces), mesh, grid, self._quality(mesh, grid), payload)
-            sizes.append(len(payload))
-        least = min(sizes)
-        raise DoesNotFitError(
-            f"as a mesh it takes {least} bytes of payload at least, and there are {self._size}",
-            "ask for a larger size",
-            least,
-        )
+
+def _coarsest(
+    original: Original,
+    maker: Maker,
+    ways: list[tuple[Axes, bool]],
+    coder: MeshCoder,
+    size: int,
+    quality: Callable[[GridMesh, MeshGrid], float],
+) -> Candidate:
+    """The coarsest mesh there is of the first of some ways that fits; see `MeshSearch._ways`.
+
+    Raises DoesNotFitError where that is too much.
+    """
+    sizes = []
+    for axes, repeated in ways:
+        piece = maker.piece(axes, repeated)
+        vertices, faces = piece.least()
+        grid = original.grid(depths(repeated).start, axes)
+        mesh = maker.on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
+        payload = coder.encode(mesh, grid.sides)
+        if len(payload) <= size:
+            recipe = Recipe("least", axes, grid.bits, work=Work.NONE, repeated=repeated)
+            return Candidate(recipe, len(faces), mesh, grid, quality(mesh, grid), payload)
+        sizes.append(len(payload))
+    least = min(sizes)
+    raise DoesNotFitError(
+        f"as a mesh it takes {least} bytes of payload at least, and there are {size}",
+        "ask for a larger size",
+        least,
+    )
 
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:
