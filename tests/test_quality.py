@@ -37,9 +37,10 @@ AT_ONCE = {
     "spot": (0.762, 0.500),
 }
 """F@0.02 and F@0.01 of each example at effort 0, at `RESOLUTION` and with `SAMPLES`."""
-REFINED = {"cygnus": (0.982, 0.962), "spot": (0.995, 0.960)}
-"""F@0.02 and F@0.01 at the default effort, of an example of sharp edges and of a smooth one. Both take a
-fraction of the steps that the hard examples do."""
+REFINED = {"car": (0.990, 0.959), "burger": (0.915, 0.752)}
+"""F@0.02 and F@0.01 at the default effort, of a mirrored example and of one that is hard at this size. The
+hard one swings by a few points from one processor to another, which rounds bfloat16 otherwise: what is here
+is the least seen."""
 
 
 def at_once(codec: Codec, name: str) -> tuple[float, ...]:

@@ -44,7 +44,7 @@ def ball() -> trimesh.Trimesh:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=15)
 @given(size=st.integers(64, 160), effort=st.sampled_from([0, 0, 1]))
 def test_coded_files_hold_at_most_their_size(coded_weights: Path, size: int, effort: int) -> None:
     codec = Codec("cpu", coded_weights, settings=CodecSettings(tokens=HURRIED))
