@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# Before all others, which import what it loads.
+import meshcodec.runtime.libraries  # noqa: F401
+
+# isort: split
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
