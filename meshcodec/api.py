@@ -234,7 +234,7 @@ class Codec(Decoder):
         file_type: str | None = None,
     ) -> bytes:
         """A mesh (path, open file, bytes, mesh, scene, arrays) to a ``.vat`` file of at most `size` bytes."""
-        return self.encode_detailed(source, size, effort, seed, file_type, packing=packing, mode=mode).data
+        return self.encode_many([source], size, effort, seed, packing, mode, file_type)[0]
 
     def encode_many(
         self,
@@ -253,14 +253,14 @@ class Codec(Decoder):
 
         Raises what `encode_detailed` does.
         """
-        self._check(size, effort, packing, mode)
+        _check(self.settings, size, effort, packing, mode)
         rest, files = several(sources, "encode_many"), list[bytes]()
         while batch := [self.load(each, seed, file_type) for each in itertools.islice(rest, ENCODER_BATCH)]:
             # On a CPU a batch takes as long as its meshes one by one, and their memory at the same time.
             together = 1 if self.device.type == "cpu" else len(batch)
             for start in range(0, len(batch), together):
                 part = batch[start : start + together]
-                found = self.encode_subjects(part, size, effort, packing=packing, mode=mode)
+                found = self.encode_subjects(part, size, effort, packing=packing, mode=mode, measure=False)
                 files += [encoded.data for encoded in found]
         return files
 
@@ -275,6 +275,7 @@ class Codec(Decoder):
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
         mode: str = DEFAULT_MODE,
+        measure: bool = True,
     ) -> Encoded:
         """`encode`, with everything that is known about the result.
 
@@ -289,6 +290,7 @@ class Codec(Decoder):
         packing : "coded", tokens range-coded, as many as fit, or "bytes", one byte each, as many in every
             file of a size
         mode : "tokens", "mesh", or "auto", the better of both by measurement
+        measure : whether a mesh is measured even where nothing is compared with it, see `Encoded.compared`
 
         Raises
         ------
@@ -299,9 +301,9 @@ class Codec(Decoder):
         UsageError
             `size`, `effort`, `packing` or `mode` is out of range.
         """
-        self._check(size, effort, packing, mode)
+        _check(self.settings, size, effort, packing, mode)
         loaded = self.load(source, seed, file_type)
-        return self.encode_subject(loaded, size, effort, progress, stop, packing, mode)
+        return self.encode_subject(loaded, size, effort, progress, stop, packing, mode, measure)
 
     def load(self, source: MeshSource, seed: int = 0, file_type: str | None = None) -> LoadedMesh:
         """Read and place a mesh: what all modes and sizes need. Raises what `encode_detailed` does."""
@@ -327,9 +329,10 @@ class Codec(Decoder):
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
         mode: str = DEFAULT_MODE,
+        measure: bool = True,
     ) -> Encoded:
         """`encode_detailed` of a mesh that `load` or `prepare` has made ready."""
-        (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing, mode)
+        (encoded,) = self.encode_subjects([subject], size, effort, progress, stop, packing, mode, measure)
         return encoded
 
     def encode_subjects(
@@ -341,9 +344,10 @@ class Codec(Decoder):
         stop: Stop | None = None,
         packing: str = DEFAULT_PACKING,
         mode: str = DEFAULT_MODE,
+        measure: bool = True,
     ) -> list[Encoded]:
         """`encode_subject` of many meshes, of which each round of refinement is one batch."""
-        request = TokenRequest(size, effort, packing, progress, stop)
+        request = TokenRequest(size, effort, packing, progress, stop, measure)
         return encode_meshes(self.engine, subjects, mode, request, self.settings)
 
     def encode_to_target(
@@ -371,20 +375,17 @@ class Codec(Decoder):
         UsageError
             `effort` or the target is out of range.
         """
-        self._check(MIN_SIZE, effort, packing, mode)
+        _check(self.settings, MIN_SIZE, effort, packing, mode)
         check_target(target)
         loaded = self.load(source, seed, file_type)
+        options = effort, progress, stop, packing, mode, False  # `smallest_sufficient` measures
         return smallest_sufficient(
             target,
             loaded.reference(),
-            encode=lambda size: self.encode_subject(loaded, size, effort, progress, stop, packing, mode),
+            encode=lambda size: self.encode_subject(loaded, size, *options),
             decode=lambda data: self.decode(data, self.settings.tokens.judge.resolution),
             stop=stop,
         )
-
-    def _check(self, size: int, effort: int, packing: str, mode: str) -> None:
-        check_request(size, effort, len(self.settings.tokens.efforts), packing)
-        check_mode(mode, packing)
 
     def from_tokens(
         self,
@@ -461,3 +462,8 @@ def decode(
 ) -> trimesh.Trimesh:
     """A ``.vat`` file to a closed mesh in the original frame. See `Codec.decode_detailed`."""
     return _default_codec(device).decode(data, resolution, faces=faces)
+
+
+def _check(settings: CodecSettings, size: int, effort: int, packing: str, mode: str) -> None:
+    check_request(size, effort, len(settings.tokens.efforts), packing)
+    check_mode(mode, packing)

@@ -118,6 +118,7 @@ def encode_file(
             stop=stop,
             packing=options.packing,
             mode=options.mode,
+            measure=False,
         )
         found = {}
         if options.measure:
@@ -191,6 +192,7 @@ def _encoded_together(jobs: list[Job], heard: Mapping[str, list[str]]) -> dict[s
                 options.effort,
                 packing=options.packing,
                 mode=options.mode,
+                measure=False,
             )
     except Exception as error:  # memory that does for one of them, perhaps; no other file is to suffer
         fault = f"{len(subjects)} meshes could not be encoded together ({one_line(error)}): each alone"

@@ -106,7 +106,7 @@ def encode(
         progress_bar(reply.quiet) as progress,
         interruptible(time_limit) as stop,
     ):
-        encoded, measured = _encoded(codec, mesh, file_type, quality, coding, progress, stop)
+        encoded, measured = _encoded(codec, mesh, file_type, quality, coding, progress, stop, reply.detailed)
     write_output(out, encoded.data, reply.force)
     record = _encode_record(source, out, encoded, codec, time.perf_counter() - began)
     _log_encoded(record, encoded, reply)
@@ -139,6 +139,7 @@ def _encoded(
     coding: Coding,
     progress: Progress | None,
     stop: Interruption,
+    measure: bool,
 ) -> tuple[Encoded, Measured | None]:
     """The file of a mesh and, where a quality was asked for, what was measured."""
     from meshcodec.target import Target
@@ -146,7 +147,9 @@ def _encoded(
     effort, seed, packing, mode = coding.effort, coding.seed, coding.packing, coding.mode
     if not quality.asked:
         size = quality.size or DEFAULT_SIZE
-        found = codec.encode_detailed(mesh, size, effort, seed, file_type, progress, stop, packing, mode)
+        found = codec.encode_detailed(
+            mesh, size, effort, seed, file_type, progress, stop, packing, mode, measure
+        )
         return found, None
     target = Target(*quality.fscore, quality.max_error)
     measured = codec.encode_to_target(mesh, target, effort, seed, file_type, progress, stop, packing, mode)

@@ -130,6 +130,11 @@ class Reply(NamedTuple):
     quiet: bool = False
     verbose: bool = False
 
+    @property
+    def detailed(self) -> bool:
+        """Whether more is said than what every user wants to know."""
+        return self.as_json or (self.verbose and not self.quiet)
+
     def log(self, line: str) -> None:
         """Print a line on stderr, unless ``-q`` is given."""
         if not self.quiet:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from meshcodec.config import MODES
 from meshcodec.engine import Engine
 from meshcodec.errors import DoesNotFitError, UsageError
 from meshcodec.format.container import VatFile, head_bytes, version_for
+from meshcodec.format.grid_mesh import GridMesh
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.mesh.encode import MeshSearch
+from meshcodec.modes.mesh.encode import Candidate, MeshSearch
 from meshcodec.modes.mesh.file import mesh_facts, mesh_file, placed_surface
 from meshcodec.modes.mesh.make import Work
 from meshcodec.modes.mesh.original import original_of
@@ -32,15 +34,25 @@ _HEAD = 1  # bytes of a mesh's payload before its message
 
 @dataclass(frozen=True)
 class ChoiceSettings:
-    """When tokens are not tried.
+    """When tokens are not tried; sections are those of docs/experiments/mesh-mode.md.
 
     Attributes
     ----------
-    enough : sum of the F-scores and the normal consistency of a mesh from which on tokens have nothing to
-        win (docs/experiments/mesh-mode.md, "When tokens are not tried")
+    enough : total of a mesh, see `ModeScores`, from which on tokens have nothing to win ("When tokens are not
+        tried")
+    small_enough : the same in files of fewer than `small_size` bytes
+    small_size : bytes
+    clear : by how much the total that the search for a mesh has found may be off (by hand)
     """
 
     enough: float = 3.7
+    small_enough: float = 3.95
+    small_size: int = 768
+    clear: float = 0.05
+
+    def total(self, size: int) -> float:
+        """Total of a mesh in files of ``size`` bytes from which on tokens are not tried."""
+        return self.small_enough if size < self.small_size else self.enough
 
 
 @dataclass(frozen=True)
@@ -79,37 +91,92 @@ def encode_meshes(
     """
     check_mode(mode, request.packing)
     if mode == "mesh":
-        return [_as_mesh(engine, mesh, request, settings.mesh) for mesh in meshes]
+        files = [_as_mesh(engine, mesh, request, settings.mesh) for mesh in meshes]
+        return [file.encoded(request.measure) for file in files]
     only_tokens = mode == "tokens" or request.packing != DEFAULT_PACKING or not engine.codes_meshes
     if only_tokens:
         return encode_batch(engine, prepare(engine, meshes), request, settings.tokens)
+    choice = settings.choice
+    enough = 0.0 if request.stop is not None and request.stop() else choice.total(request.size)
     found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
-    enough = 0.0 if request.stop is not None and request.stop() else settings.choice.enough
-    left = [k for k, one in enumerate(found) if one is None or one.compared[0].total < enough]
-    if not left:
-        return [one for one in found if one is not None]
-    began = time.perf_counter()
-    rivals = [() if one is None else one.compared[0].fscores for one in (found[k] for k in left)]
-    prepared = prepare(engine, [meshes[k] for k in left])
-    tokens = encode_batch(engine, prepared, request, settings.tokens, rivals)
-    share = (time.perf_counter() - began) / len(left)
-    for k, one in zip(left, tokens, strict=True):
-        found[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.resolution)
-    return [one for one in found if one is not None]
+    left = [k for k, one in enumerate(found) if one is None or not one.reaches(enough, choice.clear)]
+    encoded = [None if one is None else one.encoded(request.measure) for one in found]
+    if left:
+        began = time.perf_counter()
+        rivals = [0.0 if one is None else one.scores.total for one in (found[k] for k in left)]
+        prepared = prepare(engine, [meshes[k] for k in left])
+        tokens = encode_batch(engine, prepared, request, settings.tokens, rivals)
+        share = (time.perf_counter() - began) / len(left)
+        for k, one in zip(left, tokens, strict=True):
+            encoded[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.resolution)
+    return [one for one in encoded if one is not None]
+
+
+class _MeshFile:
+    """The best file of a mesh.
+
+    Parameters
+    ----------
+    mesh : what it was made of
+    request : what was asked for
+    best : what the search has found
+    file, read : the file, and the mesh of the grid as it was read back
+    began : time when the search began
+    """
+
+    def __init__(
+        self,
+        mesh: LoadedMesh,
+        request: TokenRequest,
+        best: Candidate,
+        file: VatFile,
+        read: GridMesh,
+        began: float,
+    ) -> None:
+        self._mesh, self._request, self._best, self._read = mesh, request, best, read
+        self._data = file.to_bytes()
+        self._began, self._seconds = began, time.perf_counter() - began
+        self._interrupted = request.stop is not None and request.stop()
+
+    def reaches(self, total: float, clear: float) -> bool:
+        """Whether it measures so much; it is only measured where the search is not `clear` about that."""
+        return self._best.quality >= total + clear or self.scores.total >= total
+
+    @cached_property
+    def scores(self) -> ModeScores:
+        """How it measures."""
+        return _scores(
+            "mesh", self._mesh, self._data, placed_surface(self._read, self._best.grid), self._began
+        )
+
+    def encoded(self, measure: bool) -> Encoded:
+        """The file and how it came about; with what was measured, or is to be."""
+        measured = measure or "scores" in self.__dict__
+        return Encoded(
+            data=self._data,
+            tokens=0,
+            packing=Packing.MESH,
+            scales=0,
+            effort=self._request.effort,
+            refined=self._best.recipe.work != Work.NONE,
+            interrupted=self._interrupted,
+            seconds=self._mesh.seconds | {"mesh": self._seconds},
+            mesh=mesh_facts(self._best.mesh, self._best.grid),
+            compared=(self.scores,) if measured else (),
+        )
 
 
 def _mesh_if_it_fits(
     engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: MeshSettings
-) -> Encoded | None:
+) -> _MeshFile | None:
     try:
-        encoded = _as_mesh(engine, mesh, request, settings)
+        return _as_mesh(engine, mesh, request, settings)
     except DoesNotFitError:
         return None
-    return encoded
 
 
-def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: MeshSettings) -> Encoded:
-    """The best file of a mesh, measured."""
+def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: MeshSettings) -> _MeshFile:
+    """The best file of a mesh."""
     began = time.perf_counter()
     coder, coder_id = engine.mesh_coder()
     original = original_of(mesh.mesh, settings.most_faces, mesh.transform.mirrored, mesh.seed)
@@ -124,20 +191,7 @@ def _as_mesh(engine: Engine, mesh: LoadedMesh, request: TokenRequest, settings: 
         raise DoesNotFitError(fault, remedy, least) from error
     assert best.payload is not None  # what the search ends with is coded
     file, read = mesh_file(best.mesh, best.grid, best.payload, coder, coder_id)
-    data = file.to_bytes()
-    scores = _scores("mesh", mesh, data, placed_surface(read, best.grid), began)
-    return Encoded(
-        data=data,
-        tokens=0,
-        packing=Packing.MESH,
-        scales=0,
-        effort=request.effort,
-        refined=best.recipe.work != Work.NONE,
-        interrupted=request.stop is not None and request.stop(),
-        seconds=mesh.seconds | {"mesh": time.perf_counter() - began},
-        mesh=mesh_facts(best.mesh, best.grid),
-        compared=(scores,),
-    )
+    return _MeshFile(mesh, request, best, file, read, began)
 
 
 def _scores(mode: str, mesh: LoadedMesh, data: bytes, decoded: MeshLike, began: float) -> ModeScores:
@@ -149,7 +203,7 @@ def _scores(mode: str, mesh: LoadedMesh, data: bytes, decoded: MeshLike, began: 
 def _better(
     engine: Engine,
     mesh: LoadedMesh,
-    by_mesh: Encoded | None,
+    by_mesh: _MeshFile | None,
     by_tokens: Encoded,
     seconds: float,
     resolution: int | None,
@@ -159,9 +213,9 @@ def _better(
         return by_tokens
     began = time.perf_counter() - seconds
     decoded = decode_file(engine, VatFile.from_bytes(by_tokens.data), resolution).mesh
-    of_tokens, of_mesh = _scores("tokens", mesh, by_tokens.data, decoded, began), by_mesh.compared[0]
-    kept, scores = by_mesh, (of_mesh, of_tokens)
+    of_tokens, of_mesh = _scores("tokens", mesh, by_tokens.data, decoded, began), by_mesh.scores
+    kept, scores = by_mesh.encoded(True), (of_mesh, of_tokens)
+    seconds_of_both = by_tokens.seconds | kept.seconds
     if of_tokens.total > of_mesh.total:
         kept, scores = by_tokens, (of_tokens, of_mesh)
-    seconds_of_both = by_tokens.seconds | by_mesh.seconds
     return replace(kept, compared=scores, seconds=seconds_of_both, interrupted=by_tokens.interrupted)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, float, float], None]
 """Called with steps done, steps in all, loss, and the best F-score at 0.02 so far, by proxy."""
 
+MOST = 4.0
+"""The highest total of a `ModeScores`."""
+
 
 @dataclass(frozen=True)
 class MeshFacts:
@@ -74,7 +77,8 @@ class Encoded:
     interrupted : whether `stop` ended the refinement early
     seconds : seconds of each stage
     mesh : what a mesh of the file's own has; None where it holds tokens
-    compared : the ways of coding that were measured against each other, the one that was kept first
+    compared : the ways of coding that were measured, the one that was kept first; none where there was
+        nothing to compare and nobody asked for the measurement
     """
 
     data: bytes

@@ -22,7 +22,7 @@ BALL = trimesh.creation.icosphere(subdivisions=3)
 
 def codec_with(weights: Path, enough: float) -> Codec:
     """A codec that tries tokens, too, where the scores of a mesh add up to less than `enough`."""
-    return Codec("cpu", weights, settings=CodecSettings(COARSE, choice=ChoiceSettings(enough)))
+    return Codec("cpu", weights, settings=CodecSettings(COARSE, choice=ChoiceSettings(enough, enough)))
 
 
 @pytest.mark.slow
@@ -54,6 +54,24 @@ def test_the_way_that_measures_higher_is_kept(both_weights: Path, mesh: trimesh.
         assert len(data) == one.bytes <= 200
         found = score(mesh, codec.decode(data, 48), exterior=False, points=False, iou=False)
         assert (found.f, found.normal_consistency) == (one.fscores, one.normal_consistency)
+
+
+@pytest.mark.slow
+def test_what_nothing_is_compared_with_is_measured_for_who_asks(both_weights: Path) -> None:
+    codec = codec_with(both_weights, 2.0)
+    for mode in ("auto", "mesh"):
+        unmeasured = codec.encode_detailed(BOX, 128, 0, mode=mode, measure=False)
+        measured = codec.encode_detailed(BOX, 128, 0, mode=mode)
+        assert unmeasured.compared == ()
+        assert len(measured.compared) == 1
+        assert unmeasured.data == measured.data == codec.encode(BOX, 128, 0, mode=mode)
+    both = codec_with(both_weights, 5.0).encode_detailed(BOX, 128, 0, measure=False)
+    assert {one.mode for one in both.compared} == {"mesh", "tokens"}
+
+
+def test_small_files_are_tried_as_tokens_more_often() -> None:
+    choice = ChoiceSettings(enough=3.0, small_enough=3.5, small_size=1000)
+    assert [choice.total(size) for size in (64, 999, 1000, 4096)] == [3.5, 3.5, 3.0, 3.0]
 
 
 def test_the_sum_that_decides() -> None:

@@ -99,6 +99,7 @@ class Maker:
         self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
         self._pieces: dict[tuple[Axes, bool], Piece] = {}
         self._repeats: dict[Axes, Repeats] = {}
+        self._last: tuple[tuple[Recipe, int], tuple[ControlMesh, Sparse | None]] | None = None
 
     def repeats(self, mirrored: Axes) -> Repeats:
         """The parts that are there more than once of what is left at the middle planes."""
@@ -118,15 +119,23 @@ class Maker:
 
     def made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
         """The mesh of a recipe, of about so many faces; it may have none."""
-        mirrored, fits = recipe.mirrored, self._fits
-        piece = self.piece(mirrored, recipe.repeated)
-        control = ControlMesh(*self.coarse(recipe, count), recipe.crease, mirrored)
-        hessian = None
-        if recipe.work != Work.NONE and len(control.faces):
-            result = fit(control, piece.target, fits.quick if recipe.work == Work.QUICK else fits)
-            control, hessian = result.mesh, result.hessian
-        grid = self._original.grid(recipe.bits, mirrored)
+        control, hessian = self._fitted(recipe, count)
+        piece = self.piece(recipe.mirrored, recipe.repeated)
+        grid = self._original.grid(recipe.bits, recipe.mirrored)
         return self.on_grid(piece, control, grid, hessian, self._original.closed), grid
+
+    def _fitted(self, recipe: Recipe, count: int) -> tuple[ControlMesh, Sparse | None]:
+        """The mesh of a recipe before it is put on a grid; the last one is made once for all grids."""
+        key = replace(recipe, bits=0), count
+        if self._last is None or self._last[0] != key:
+            control = ControlMesh(*self.coarse(recipe, count), recipe.crease, recipe.mirrored)
+            hessian = None
+            if recipe.work != Work.NONE and len(control.faces):
+                target = self.piece(recipe.mirrored, recipe.repeated).target
+                result = fit(control, target, self._fits.quick if recipe.work == Work.QUICK else self._fits)
+                control, hessian = result.mesh, result.hessian
+            self._last = key, (control, hessian)
+        return self._last[1]
 
     def on_grid(
         self, piece: Piece, control: ControlMesh, grid: MeshGrid, hessian: Sparse | None, apart: bool

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from meshcodec.modes.result import MOST
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -71,19 +73,20 @@ class EarlyStop:
     large_fscores : the same for files of `large_size` bytes and more, and for meshes of sheets alone, which
         have holes below it (docs/experiments/target.md, "Thicker sheets")
     large_size : bytes
-    hopes : what the sum of the F-scores at 0.02 and 0.01 may still rise by after the first round, the second
-        and so on, the last for all that follow: a mesh that another way of coding surpasses by more gets no
-        further round (docs/experiments/refinement.md, "Rounds that cannot win")
+    hopes : share of what a total lacks to `MOST` that further rounds win at most, after the first round, the
+        second and so on, the last for all that follow: a mesh whose total with another way of coding is
+        beyond that gets no further round (docs/experiments/refinement.md, "Rounds that cannot win")
     """
 
     fscores: tuple[float, ...] = (0.9, 0.9)
     large_fscores: tuple[float, ...] = (0.98, 0.98)
     large_size: int = 2048
-    hopes: tuple[float, ...] = (0.4, 0.25)
+    hopes: tuple[float, ...] = (0.6, 0.35, 0.12, 0.05)
 
-    def is_beaten(self, quality: float, rival: float, rounds: int) -> bool:
-        """Whether what has a sum of F-scores of `quality` after so many rounds cannot reach `rival`."""
-        return rounds > 0 and quality + self.hopes[min(rounds, len(self.hopes)) - 1] < rival
+    def is_beaten(self, total: float, rival: float, rounds: int) -> bool:
+        """Whether what has such a total after so many rounds, one at least, cannot reach that of a rival."""
+        hope = self.hopes[min(rounds, len(self.hopes)) - 1]
+        return total + hope * (MOST - total) < rival
 
     def fscore(self, size: int, only_sheets: bool, number: int) -> float:
         """The F-score with which a file of `size` bytes needs no extended round `number`, counted from 3."""

@@ -70,6 +70,7 @@ class TokenRequest:
     packing : "coded" or "bytes"
     progress : told about the steps of the refinement
     stop : when it says True, the best tokens found so far are taken
+    measure : whether a mesh is measured where nothing is compared with it, too
     """
 
     size: int
@@ -77,6 +78,7 @@ class TokenRequest:
     packing: str
     progress: Progress | None = None
     stop: Stop | None = None
+    measure: bool = True
 
 
 class Refinement:
@@ -90,8 +92,8 @@ class Refinement:
     request : size, effort and callbacks
     settings : tuned numbers
     judge : measures candidates; made from `settings` by default
-    rival : sum of the F-scores at the judge's distances that another way of coding has reached: without a
-        chance of more, nothing is refined further
+    rival : total that another way of coding has reached: without a chance of more, nothing is refined
+        further
 
     Attributes
     ----------
@@ -225,7 +227,7 @@ class Refinement:
             return True
         if self.refined and min(self.best.fscores) >= self._settings.saturation:
             return True
-        if self._settings.early_stop.is_beaten(self.best.quality, self._rival, self._number):
+        if self._rival and self._number and self._is_beaten():
             return True
         extended = self._number - len(self._effort.rounds)
         if extended < 0 or (self._missed_check and extended == 0):
@@ -233,6 +235,12 @@ class Refinement:
         only_sheets = self._prepared.classes.only_sheets
         enough = self._settings.early_stop.fscore(self._budget.size, only_sheets, self._number)
         return self.best.fscores[0] >= enough
+
+    def _is_beaten(self) -> bool:
+        """Whether no more rounds would reach the rival."""
+        with self._clock("measure"):
+            total = self._judge.total(self.best)
+        return self._settings.early_stop.is_beaten(total, self._rival, self._number)
 
     def _is_warm_up(self) -> bool:
         """Whether it is not known yet how many tokens fit."""
@@ -250,12 +258,12 @@ def encode_batch(
     meshes: Sequence[PreparedMesh],
     request: TokenRequest,
     settings: TokenSettings | None = None,
-    rivals: Sequence[Sequence[float]] | None = None,
+    rivals: Sequence[float] | None = None,
 ) -> list[Encoded]:
     """Encode prepared meshes, of which each round of refinement is one batch.
 
-    `rivals` are F-scores at the distances of `meshcodec.config.TAUS` that another way of coding has reached
-    with each mesh. Where tokens have no chance of more the best so far are taken.
+    `rivals` are the totals, see `meshcodec.modes.result.ModeScores`, that another way of coding has reached
+    with each mesh, 0 where there is none. Where tokens have no chance of more the best so far are taken.
 
     Where a GPU's memory is too small for all of them, halves are done one after the other; where it is too
     small for one, the CPU goes on.
@@ -275,13 +283,12 @@ def encode_batch(
         version = version_for(networks.entry.model_id, mesh.transform.center, mesh.transform.half_extents)
         return TokenBudget(request.size, iso_offset, networks.config, entropy_model, settings.budget, version)
 
-    judged = len(settings.judge.taus)
-    surpassing = [sum(fscores[:judged]) for fscores in rivals or ((),) * len(meshes)]
+    rivals = rivals or [0.0] * len(meshes)
 
     def work() -> list[Encoded]:
         refinements = [
             Refinement(engine, mesh, budget_of(mesh), request, settings, rival=rival)
-            for mesh, rival in zip(meshes, surpassing, strict=True)
+            for mesh, rival in zip(meshes, rivals, strict=True)
         ]
         run_rounds(engine, refinements, request.stop, settings.refine)
         return [refinement.encoded() for refinement in refinements]
@@ -296,7 +303,7 @@ def encode_batch(
     return [
         encoded
         for half in (slice(middle), slice(middle, None))
-        for encoded in encode_batch(engine, meshes[half], request, settings, rivals and rivals[half])
+        for encoded in encode_batch(engine, meshes[half], request, settings, rivals[half])
     ]
 
 

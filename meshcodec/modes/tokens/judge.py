@@ -99,6 +99,11 @@ class Judge:
     def _proxy_reference(self) -> Reference:
         return Reference(self._prepared.mesh, samples=self.settings.proxy_samples, seed=self._prepared.seed)
 
+    def total(self, candidate: Candidate) -> float:
+        """What ways of coding are ranked by, see `meshcodec.modes.result.ModeScores.total`, by proxy."""
+        found = self._proxy_reference.score(self._decoded(candidate), exterior=False, points=False, iou=False)
+        return sum(found.f) + found.normal_consistency
+
     def field(self, tokens: bytes) -> Field:
         """The field of tokens, which the methods below take along: evaluating it is what costs."""
         return token_field(self._engine, self._engine.encoding, tokens)
@@ -174,13 +179,15 @@ class Judge:
         """The F-scores that a user would measure of the decoded file."""
         key = candidate.tokens, candidate.iso_offset
         if key not in self._full_fscores:
-            decoded = candidate.decoded
-            if decoded is None:
-                field = self.field(candidate.tokens)
-                decoded = self._placed(self._extract(field, candidate.iso_offset, self.settings.resolution))
             reference = self._prepared.reference(self.settings.full_samples)
-            self._full_fscores[key] = reference.fscore(decoded, self.settings.taus)
+            self._full_fscores[key] = reference.fscore(self._decoded(candidate), self.settings.taus)
         return self._full_fscores[key]
+
+    def _decoded(self, candidate: Candidate) -> tuple[Floats, Ints]:
+        if candidate.decoded is not None:
+            return candidate.decoded
+        field = self.field(candidate.tokens)
+        return self._placed(self._extract(field, candidate.iso_offset, self.settings.resolution))
 
     def _extract(self, field: Field, iso_offset: int, resolution: int | None) -> Extraction:
         mirrored = self._prepared.transform.mirrored

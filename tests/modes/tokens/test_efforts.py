@@ -31,10 +31,10 @@ def test_large_files_are_content_with_more() -> None:
 
 
 def test_what_is_surpassed_by_more_than_rounds_give_is_beaten() -> None:
+    """A total of 2 lacks 2 to the most there is."""
     stop = EarlyStop(hopes=(0.3, 0.1))
-    assert not stop.is_beaten(0.5, 2.0, 0)
-    assert [stop.is_beaten(1.5, rival, 1) for rival in (1.79, 1.81)] == [False, True]
-    assert [stop.is_beaten(1.5, rival, rounds) for rounds in (2, 5) for rival in (1.59, 1.61)] == [
+    assert [stop.is_beaten(2.0, rival, 1) for rival in (2.59, 2.61)] == [False, True]
+    assert [stop.is_beaten(2.0, rival, rounds) for rounds in (2, 5) for rival in (2.19, 2.21)] == [
         False,
         True,
     ] * 2

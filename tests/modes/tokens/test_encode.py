@@ -77,15 +77,18 @@ def test_nothing_is_looked_for_beyond_saturated_fscores(tiny_weights: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rival", "rounds"), [(0.0, 4), (0.85, 4), (0.95, 2), (1.1, 1)])
+@pytest.mark.parametrize(("rival", "rounds"), [(0.0, 4), (3.0, 4), (3.08, 2), (3.1, 1)])
 def test_what_cannot_win_gets_no_further_round(tiny_weights: Path, rival: float, rounds: int) -> None:
     class Rising(Scripted):
         def measure(self, field: Field, tokens: bytes, iso_offset: int) -> Candidate:
             return Candidate(tokens, iso_offset, (0.5 + 0.1 * self.rounds,), NOWHERE)
 
+        def total(self, candidate: Candidate) -> float:
+            return 2.0 + candidate.quality
+
     codec = Codec("cpu", tiny_weights)
     judge = Rising(codec.engine, codec.prepare(ball()))
-    settings = TokenSettings(efforts=(Effort((2, 2, 2, 2), 4000),), early_stop=EarlyStop(hopes=(0.4, 0.2)))
+    settings = TokenSettings(efforts=(Effort((2, 2, 2, 2), 4000),), early_stop=EarlyStop(hopes=(0.35, 0.25)))
     run(codec, judge, settings, TokenRequest(128, 0, "bytes"), rival)
     assert judge.rounds == rounds
 
