@@ -135,12 +135,14 @@ class MeshSearch:
     def _creased(self, flat: Candidate) -> list[Candidate]:
         """Loop surfaces made as a flat candidate was.
 
-        None without creases of a mesh that has sharp edges; and none with others once one lacks much to the
-        flat mesh, or anything to the one before.
+        None where the flat mesh leaves next to nothing to win; none without creases of a mesh that has sharp
+        edges; and none with others once one lacks much to the flat mesh, or anything to the one before.
         """
         codes = list(self._effort.creases)
         if self._effort.thorough:
             return self._made_of([replace(flat.recipe, crease=code) for code in codes])
+        if flat.quality >= self._settings.even:
+            return []
         if self._original.sharpness > self._settings.smooth and len(codes) > 1:
             codes = [code for code in codes if code != SMOOTH]
         found: list[Candidate] = []

@@ -66,6 +66,7 @@ class MeshSettings:
     aim : share of the payload that meshes are made for
     smooth : share of the length of edges with an angle of 60 degrees or more up to which a mesh is smooth
     fair_crease : what a Loop surface may lack to the flat mesh where one with other creases may be better
+    even : quality of a flat mesh from which on no Loop surface is tried
     rough : quality up to which fewer bits are tried first, and above it more
     steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
     fit : numbers of the fit
@@ -84,6 +85,7 @@ class MeshSettings:
     aim: float = 0.99
     smooth: float = 0.05
     fair_crease: float = 0.05
+    even: float = 3.975
     rough: float = 3.6
     steps: tuple[float, ...] = (1.5,)
     fit: FitSettings = field(default_factory=FitSettings)
