@@ -36,7 +36,6 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.modes.budget import check_request
 from meshcodec.modes.choose import CodecSettings, check_mode, encode_meshes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.fewer_faces import check_faces_asked, with_at_most
 from meshcodec.modes.prepare import LoadedMesh, MeshLimits, PreparedMesh, load, prepare
 from meshcodec.modes.result import Decoded, Encoded, Progress
 from meshcodec.modes.tokens.encode import TokenRequest
@@ -159,11 +158,9 @@ class Decoder:
         UsageError
             `resolution`, `tokens` or `faces` out of range.
         """
-        check_faces_asked(faces)
         with named(data):
             file = data if isinstance(data, VatFile) else VatFile.from_bytes(vat_bytes(data))
-            decoded = decode_file(self.engine, file, resolution, tokens, dense, faces)
-            return decoded if faces is None else with_at_most(decoded, faces)
+            return decode_file(self.engine, file, resolution, tokens, dense, faces)
 
     def tokens(self, data: VatSource) -> NDArray[np.uint8]:
         """The tokens of a ``.vat`` file, (T,) values 0 to 255, coarse to fine.

@@ -318,15 +318,13 @@ def _simplified(
 
     `seconds` were taken by then.
     """
-    import trimesh
-
-    from meshcodec.geometry.io import export_mesh
+    from meshcodec.geometry.writers import write_mesh
     from meshcodec.modes.fewer_faces import with_at_most
     from meshcodec.modes.result import Decoded
 
-    found = with_at_most(Decoded(trimesh.Trimesh(*surface, process=False), 0, 0, seconds), faces)
-    known = {"vertices": len(found.mesh.vertices), "faces": len(found.mesh.faces), "seconds": found.seconds}
-    return export_mesh(found.mesh, kind), {
+    found = with_at_most(Decoded(surface, 0, 0, seconds), faces)
+    known = {"vertices": len(found.surface[0]), "faces": len(found.surface[1]), "seconds": found.seconds}
+    return write_mesh(*found.surface, kind), {
         **known,
         "simplified": found.simplified and asdict(found.simplified),
     }
@@ -341,25 +339,29 @@ def _decoded_tokens(
     machine: Machine,
     kind: str,
 ) -> tuple[bytes, dict[str, Any]]:
-    """The mesh file of a file of tokens, and what is known of it."""
-    from meshcodec.api import Codec
-    from meshcodec.geometry.io import export_mesh
+    """The mesh file of a file of tokens, and what is known of it. trimesh is not loaded."""
+    from meshcodec.runtime.imports import load
 
-    codec = Codec(machine.device, machine.weights)
-    decoded = codec.decode_detailed(file, resolution, tokens, dense, faces)
+    load("meshcodec.engine", "meshcodec.modes.decode")
+    from meshcodec.engine import Engine
+    from meshcodec.geometry.writers import write_mesh
+    from meshcodec.modes.decode import decode_file
+
+    engine = Engine(machine.device, machine.weights)
+    decoded = decode_file(engine, file, resolution, tokens, dense, faces)
     known = {
-        "vertices": len(decoded.mesh.vertices),
-        "faces": len(decoded.mesh.faces),
+        "vertices": len(decoded.surface[0]),
+        "faces": len(decoded.surface[1]),
         "resolution": decoded.resolution,
         "tokens": tokens or file.count,
         "evaluated": decoded.evaluated,
         "total": decoded.total,
-        "device": codec.device.type,
+        "device": engine.device.type,
         "seconds": decoded.seconds,
     }
     if faces is not None:
         known["simplified"] = decoded.simplified and asdict(decoded.simplified)
-    return export_mesh(decoded.mesh, kind), known
+    return write_mesh(*decoded.surface, kind), known
 
 
 def _kind(out: str, format_: str | None) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import trimesh
-
 from meshcodec.config import DEFAULT_RESOLUTION
 from meshcodec.engine import Engine
 from meshcodec.format.container import VatFile
+from meshcodec.modes.fewer_faces import check_faces_asked, with_at_most
 from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
 from meshcodec.modes.mesh.file import surface_of
 from meshcodec.modes.result import Decoded
@@ -29,7 +28,8 @@ def decode_file(
     engine : with the model that the file names
     file : header and payload
     resolution, tokens, dense : of a file of tokens, see `meshcodec.modes.tokens.decode.decode_tokens`
-    faces : of a mesh that is a subdivision surface, faces at most
+    faces : triangles at most, 4 or more: a subdivision surface has as many levels as that allows, what is
+        decoded with more is simplified, and closed as before
 
     Raises
     ------
@@ -38,8 +38,21 @@ def decode_file(
     WeightsError
         The model that it names is not here.
     UsageError
-        `resolution` or `tokens` out of range, or tokens asked of a mesh.
+        `resolution`, `tokens` or `faces` out of range, or tokens asked of a mesh.
     """
+    check_faces_asked(faces)
+    decoded = _decoded(engine, file, resolution, tokens, dense, faces)
+    return decoded if faces is None else with_at_most(decoded, faces)
+
+
+def _decoded(
+    engine: Engine,
+    file: VatFile,
+    resolution: int | None,
+    tokens: int | None,
+    dense: bool,
+    faces: int | None,
+) -> Decoded:
     if not file.is_mesh:
         return decode_tokens(engine, file, resolution, tokens, dense)
     if tokens is not None:
@@ -47,5 +60,5 @@ def decode_file(
     clock = Clock()
     coder, _ = engine.mesh_coder(file.model_id)
     with clock("code"):
-        vertices, corners = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
-    return Decoded(trimesh.Trimesh(vertices, corners, process=False), 0, 0, clock.seconds)
+        surface = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
+    return Decoded(surface, 0, 0, clock.seconds)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import trimesh
-
 from meshcodec.errors import UsageError
 from meshcodec.geometry.decimate_closed import FEWEST_FACES, decimate
 from meshcodec.modes.result import Decoded, Simplification
@@ -26,15 +24,15 @@ def with_at_most(decoded: Decoded, faces: int) -> Decoded:
     UsageError
         Nothing is left with so few.
     """
-    before = len(decoded.mesh.faces)
+    before = len(decoded.surface[1])
     if before <= faces:
         return decoded
     clock = Clock()
     with clock("simplify"):
-        found = decimate(decoded.mesh.vertices, decoded.mesh.faces, faces)
+        found = decimate(*decoded.surface, faces)
     return replace(
         decoded,
-        mesh=trimesh.Trimesh(found.vertices, found.faces, process=False),
+        surface=(found.vertices, found.faces),
         seconds=decoded.seconds | clock.seconds,
         simplified=Simplification(before, found.error),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshcodec.format.payload import Packing
+from meshcodec.geometry.triangles import Floats, Ints
 
 if TYPE_CHECKING:
     import trimesh
@@ -118,17 +120,25 @@ class Decoded:
 
     Attributes
     ----------
-    mesh : in the original frame; closed, unless the file holds an open mesh
+    surface : vertices (V, 3) and faces (F, 3), in the original frame; closed, unless the file holds an open
+        mesh
     evaluated, total : points at which the field was evaluated, and points of the whole grid
     seconds : seconds of each stage
     simplified : what fewer faces cost; None where none were asked for, or there are no more
     """
 
-    mesh: trimesh.Trimesh
+    surface: tuple[Floats, Ints]
     evaluated: int
     total: int
     seconds: dict[str, float] = field(default_factory=dict)
     simplified: Simplification | None = None
+
+    @cached_property
+    def mesh(self) -> trimesh.Trimesh:
+        """The surface as others take it. trimesh is loaded here: who writes a file can do without."""
+        import trimesh
+
+        return trimesh.Trimesh(*self.surface, process=False)
 
     @property
     def resolution(self) -> int:

@@ -1,33 +1,7 @@
-"""Loads the large libraries, for whoever imports this module before anything else.
-
-Modules are made to stay, and Python, which looks for garbage whenever enough objects were made, looks through
-all of them again and again while they are made: a fifth of the time that loading takes. So it does not look
-meanwhile.
-"""
+"""Importing this loads the large libraries of an encoder, see `meshcodec.runtime.imports`."""
 
 from __future__ import annotations
 
-import gc
-import importlib
-from collections.abc import Iterable
+from meshcodec.runtime.imports import load
 
-_LIBRARIES = ("torch", "scipy.spatial", "trimesh")
-
-
-def load(names: Iterable[str]) -> None:
-    """Import modules by name, without a search for garbage; then such searches are as before."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for name in names:
-            importlib.import_module(name)
-    finally:
-        if gc.get_freeze_count() == 0:
-            # Takes all objects for old ones, which are looked at seldom.
-            gc.freeze()
-            gc.unfreeze()
-        if enabled:
-            gc.enable()
-
-
-load(_LIBRARIES)
+load("torch", "scipy.spatial", "trimesh")

@@ -22,7 +22,7 @@ def test_outputs_are_guarded_before_any_work(
     def too_late(*_: Any) -> None:
         raise AssertionError("work began")
 
-    monkeypatch.setattr("meshcodec.api.Codec", too_late)
+    monkeypatch.setattr("meshcodec.api.Codec" if verb == "encode" else "meshcodec.engine.Engine", too_late)
     source, there = (obj, vat) if verb == "encode" else (vat, obj)
     before = there.read_bytes()
     decoded = tmp_path / "ball.decoded.obj"

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import torch
-import trimesh
 
 from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TRUNCATION
 from meshcodec.engine import Engine, Networks
@@ -135,7 +134,7 @@ def decode_tokens(
     with clock("code"):
         decoded_tokens = file.tokens(networks.entropy_model)[: tokens or file.count]
 
-    def surface() -> Extraction:
+    def extracted() -> Extraction:
         with clock("weights"):
             networks.model  # noqa: B018 - loads it, so that its seconds are not those of the planes
         with clock("planes"):
@@ -143,11 +142,11 @@ def decode_tokens(
         with clock("extract"):
             return extract_surface(engine, field, file.iso_offset, resolution, file.mirrored, dense)
 
-    extraction = engine.or_on_cpu(surface)
+    extraction = engine.or_on_cpu(extracted)
     if len(extraction.faces) == 0:
         raise CorruptFileError("its tokens decode to no surface", "encode the mesh again at a larger --size")
     vertices = BoxTransform(*file.box).to_world(extraction.vertices)
     if float(np.abs(vertices).max()) > float(np.finfo(np.float32).max):  # most mesh files hold float32
         raise CorruptFileError("its placement is beyond the range of float32", "encode the mesh again")
-    mesh = trimesh.Trimesh(vertices, extraction.faces, process=False)
-    return Decoded(mesh, extraction.evaluated, extraction.total, clock.seconds)
+    surface = vertices, extraction.faces
+    return Decoded(surface, extraction.evaluated, extraction.total, clock.seconds)

@@ -1,4 +1,4 @@
-"""Loading of the large libraries."""
+"""Loading of modules."""
 
 import gc
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshcodec.runtime.libraries import load
+from meshcodec.runtime.imports import load
 
 
 def test_nothing_is_collected_while_modules_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ def test_nothing_is_collected_while_modules_are_made(tmp_path: Path, monkeypatch
 
     gc.callbacks.append(note)
     try:
-        load(["a_library_of_lists"])
+        load("a_library_of_lists")
     finally:
         gc.callbacks.remove(note)
     module = sys.modules.pop("a_library_of_lists")
@@ -32,14 +32,14 @@ def test_nothing_is_collected_while_modules_are_made(tmp_path: Path, monkeypatch
 
 def test_a_module_that_is_not_there_leaves_the_collector_on() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        load(["no_such_library"])
+        load("no_such_library")
     assert gc.isenabled()
 
 
 def test_a_collector_that_is_off_stays_off() -> None:
     gc.disable()
     try:
-        load(["json"])
+        load("json")
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -49,7 +49,7 @@ def test_what_a_program_has_frozen_stays_frozen() -> None:
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        load(["json"])
+        load("json")
         assert gc.get_freeze_count() == frozen
     finally:
         gc.unfreeze()
