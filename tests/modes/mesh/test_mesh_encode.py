@@ -139,8 +139,10 @@ class Listed(MeshSearch):
         return [one.recipe for one in self.tried]
 
 
-def searched(mesh: tuple[Floats, Ints], size: int, effort: MeshEffort) -> list[Recipe]:
-    settings = replace(QUICK, efforts=(effort,))
+def searched(
+    mesh: tuple[Floats, Ints], size: int, effort: MeshEffort, settings: MeshSettings = QUICK
+) -> list[Recipe]:
+    settings = replace(settings, efforts=(effort,))
     return Listed(original_of(mesh, settings.most_faces), size, Deflate(), 0, settings).recipes()
 
 
@@ -154,6 +156,15 @@ def test_sharp_meshes_become_no_smooth_surfaces() -> None:
     made = [one.crease for one in searched(mesh, 300, MeshEffort(creases=CREASES))]
     assert SMOOTH not in made
     assert {FLAT, 3} <= set(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("even", "tried"), [(0.0, {FLAT}), (4.1, {FLAT, *CREASES})])
+def test_what_leaves_nothing_to_win_becomes_no_loop_surface(even: float, tried: set[int]) -> None:
+    settings = replace(QUICK, even=even, fair_crease=5.0)
+    made = searched(egg(), 400, MeshEffort(creases=CREASES), settings)
+    assert {one.crease for one in made} <= tried
+    assert (SMOOTH in {one.crease for one in made}) == (SMOOTH in tried)
 
 
 @pytest.mark.slow
