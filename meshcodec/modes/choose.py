@@ -40,19 +40,27 @@ class ChoiceSettings:
     ----------
     enough : total of a mesh, see `ModeScores`, from which on tokens have nothing to win ("When tokens are not
         tried")
-    small_enough : the same in files of fewer than `small_size` bytes
+    rough_enough : the same of one whose normal consistency is below `smooth`, in files of fewer than
+        `small_size` bytes
+    smooth : normal consistency
     small_size : bytes
     clear : by how much the total that the search for a mesh has found may be off (by hand)
     """
 
     enough: float = 3.7
-    small_enough: float = 3.95
+    rough_enough: float = 3.95
+    smooth: float = 0.95
     small_size: int = 768
     clear: float = 0.05
 
-    def total(self, size: int) -> float:
-        """Total of a mesh in files of ``size`` bytes from which on tokens are not tried."""
-        return self.small_enough if size < self.small_size else self.enough
+    def suffices(self, scores: ModeScores, size: int) -> bool:
+        """Whether tokens are not tried where a mesh in a file of ``size`` bytes measures so much."""
+        rough = size < self.small_size and scores.normal_consistency < self.smooth
+        return scores.total >= (self.rough_enough if rough else self.enough)
+
+    def clearly_suffices(self, total: float) -> bool:
+        """The same of what the search has found, which need not be measured then."""
+        return total >= max(self.enough, self.rough_enough) + self.clear
 
 
 @dataclass(frozen=True)
@@ -96,10 +104,9 @@ def encode_meshes(
     only_tokens = mode == "tokens" or request.packing != DEFAULT_PACKING or not engine.codes_meshes
     if only_tokens:
         return encode_batch(engine, prepare(engine, meshes), request, settings.tokens)
-    choice = settings.choice
-    enough = 0.0 if request.stop is not None and request.stop() else choice.total(request.size)
     found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
-    left = [k for k, one in enumerate(found) if one is None or not one.reaches(enough, choice.clear)]
+    stopped = request.stop is not None and request.stop()
+    left = [k for k, one in enumerate(found) if one is None or not (stopped or one.suffices(settings.choice))]
     encoded = [None if one is None else one.encoded(request.measure) for one in found]
     if left:
         began = time.perf_counter()
@@ -138,9 +145,10 @@ class _MeshFile:
         self._began, self._seconds = began, time.perf_counter() - began
         self._interrupted = request.stop is not None and request.stop()
 
-    def reaches(self, total: float, clear: float) -> bool:
-        """Whether it measures so much; it is only measured where the search is not `clear` about that."""
-        return self._best.quality >= total + clear or self.scores.total >= total
+    def suffices(self, choice: ChoiceSettings) -> bool:
+        """Whether tokens are not tried; it is only measured where the search leaves that open."""
+        clearly = choice.clearly_suffices(self._best.quality)
+        return clearly or choice.suffices(self.scores, self._request.size)
 
     @cached_property
     def scores(self) -> ModeScores:

@@ -69,9 +69,14 @@ def test_what_nothing_is_compared_with_is_measured_for_who_asks(both_weights: Pa
     assert {one.mode for one in both.compared} == {"mesh", "tokens"}
 
 
-def test_small_files_are_tried_as_tokens_more_often() -> None:
-    choice = ChoiceSettings(enough=3.0, small_enough=3.5, small_size=1000)
-    assert [choice.total(size) for size in (64, 999, 1000, 4096)] == [3.5, 3.5, 3.0, 3.0]
+@pytest.mark.parametrize(("normals", "least"), [(0.9, 3.5), (0.8, 3.8)], ids=["smooth", "rough"])
+def test_rough_meshes_of_small_files_are_tried_as_tokens_more_often(normals: float, least: float) -> None:
+    choice = ChoiceSettings(enough=3.5, rough_enough=3.8, smooth=0.85, small_size=1000)
+    for size, enough in ((64, least), (999, least), (1000, 3.5), (4096, 3.5)):
+        for more, suffices in ((-0.01, False), (0.01, True)):
+            f = (enough + more - normals) / 3
+            assert choice.suffices(ModeScores("mesh", size, (f, f, f), normals, 1.0), size) == suffices
+    assert [choice.clearly_suffices(total) for total in (3.84, 3.86)] == [False, True]
 
 
 def test_the_sum_that_decides() -> None:
