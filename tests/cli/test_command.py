@@ -43,6 +43,28 @@ def test_the_package_runs_as_a_module() -> None:
     assert f'\nversion = "{meshcodec.__version__}"\n' in project
 
 
+def test_nothing_is_searched_for_garbage_at_the_end() -> None:
+    script = (
+        "import atexit, gc, sys\nfrom meshcodec.cli import main\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000, file=sys.stderr))\n"
+        "sys.argv[1:] = ['--version']\nmain()"
+    )
+    done = python("-c", script)
+    assert (done.returncode, done.stderr) == (0, "True\n")
+
+
+@pytest.mark.slow
+def test_tokens_are_decoded_without_trimesh(vat: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom meshcodec.cli import cli\n"
+        "try: cli(sys.argv[1:])\n"
+        "finally: print('torch' in sys.modules, 'trimesh' in sys.modules, file=sys.stderr)"
+    )
+    options = ["--weights", str(tiny_weights), "--device", "cpu", "--resolution", "16", "-q"]
+    done = python("-c", script, "decode", str(vat), "-o", str(tmp_path / "out.obj"), *options)
+    assert (done.returncode, done.stderr) == (0, "True False\n")
+
+
 def test_a_reader_that_leaves_is_no_crash(vat: Path, tiny_weights: Path) -> None:
     command = [sys.executable, "-m", "meshcodec", "info", "--weights", str(tiny_weights), *[str(vat)] * 5]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
