@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from meshcodec.config import MODES
 from meshcodec.engine import Engine
@@ -144,22 +143,23 @@ class _MeshFile:
         self._data = file.to_bytes()
         self._began, self._seconds = began, time.perf_counter() - began
         self._interrupted = request.stop is not None and request.stop()
+        self._scores: ModeScores | None = None
 
     def suffices(self, choice: ChoiceSettings) -> bool:
         """Whether tokens are not tried; it is only measured where the search leaves that open."""
         clearly = choice.clearly_suffices(self._best.quality)
         return clearly or choice.suffices(self.scores, self._request.size)
 
-    @cached_property
+    @property
     def scores(self) -> ModeScores:
-        """How it measures."""
-        return _scores(
-            "mesh", self._mesh, self._data, placed_surface(self._read, self._best.grid), self._began
-        )
+        """How it measures; measured once."""
+        if self._scores is None:
+            decoded = placed_surface(self._read, self._best.grid)
+            self._scores = _scores("mesh", self._mesh, self._data, decoded, self._began)
+        return self._scores
 
     def encoded(self, measure: bool) -> Encoded:
-        """The file and how it came about; with what was measured, or is to be."""
-        measured = measure or "scores" in self.__dict__
+        """The file and how it came about, with what was measured, which is at least what is to be."""
         return Encoded(
             data=self._data,
             tokens=0,
@@ -170,7 +170,7 @@ class _MeshFile:
             interrupted=self._interrupted,
             seconds=self._mesh.seconds | {"mesh": self._seconds},
             mesh=mesh_facts(self._best.mesh, self._best.grid),
-            compared=(self.scores,) if measured else (),
+            compared=(self.scores,) if measure or self._scores else (),
         )
 
 
