@@ -32,7 +32,7 @@ _MEASURED_FACES = 10_000  # faces of a Loop surface that is measured: more do no
 _MOST_CODINGS = 12  # of a finalist of which nothing fits yet, or little
 _MOST_CODINGS_COPIED = 6  # the same where it has copies, which take what they take
 _LOST = 0.1  # quality: the whole fit may make two parts one, and then all copies of one of them are lost
-_SPOILED = 0.3  # quality that a finalist loses where it no longer says the same
+_SPOILED = 0.1  # quality that a finalist loses where it no longer says the same
 _SPARE = 3  # finalists beyond those of the effort, in place of spoiled ones
 
 
@@ -113,7 +113,10 @@ class MeshSearch:
             for name in (CLOSE if repeated else DECIMATORS)
         ]
         self._calibrate(begin)
-        made = _ranked(self._made_of(begin))
+        # Many faces are measured as quickly as few, but take long to fit.
+        many = self._faces_for(begin[0]) > self._settings.many_faces
+        first, second = (Work.NONE, Work.QUICK) if many else (Work.QUICK, Work.NONE)
+        made = _ranked(self._made_of([replace(recipe, work=first) for recipe in begin]))
         # Parts that are coded once are seldom better at first sight, but often in the end.
         found = [
             one
@@ -121,8 +124,9 @@ class MeshSearch:
             for one in [one for one in made if one.recipe.repeated == repeated][: effort.fitted]
         ]
         chosen = [one.recipe for one in found]
-        plain = self._made_of([replace(recipe, work=Work.NONE) for recipe in chosen])
-        found += self._made_of([replace(recipe, stepped=True) for recipe in chosen])
+        others = self._made_of([replace(recipe, work=second) for recipe in chosen])
+        found, plain = (others, found) if many else (found, others)
+        found += self._made_of([replace(recipe, work=Work.QUICK, stepped=True) for recipe in chosen])
         for top in _ranked(found)[:1]:
             found += self._creased(top)
         for top in _ranked(found + plain)[:1]:

@@ -78,12 +78,14 @@ class FitSettings:
     damping : strength with which each vertex is held at its place of the round before
     longest_step : largest move of a vertex in a round
     most_fine_faces : a Loop surface is fitted at two levels if it has at most so many faces then, else at one
+    samples_per_face : samples that a round has at least for each face of the mesh, as far as there are samples
     """
 
     rounds: tuple[FitRound, ...] = _ROUNDS
     damping: float = 1e-3
     longest_step: float = 0.1
     most_fine_faces: int = 6000
+    samples_per_face: float = 2.0
 
     @property
     def quick(self) -> FitSettings:
@@ -200,13 +202,14 @@ def fit(mesh: ControlMesh, target: Target, settings: FitSettings) -> Fit:
     for number, one in enumerate(settings.rounds):
         chart, faces = surface_map(mesh, settings.most_fine_faces)
         fine = mesh.vertices if chart is None else (chart @ mesh.vertices.reshape(-1)).reshape(-1, 3)
-        pulls = _pulls(fine, faces, target, one.samples, number)
+        samples = max(one.samples, round(settings.samples_per_face * len(mesh.faces)))
+        pulls = _pulls(fine, faces, target, samples, number)
         if pulls is None:
             break
         hessian, gradient = _normal_equations(pulls, faces, len(fine), one)
         if chart is not None:
             hessian, gradient = chart.T @ hessian @ chart, chart.T @ gradient
-        each = 2 * one.samples / max(len(edges), 1)
+        each = 2 * samples / max(len(edges), 1)
         system = hessian + each * (one.stiffness * springs + settings.damping * identity(size, format="csr"))
         moves = np.zeros(size)
         moves[order], better = _solved(system[order][:, order], gradient[order], number == 0)

@@ -68,6 +68,7 @@ class MeshSettings:
     fair_crease : what a Loop surface may lack to the flat mesh where one with other creases may be better
     even : quality of a flat mesh from which on no Loop surface is tried
     rough : quality up to which fewer bits are tried first, and above it more
+    many_faces : faces above which decimators are compared by what they make, before it is fitted
     steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
     fit : numbers of the fit
     rate : the rate model to begin with
@@ -87,6 +88,7 @@ class MeshSettings:
     fair_crease: float = 0.05
     even: float = 3.975
     rough: float = 3.6
+    many_faces: int = 1500
     steps: tuple[float, ...] = (1.5,)
     fit: FitSettings = field(default_factory=FitSettings)
     rate: RateModel = field(default_factory=RateModel)
