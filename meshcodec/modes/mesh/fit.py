@@ -78,7 +78,7 @@ class FitSettings:
     damping : strength with which each vertex is held at its place of the round before
     longest_step : largest move of a vertex in a round
     most_fine_faces : a Loop surface is fitted at two levels if it has at most so many faces then, else at one
-    samples_per_face : samples that a round has at least for each face of the mesh, as far as there are samples
+    samples_per_face : samples that a round has at least for each face of the mesh, as far as there are some
     """
 
     rounds: tuple[FitRound, ...] = _ROUNDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -53,6 +55,20 @@ def test_a_coarse_ball_comes_nearer(crease: int, gain: float) -> None:
     after = fit(before, target, QUICK).mesh
     assert chamfer(ball(4), after) < chamfer(ball(4), before) / gain
     assert after.faces is before.faces
+
+
+def test_a_mesh_of_many_faces_gets_more_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer samples than faces leave many a vertex to noise."""
+    asked: list[int] = []
+
+    def counted(fine: Floats, faces: Ints, target: Target, samples: int, number: int) -> None:
+        asked.append(samples)
+
+    monkeypatch.setattr("meshcodec.modes.mesh.fit._pulls", counted)
+    for level in (1, 3):
+        mesh = ControlMesh(*ball(level))
+        fit(mesh, Target(*ball(4), 1000), replace(few(1000), samples_per_face=2.0))
+    assert asked == [1000, 2 * 20 * 4**3]
 
 
 def test_vertices_of_the_plane_stay_in_it() -> None:

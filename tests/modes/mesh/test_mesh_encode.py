@@ -185,6 +185,19 @@ def test_the_same_mesh_of_two_decimators_is_measured_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("many", [0, 10_000])
+def test_many_faces_are_compared_before_they_are_fitted(many: int) -> None:
+    made = searched(egg(), 400, MeshEffort(), replace(QUICK, many_faces=many))
+    works = [one.work for one in made if not one.stepped]
+    first, second = (Work.NONE, Work.QUICK) if many == 0 else (Work.QUICK, Work.NONE)
+    fits = works.index(second)
+    assert fits > 1
+    assert set(works[:fits]) == {first}
+    assert works[fits + 1 :].count(second) == 0
+    assert any(one.stepped for one in made)
+
+
+@pytest.mark.slow
 def test_finalists_fill_the_payload() -> None:
     for size in (300, 500, 800):
         payload = encode(egg(), size, 0).payload
