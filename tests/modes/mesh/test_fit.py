@@ -10,6 +10,7 @@ import trimesh
 from support.fitting import few
 
 from meshcodec.format.grid_mesh import FLAT, SMOOTH
+from meshcodec.geometry.nearby import spread
 from meshcodec.geometry.triangles import Floats, Ints
 from meshcodec.metrics import Reference
 from meshcodec.modes.mesh.fit import ClosestPoints, ControlMesh, Target, fit, surface_map
@@ -61,14 +62,18 @@ def test_a_mesh_of_many_faces_gets_more_samples(monkeypatch: pytest.MonkeyPatch)
     """Fewer samples than faces leave many a vertex to noise."""
     asked: list[int] = []
 
-    def counted(fine: Floats, faces: Ints, target: Target, samples: int, number: int) -> None:
-        asked.append(samples)
+    def counted(weights: Floats, count: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
+        asked.append(count)
+        return spread(weights, count, rng)
 
-    monkeypatch.setattr("meshcodec.modes.mesh.fit._pulls", counted)
-    for level in (1, 3):
-        mesh = ControlMesh(*ball(level))
-        fit(mesh, Target(*ball(4), 1000), replace(few(1000), samples_per_face=2.0))
-    assert asked == [1000, 2 * 20 * 4**3]
+    monkeypatch.setattr("meshcodec.modes.mesh.fit.spread", counted)
+    found = []
+    for level in (1, 3):  # 80 and 1280 faces
+        asked.clear()
+        settings = replace(few(1000), samples_per_face=2.0)
+        fit(ControlMesh(*ball(level)), Target(*ball(4), 4000), settings)
+        found.append(set(asked))
+    assert found == [{1000}, {4000}]
 
 
 def test_vertices_of_the_plane_stay_in_it() -> None:
