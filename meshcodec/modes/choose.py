@@ -57,9 +57,10 @@ class ChoiceSettings:
         rough = size < self.small_size and scores.normal_consistency < self.smooth
         return scores.total >= (self.rough_enough if rough else self.enough)
 
-    def clearly_suffices(self, total: float) -> bool:
-        """The same of what the search has found, which need not be measured then."""
-        return total >= max(self.enough, self.rough_enough) + self.clear
+    def clearly_suffices(self, total: float, size: int) -> bool:
+        """The same of a total that the search has found, whatever the normals: it need not be measured."""
+        most = max(self.enough, self.rough_enough) if size < self.small_size else self.enough
+        return total >= most + self.clear
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def encode_meshes(
     found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
     stopped = request.stop is not None and request.stop()
     left = [k for k, one in enumerate(found) if one is None or not (stopped or one.suffices(settings.choice))]
-    encoded = [None if one is None else one.encoded(request.measure) for one in found]
+    encoded = [
+        None if one is None or k in left else one.encoded(request.measure) for k, one in enumerate(found)
+    ]
     if left:
         began = time.perf_counter()
         rivals = [0.0 if one is None else one.scores.total for one in (found[k] for k in left)]
@@ -141,13 +144,13 @@ class _MeshFile:
     ) -> None:
         self._mesh, self._request, self._best, self._read = mesh, request, best, read
         self._data = file.to_bytes()
-        self._began, self._seconds = began, time.perf_counter() - began
+        self._seconds = time.perf_counter() - began
         self._interrupted = request.stop is not None and request.stop()
         self._scores: ModeScores | None = None
 
     def suffices(self, choice: ChoiceSettings) -> bool:
         """Whether tokens are not tried; it is only measured where the search leaves that open."""
-        clearly = choice.clearly_suffices(self._best.quality)
+        clearly = choice.clearly_suffices(self._best.quality, self._request.size)
         return clearly or choice.suffices(self.scores, self._request.size)
 
     @property
@@ -155,7 +158,8 @@ class _MeshFile:
         """How it measures; measured once."""
         if self._scores is None:
             decoded = placed_surface(self._read, self._best.grid)
-            self._scores = _scores("mesh", self._mesh, self._data, decoded, self._began)
+            began = time.perf_counter() - self._seconds
+            self._scores = _scores("mesh", self._mesh, self._data, decoded, began)
         return self._scores
 
     def encoded(self, measure: bool) -> Encoded:

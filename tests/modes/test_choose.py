@@ -76,7 +76,19 @@ def test_rough_meshes_of_small_files_are_tried_as_tokens_more_often(normals: flo
         for more, suffices in ((-0.01, False), (0.01, True)):
             f = (enough + more - normals) / 3
             assert choice.suffices(ModeScores("mesh", size, (f, f, f), normals, 1.0), size) == suffices
-    assert [choice.clearly_suffices(total) for total in (3.84, 3.86)] == [False, True]
+    for size, most in ((999, 3.8), (1000, 3.5)):
+        assert [choice.clearly_suffices(most + more, size) for more in (0.04, 0.06)] == [False, True]
+
+
+@pytest.mark.slow
+def test_what_clearly_suffices_is_not_measured(both_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("meshcodec.modes.prepare.LoadedMesh.reference", too_much)
+    assert len(codec_with(both_weights, 2.0).encode(BOX, 1024, 0)) <= 1024
+    with pytest.raises(AssertionError, match="measured"):
+        codec_with(both_weights, 4.0).encode(BOX, 1024, 0)
 
 
 def test_the_sum_that_decides() -> None:
