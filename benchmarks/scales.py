@@ -26,8 +26,8 @@ from meshcodec.api import Codec  # noqa: E402
 from meshcodec.config import EXTENT  # noqa: E402
 from meshcodec.geometry.formats import MESH_ENDINGS  # noqa: E402
 from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, TargetField  # noqa: E402
-from meshcodec.modes.prepare import PreparedMesh  # noqa: E402
 from meshcodec.modes.tokens.decode import token_field  # noqa: E402
+from meshcodec.modes.tokens.prepare import PreparedMesh  # noqa: E402
 from meshcodec.runtime.files import find_files  # noqa: E402
 
 POINTS = 100_000

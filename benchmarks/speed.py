@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ import trimesh
 
 from meshcodec.api import Codec
 from meshcodec.config import DEFAULT_RESOLUTION, EXTENT
+from meshcodec.engine import Engine
 from meshcodec.evaluation import baselines
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
@@ -38,7 +41,8 @@ from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.kernels import field_of, reference
 from meshcodec.kernels.tables import ERRORS, ERRORS_BELOW, GridTables
 from meshcodec.modes.tokens.decode import extract_surface, token_field
-from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, RefineSettings, refine_batch
+from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, refine_batch
+from meshcodec.modes.tokens.settings import RefineSettings
 from meshcodec.runtime.device import bfloat16_is_fast
 from meshcodec.surface.field import Field, GridField, by_keys, by_points
 from meshcodec.surface.marching_cubes import Extraction
@@ -101,6 +105,17 @@ def check_field(codec: Codec, head: Any, images: torch.Tensor, planes: torch.Ten
             raise WrongError(f"{name}: tables in {dtype} are {error:.1e} from the reference")
 
 
+@contextmanager
+def _by_kernel(engine: Engine, kernel: str) -> Iterator[None]:
+    """Evaluate fields by a kernel, meanwhile."""
+    place = engine.place
+    engine.place = replace(place, kernel=kernel)
+    try:
+        yield
+    finally:
+        engine.place = place
+
+
 def check_mesh(codec: Codec, path: Path) -> None:
     """The mesh coarse to fine, that of the whole grid, and that by the reference."""
     engine, file = codec.engine, VatFile.from_bytes(path.read_bytes())
@@ -113,13 +128,9 @@ def check_mesh(codec: Codec, path: Path) -> None:
         field = token_field(engine, networks, tokens)
         return extract_surface(engine, field, file.iso_offset, 96, file.mirrored, dense=dense, narrow=False)
 
-    kernel = engine.kernel
     sparse, dense = surface(), surface(dense=True)
-    engine.kernel = "reference"
-    try:
+    with _by_kernel(engine, "reference"):
         truth = surface()
-    finally:
-        engine.kernel = kernel
     longest = float(np.ptp(truth.vertices, axis=0).max())
     for other, what in ((dense, "of the whole grid"), (truth, "by the reference")):
         for one, two in ((sparse, other), (other, sparse)):
@@ -232,15 +243,11 @@ def decode_stages(table: Table, codec: Codec, path: Path, dense: bool, resolutio
 
     def whole(kernel: str) -> Callable[[], Extraction]:
         def work() -> Extraction:
-            chosen = engine.kernel
-            engine.kernel = kernel
-            try:
+            with _by_kernel(engine, kernel):
                 by_kernel = token_field(engine, networks, tokens)
                 return extract_surface(
                     engine, by_kernel, file.iso_offset, resolution, file.mirrored, dense=True
                 )
-            finally:
-                engine.kernel = chosen
 
         return work
 

@@ -10,9 +10,9 @@ import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 import trimesh
 from numpy.typing import NDArray
 
@@ -32,18 +32,21 @@ from meshcodec.format.box import NO_AXES, Axes, round_box
 from meshcodec.format.container import VatFile, version_for
 from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.sources import MeshSource, several
-from meshcodec.model import VariationalTokenizer
 from meshcodec.modes.budget import check_request
 from meshcodec.modes.choose import CodecSettings, check_mode, encode_meshes
 from meshcodec.modes.decode import decode_file
-from meshcodec.modes.prepare import LoadedMesh, MeshLimits, PreparedMesh, load, prepare
+from meshcodec.modes.load import LoadedMesh, MeshLimits, load
 from meshcodec.modes.result import Decoded, Encoded, Progress
-from meshcodec.modes.tokens.encode import TokenRequest
-from meshcodec.modes.tokens.fill import shortest_payload
-from meshcodec.modes.tokens.refine import Stop
+from meshcodec.modes.tokens.settings import Stop, TokenRequest
 from meshcodec.registry import Registry, WeightsEntry
 from meshcodec.runtime.vat_source import VatSource, named, vat_bytes
 from meshcodec.target import Measured, Target, check_target, smallest_sufficient
+
+if TYPE_CHECKING:
+    import torch
+
+    from meshcodec.model import VariationalTokenizer
+    from meshcodec.modes.tokens.prepare import PreparedMesh
 
 DEFAULT_SETTINGS = CodecSettings()
 """Tuned numbers of a codec that is given no others."""
@@ -253,12 +256,8 @@ class Codec(Decoder):
         _check(self.settings, size, effort, packing, mode)
         rest, files = several(sources, "encode_many"), list[bytes]()
         while batch := [self.load(each, seed, file_type) for each in itertools.islice(rest, ENCODER_BATCH)]:
-            # On a CPU a batch takes as long as its meshes one by one, and their memory at the same time.
-            together = 1 if self.device.type == "cpu" else len(batch)
-            for start in range(0, len(batch), together):
-                part = batch[start : start + together]
-                found = self.encode_subjects(part, size, effort, packing=packing, mode=mode, measure=False)
-                files += [encoded.data for encoded in found]
+            found = self.encode_subjects(batch, size, effort, packing=packing, mode=mode, measure=False)
+            files += [encoded.data for encoded in found]
         return files
 
     def encode_detailed(
@@ -315,6 +314,8 @@ class Codec(Decoder):
         self, sources: Iterable[MeshSource], seed: int = 0, file_type: str | None = None
     ) -> list[PreparedMesh]:
         """`prepare` of several meshes, which go through the encoder together."""
+        from meshcodec.modes.tokens.prepare import prepare
+
         return prepare(self.engine, [self.load(source, seed, file_type) for source in sources])
 
     def encode_subject(
@@ -409,6 +410,8 @@ class Codec(Decoder):
         UsageError
             Tokens of another shape, number or range, or no such packing.
         """
+        from meshcodec.modes.tokens.fill import shortest_payload
+
         asked = Packing.parse(packing)
         row = np.asarray(tokens)
         most = self.config.max_tokens

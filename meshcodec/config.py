@@ -26,6 +26,9 @@ DEFAULT_SIZE = SIZES["1k"]
 DEFAULT_EFFORT = 4
 """Effort of an encoding where none is asked for (by hand, see docs/experiments/README.md)."""
 
+FEWEST_FACES = 4
+"""Triangles of the smallest closed mesh."""
+
 MODES = ("auto", "tokens", "mesh")
 """Ways of coding that may be asked for; "auto" is the better of the others by measurement."""
 

@@ -140,8 +140,7 @@ def describe_installation(weights: Path | None) -> tuple[dict[str, Any], Weights
     import torch
     import trimesh
 
-    from meshcodec.kernels import choose_kernel
-    from meshcodec.runtime.device import bfloat16_is_fast, choose_device
+    from meshcodec.runtime.device import bfloat16_is_fast, choose_device, choose_kernel
 
     device, reason = choose_device()
     kernel, kernel_reason = choose_kernel(device)

@@ -1,18 +1,18 @@
 """What a codec computes with: device, kernel, registry, and the networks that are loaded.
 
 `Engine.open` is the one place where a file's model is looked up and the file is held against its limits.
-Networks are loaded when they are first asked for, and stay.
+Networks are loaded when they are first asked for, and stay. So is torch, which takes a second: a mesh that is
+coded as a mesh does without it.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from meshcodec.config import ModelConfig
 from meshcodec.errors import CorruptFileError
@@ -20,12 +20,15 @@ from meshcodec.format.container import VatFile
 from meshcodec.format.mesh_coder import MeshCoder
 from meshcodec.format.payload import Packing
 from meshcodec.format.token_coder import TokenModel
-from meshcodec.kernels import choose_kernel
-from meshcodec.model import VariationalTokenizer
 from meshcodec.registry import Registry, WeightsEntry
-from meshcodec.runtime.device import choose_device
+from meshcodec.runtime.device import check_device, choose_device, choose_kernel, wanted_kernel
 from meshcodec.runtime.threads import one_thread_after_forks
 from meshcodec.weights import load_coder, load_mesh_coder, load_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from meshcodec.model import VariationalTokenizer
 
 T = TypeVar("T")
 
@@ -71,6 +74,16 @@ class Networks:
         self._model = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where tensors are computed, by what the field is evaluated, and why: see `meshcodec.runtime.device`."""
+
+    device: torch.device
+    device_reason: str
+    kernel: str
+    kernel_reason: str
+
+
 class Engine:
     """Device, kernel, registry and loaded networks of a codec.
 
@@ -81,8 +94,6 @@ class Engine:
 
     Attributes
     ----------
-    device, device_reason : where tensors are computed, and why there
-    kernel, kernel_reason : by what the field is evaluated, one of `meshcodec.kernels`, and why
     registry : the models of the weights folder
 
     Raises
@@ -95,13 +106,36 @@ class Engine:
 
     def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
         one_thread_after_forks()
-        self.device, self.device_reason = choose_device(device)
-        self.kernel, self.kernel_reason = choose_kernel(self.device)
+        check_device(device)
+        self._wanted = device
+        if device == "cuda" or wanted_kernel() != "auto":  # what may be refused
+            self.place  # noqa: B018 - looks for it
         self.registry = Registry(weights)
         self._networks: dict[bytes, Networks] = {}
         self._mesh_coders: dict[bytes, MeshCoder] = {}
         self.encoding = self.networks(self.registry.default())
         """Networks of the model that encodes."""
+
+    @cached_property
+    def place(self) -> Place:
+        """Where tensors are computed; looked for when it is first asked for."""
+        device, reason = choose_device(self._wanted)
+        return Place(device, reason, *choose_kernel(device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where tensors are computed."""
+        return self.place.device
+
+    @property
+    def kernel(self) -> str:
+        """By what the field is evaluated."""
+        return self.place.kernel
+
+    @property
+    def device_used(self) -> str:
+        """Kind of the device that has worked so far: without tensors the CPU."""
+        return self.device.type if "place" in vars(self) else "cpu"
 
     def networks(self, entry: WeightsEntry) -> Networks:
         """The networks of a model of the registry."""
@@ -143,6 +177,8 @@ class Engine:
 
     def or_on_cpu(self, work: Callable[[], T]) -> T:
         """The result of `work`, done again on the CPU, from then on, where the GPU's memory is too small."""
+        import torch
+
         try:
             return work()
         except torch.OutOfMemoryError:
@@ -152,7 +188,7 @@ class Engine:
         for networks in self._networks.values():
             networks.unload_model()
         torch.cuda.empty_cache()
-        self.device, self.device_reason = torch.device("cpu"), "the GPU ran out of memory"
-        self.kernel, self.kernel_reason = "tables", self.device_reason
+        reason = "the GPU ran out of memory"
+        self.place = Place(torch.device("cpu"), reason, "tables", reason)
         warnings.warn("the GPU ran out of memory: going on with the CPU", RuntimeWarning, stacklevel=2)
         return work()

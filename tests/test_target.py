@@ -15,8 +15,7 @@ from meshcodec.geometry.io import load_mesh
 from meshcodec.metrics import Reference, Scores
 from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.result import Encoded
-from meshcodec.modes.tokens.encode import TokenSettings
-from meshcodec.modes.tokens.judge import JudgeSettings
+from meshcodec.modes.tokens.settings import JudgeSettings, TokenSettings
 from meshcodec.target import Measured, Target, smallest_sufficient
 
 BALL = trimesh.creation.icosphere(3)

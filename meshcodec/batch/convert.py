@@ -30,7 +30,7 @@ from meshcodec.session import codec_of_process
 
 if TYPE_CHECKING:
     from meshcodec.api import Codec
-    from meshcodec.modes.prepare import LoadedMesh
+    from meshcodec.modes.load import LoadedMesh
     from meshcodec.modes.result import Encoded
 
 

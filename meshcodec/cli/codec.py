@@ -49,9 +49,6 @@ from meshcodec.geometry.formats import WRITE_FORMATS
 from meshcodec.runtime.memory import bounded_memory, memory_share
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from meshcodec.api import Codec
     from meshcodec.cli.streams import Interruption, Pipe
     from meshcodec.format.container import VatFile
@@ -200,7 +197,7 @@ def _encode_record(source: str, out: str, encoded: Encoded, codec: Codec, second
         "refined": encoded.refined,
         "interrupted": encoded.interrupted,
         "model": VatFile.from_bytes(encoded.data).model_id.hex(),
-        "device": codec.device.type,
+        "device": codec.engine.device_used,
         "seconds": {"total": seconds, **encoded.seconds},
     }
 
@@ -268,10 +265,7 @@ def decode(
     check_output(out, reply.force, reply.as_json, binary=kind not in TEXT_FORMATS)
     began = time.perf_counter()
     with error_context(source), _bounded(max_memory):
-        if file.is_mesh:
-            mesh, known = _decoded_mesh(file, tokens, faces, machine, kind)
-        else:
-            mesh, known = _decoded_tokens(file, resolution, tokens, dense, faces, machine, kind)
+        mesh, known = _decoded(file, resolution, tokens, dense, faces, machine, kind)
     write_output(out, mesh, reply.force)
     seconds = {"total": time.perf_counter() - began, **known.pop("seconds")}
     record = {
@@ -287,50 +281,7 @@ def decode(
         print_json(record)
 
 
-def _decoded_mesh(
-    file: VatFile, tokens: int | None, faces: int | None, machine: Machine, kind: str
-) -> tuple[bytes, dict[str, Any]]:
-    """The mesh file of a file in mesh mode, and what is known of it. Neither torch nor trimesh is loaded."""
-    from meshcodec.geometry.writers import write_mesh
-    from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
-    from meshcodec.modes.mesh.file import surface_of
-    from meshcodec.registry import Registry
-    from meshcodec.runtime.clock import Clock
-    from meshcodec.weights import load_mesh_coder
-
-    if tokens is not None:
-        file.check_holds_tokens()
-    clock = Clock()
-    coder = load_mesh_coder(Registry(machine.weights).find_mesh_coder(file.model_id))
-    with clock("code"):
-        surface = surface_of(file, coder, faces or DEFAULT_MOST_FACES)
-    if faces is not None and len(surface[1]) > faces:
-        return _simplified(surface, faces, kind, clock.seconds)
-    with clock("write"):
-        data = write_mesh(*surface, kind)
-    return data, {"vertices": len(surface[0]), "faces": len(surface[1]), "seconds": clock.seconds}
-
-
-def _simplified(
-    surface: tuple[NDArray[np.float64], NDArray[np.int64]], faces: int, kind: str, seconds: dict[str, float]
-) -> tuple[bytes, dict[str, Any]]:
-    """The mesh file of a surface with fewer faces than it is coded with, and what is known of it.
-
-    `seconds` were taken by then.
-    """
-    from meshcodec.geometry.writers import write_mesh
-    from meshcodec.modes.fewer_faces import with_at_most
-    from meshcodec.modes.result import Decoded
-
-    found = with_at_most(Decoded(surface, 0, 0, seconds), faces)
-    known = {"vertices": len(found.surface[0]), "faces": len(found.surface[1]), "seconds": found.seconds}
-    return write_mesh(*found.surface, kind), {
-        **known,
-        "simplified": found.simplified and asdict(found.simplified),
-    }
-
-
-def _decoded_tokens(
+def _decoded(
     file: VatFile,
     resolution: int | None,
     tokens: int | None,
@@ -339,7 +290,7 @@ def _decoded_tokens(
     machine: Machine,
     kind: str,
 ) -> tuple[bytes, dict[str, Any]]:
-    """The mesh file of a file of tokens, and what is known of it. trimesh is not loaded."""
+    """The mesh file of a file, and what is known of it. trimesh is not loaded, torch for tokens alone."""
     from meshcodec.runtime.imports import load
 
     load("meshcodec.engine", "meshcodec.modes.decode")
@@ -349,16 +300,19 @@ def _decoded_tokens(
 
     engine = Engine(machine.device, machine.weights)
     decoded = decode_file(engine, file, resolution, tokens, dense, faces)
-    known = {
+    known: dict[str, Any] = {
         "vertices": len(decoded.surface[0]),
         "faces": len(decoded.surface[1]),
-        "resolution": decoded.resolution,
-        "tokens": tokens or file.count,
-        "evaluated": decoded.evaluated,
-        "total": decoded.total,
-        "device": engine.device.type,
         "seconds": decoded.seconds,
     }
+    if not file.is_mesh:
+        known |= {
+            "resolution": decoded.resolution,
+            "tokens": tokens or file.count,
+            "evaluated": decoded.evaluated,
+            "total": decoded.total,
+            "device": engine.device_used,
+        }
     if faces is not None:
         known["simplified"] = decoded.simplified and asdict(decoded.simplified)
     return write_mesh(*decoded.surface, kind), known

@@ -28,7 +28,7 @@ from meshcodec.runtime.clock import deadline
 if TYPE_CHECKING:
     from meshcodec.format.container import VatFile
     from meshcodec.modes.result import Progress
-    from meshcodec.modes.tokens.refine import Stop
+    from meshcodec.modes.tokens.settings import Stop
 
 
 TEXT_FORMATS = ("obj", "off")

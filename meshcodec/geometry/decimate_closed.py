@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from meshcodec.config import FEWEST_FACES
 from meshcodec.errors import UsageError
 from meshcodec.geometry.components import Edges
 from meshcodec.geometry.triangles import Floats, Ints, area_normals, box_of, compact, without_degenerate
 
-FEWEST_FACES = 4
-"""Triangles of the smallest closed mesh."""
 _ANY_ERROR = 1e9
 """Error that meshoptimizer is allowed: the number of faces decides."""
 _APART = 1e-3

@@ -1,23 +1,12 @@
-"""The distance field, evaluated by what suits the device. Which, and why, is what ``meshcodec doctor`` says.
-
-=========  ===========================================================================================
-tables     CPU: what a regular grid lets share is computed once (`tables`); single points by `reference`
-triton     CUDA: all of it in one kernel, nothing in between in global memory (`fused`)
-reference  anywhere: plain torch (`reference`)
-=========  ===========================================================================================
-
-MESHCODEC_KERNEL in the environment chooses: ``auto`` (the default), ``reference`` or ``triton``.
+"""The distance field, evaluated by one of the kernels of `meshcodec.runtime.device`. Which, and why, is what
+``meshcodec doctor`` says.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-
 import torch
 from torch import Tensor
 
-from meshcodec.errors import UsageError
 from meshcodec.kernels import reference
 from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables
 from meshcodec.model.decoder import FieldHead
@@ -25,41 +14,8 @@ from meshcodec.runtime.device import bfloat16_is_fast, in_parts
 from meshcodec.runtime.threads import in_threads
 from meshcodec.surface.field import Field
 
-VARIABLE = "MESHCODEC_KERNEL"  # name of the environment variable that chooses the kernel
-CHOICES = ("auto", "reference", "triton")  # values that it may have
 BATCHES = {"tables": 1 << 20, "triton": 1 << 20, "reference": 1 << 16}
 """Points to give each kernel at once: the reference keeps every hidden layer of all of them in memory."""
-
-
-def choose_kernel(device: torch.device) -> tuple[str, str]:
-    """The kernel that runs on a device, ``tables``, ``triton`` or ``reference``, and a phrase that says why.
-
-    Raises
-    ------
-    UsageError
-        MESHCODEC_KERNEL is none of `CHOICES`, or asks for Triton where it cannot run.
-    """
-    wanted = os.environ.get(VARIABLE) or "auto"
-    if wanted not in CHOICES:
-        raise UsageError(f"{VARIABLE}={wanted}: no such kernel", f"set it to one of {', '.join(CHOICES)}")
-    asked = f"{VARIABLE}={wanted}"
-    if wanted == "reference":
-        return "reference", asked
-    installed = importlib.util.find_spec("triton") is not None
-    if wanted == "triton":
-        remedy = f"set {VARIABLE} to auto"
-        if not installed:
-            raise UsageError(
-                f"{asked}: Triton is not installed", f"{remedy}, or pip install 'meshcodec[gpu]'"
-            )
-        if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
-            raise UsageError(f"{asked}: Triton needs CUDA, the device is {device}", remedy)
-        return "triton", asked
-    if device.type != "cuda":
-        return "tables", f"the device is {device}"
-    if not installed:
-        return "reference", "Triton is not installed"
-    return "triton", "the device is cuda and Triton is installed"
 
 
 def field_of(head: FieldHead, planes: Tensor, kernel: str) -> Field:

@@ -19,14 +19,15 @@ from meshcodec.format.payload import DEFAULT_PACKING, Packing
 from meshcodec.geometry.triangles import MeshLike
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.decode import decode_file
+from meshcodec.modes.load import LoadedMesh
 from meshcodec.modes.mesh.encode import Candidate, MeshSearch
 from meshcodec.modes.mesh.file import mesh_facts, mesh_file, placed_surface
 from meshcodec.modes.mesh.make import Work
 from meshcodec.modes.mesh.original import original_of
 from meshcodec.modes.mesh.settings import MeshSettings
-from meshcodec.modes.prepare import LoadedMesh, prepare
 from meshcodec.modes.result import Encoded, ModeScores
-from meshcodec.modes.tokens.encode import TokenRequest, TokenSettings, encode_batch
+from meshcodec.modes.tokens.settings import TokenRequest, TokenSettings
+from meshcodec.runtime.imports import load
 
 _HEAD = 1  # bytes of a mesh's payload before its message
 
@@ -103,7 +104,7 @@ def encode_meshes(
         return [file.encoded(request.measure) for file in files]
     only_tokens = mode == "tokens" or request.packing != DEFAULT_PACKING or not engine.codes_meshes
     if only_tokens:
-        return encode_batch(engine, prepare(engine, meshes), request, settings.tokens)
+        return _as_tokens(engine, meshes, request, settings.tokens)
     found = [_mesh_if_it_fits(engine, mesh, request, settings.mesh) for mesh in meshes]
     stopped = request.stop is not None and request.stop()
     left = [k for k, one in enumerate(found) if one is None or not (stopped or one.suffices(settings.choice))]
@@ -113,12 +114,38 @@ def encode_meshes(
     if left:
         began = time.perf_counter()
         rivals = [0.0 if one is None else one.scores.total for one in (found[k] for k in left)]
-        prepared = prepare(engine, [meshes[k] for k in left])
-        tokens = encode_batch(engine, prepared, request, settings.tokens, rivals)
+        tokens = _as_tokens(engine, [meshes[k] for k in left], request, settings.tokens, rivals)
         share = (time.perf_counter() - began) / len(left)
         for k, one in zip(left, tokens, strict=True):
             encoded[k] = _better(engine, meshes[k], found[k], one, share, settings.tokens.judge.resolution)
     return [one for one in encoded if one is not None]
+
+
+def _as_tokens(
+    engine: Engine,
+    meshes: Sequence[LoadedMesh],
+    request: TokenRequest,
+    settings: TokenSettings,
+    rivals: Sequence[float] | None = None,
+) -> list[Encoded]:
+    """The best files of tokens of meshes, together or, on a CPU, one by one: there a batch takes as long as
+    its meshes, and their memory at the same time."""
+    load("meshcodec.modes.tokens.encode", "meshcodec.modes.tokens.prepare")  # and torch with them
+    from meshcodec.modes.tokens.encode import encode_batch
+    from meshcodec.modes.tokens.prepare import prepare
+
+    together = 1 if engine.device.type == "cpu" else max(len(meshes), 1)
+    return [
+        encoded
+        for start in range(0, len(meshes), together)
+        for encoded in encode_batch(
+            engine,
+            prepare(engine, meshes[start : start + together]),
+            request,
+            settings,
+            rivals and rivals[start : start + together],
+        )
+    ]
 
 
 class _MeshFile:

@@ -9,8 +9,8 @@ from meshcodec.modes.fewer_faces import check_faces_asked, with_at_most
 from meshcodec.modes.mesh.decode import DEFAULT_MOST_FACES
 from meshcodec.modes.mesh.file import surface_of
 from meshcodec.modes.result import Decoded
-from meshcodec.modes.tokens.decode import decode_tokens
 from meshcodec.runtime.clock import Clock
+from meshcodec.runtime.imports import load
 
 
 def decode_file(
@@ -54,6 +54,9 @@ def _decoded(
     faces: int | None,
 ) -> Decoded:
     if not file.is_mesh:
+        load("meshcodec.modes.tokens.decode")  # and torch with it
+        from meshcodec.modes.tokens.decode import decode_tokens
+
         return decode_tokens(engine, file, resolution, tokens, dense)
     if tokens is not None:
         file.check_holds_tokens()

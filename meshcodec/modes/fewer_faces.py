@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from meshcodec.config import FEWEST_FACES
 from meshcodec.errors import UsageError
-from meshcodec.geometry.decimate_closed import FEWEST_FACES, decimate
 from meshcodec.modes.result import Decoded, Simplification
 from meshcodec.runtime.clock import Clock
 
@@ -27,6 +27,8 @@ def with_at_most(decoded: Decoded, faces: int) -> Decoded:
     before = len(decoded.surface[1])
     if before <= faces:
         return decoded
+    from meshcodec.geometry.decimate_closed import decimate  # here, because others do without scipy
+
     clock = Clock()
     with clock("simplify"):
         found = decimate(*decoded.surface, faces)

@@ -1,30 +1,54 @@
-"""Which device computes, and why."""
+"""Which device computes, by which kernel, and why. torch is loaded when the answer hangs on it.
+
+The kernel evaluates the distance field:
+
+=========  ===========================================================================================
+tables     CPU: what a regular grid lets share is computed once (`meshcodec.kernels.tables`); single points by
+           `meshcodec.kernels.reference`
+triton     CUDA: all of it in one kernel, nothing in between in global memory (`meshcodec.kernels.fused`)
+reference  anywhere: plain torch (`meshcodec.kernels.reference`)
+=========  ===========================================================================================
+
+MESHCODEC_KERNEL in the environment chooses: ``auto`` (the default), ``reference`` or ``triton``.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from meshcodec.errors import UsageError
 
-CHOICES = ("auto", "cpu", "cuda")
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+KERNEL_VARIABLE = "MESHCODEC_KERNEL"  # name of the environment variable that chooses the kernel
+KERNELS = ("auto", "reference", "triton")  # values that it may have
 FEWEST_POINTS = 1024
 """Rows below which `in_parts` gives up."""
 
 
+def check_device(name: str) -> None:
+    """Raise UsageError for a device that is not in `DEVICES`."""
+    if name not in DEVICES:
+        raise UsageError(f"unknown device {name!r}", f"choose one of {', '.join(DEVICES)}")
+
+
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
-    """The device for a choice of `CHOICES`, and a phrase that says why.
+    """The device for a choice of `DEVICES`, and a phrase that says why.
 
     Raises
     ------
     UsageError
         CUDA is asked for and does not work here, or the name is unknown.
     """
-    if name not in CHOICES:
-        raise UsageError(f"unknown device {name!r}", f"choose one of {', '.join(CHOICES)}")
+    check_device(name)
+    import torch
+
     if name == "cpu":
         return torch.device("cpu"), "asked for"
     if torch.cuda.is_available():
@@ -36,6 +60,45 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
         remedy = "use --device cpu or auto, or install a CUDA build of torch"
         raise UsageError(f"--device cuda: {why}", remedy)
     return torch.device("cpu"), why
+
+
+def wanted_kernel() -> str:
+    """What MESHCODEC_KERNEL asks for, one of `KERNELS`. Raises UsageError for anything else."""
+    wanted = os.environ.get(KERNEL_VARIABLE) or "auto"
+    if wanted not in KERNELS:
+        raise UsageError(
+            f"{KERNEL_VARIABLE}={wanted}: no such kernel", f"set it to one of {', '.join(KERNELS)}"
+        )
+    return wanted
+
+
+def choose_kernel(device: torch.device) -> tuple[str, str]:
+    """The kernel that runs on a device, ``tables``, ``triton`` or ``reference``, and a phrase that says why.
+
+    Raises
+    ------
+    UsageError
+        MESHCODEC_KERNEL is none of `KERNELS`, or asks for Triton where it cannot run.
+    """
+    wanted = wanted_kernel()
+    asked = f"{KERNEL_VARIABLE}={wanted}"
+    if wanted == "reference":
+        return "reference", asked
+    installed = importlib.util.find_spec("triton") is not None
+    if wanted == "triton":
+        remedy = f"set {KERNEL_VARIABLE} to auto"
+        if not installed:
+            raise UsageError(
+                f"{asked}: Triton is not installed", f"{remedy}, or pip install 'meshcodec[gpu]'"
+            )
+        if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+            raise UsageError(f"{asked}: Triton needs CUDA, the device is {device}", remedy)
+        return "triton", asked
+    if device.type != "cuda":
+        return "tables", f"the device is {device}"
+    if not installed:
+        return "reference", "Triton is not installed"
+    return "triton", "the device is cuda and Triton is installed"
 
 
 @dataclass(frozen=True)
@@ -74,6 +137,8 @@ def in_parts(function: Callable[[torch.Tensor], torch.Tensor], points: torch.Ten
     torch.OutOfMemoryError
         The memory does not even do for `FEWEST_POINTS` rows.
     """
+    import torch
+
     try:
         return function(points)
     except torch.OutOfMemoryError:
@@ -88,5 +153,7 @@ def bfloat16_is_fast(device: torch.device) -> bool:
     """Whether half-width matrix products run at full speed: on CUDA, and on CPUs with AVX512-BF16 or AMX."""
     if device.type == "cuda":
         return True
+    import torch
+
     flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 
 
 def load(*names: str) -> None:
     """Import modules by name, without a search for garbage; then such searches are as before."""
+    if all(name in sys.modules for name in names):
+        return
     enabled = gc.isenabled()
     gc.disable()
     try:

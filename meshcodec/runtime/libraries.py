@@ -1,7 +1,7 @@
-"""Importing this loads the large libraries of an encoder, see `meshcodec.runtime.imports`."""
+"""Importing this loads the large libraries of every encoder, see `meshcodec.runtime.imports`."""
 
 from __future__ import annotations
 
 from meshcodec.runtime.imports import load
 
-load("torch", "scipy.spatial", "trimesh")
+load("scipy.spatial", "trimesh")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -91,10 +92,12 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
 
 
 def one_thread() -> None:
-    """What a forked worker begins with: its processes share the cores."""
-    import torch
+    """What a forked worker begins with: its processes share the cores. What is loaded later obeys, too."""
+    force_one_thread()
+    if "torch" in sys.modules:
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
 
 
 @functools.cache

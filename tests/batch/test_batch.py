@@ -30,8 +30,8 @@ from meshcodec.cli.group import cli
 from meshcodec.errors import UsageError
 from meshcodec.format.container import VatFile
 from meshcodec.geometry.io import export_mesh, load_mesh
-from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import Encoded
+from meshcodec.modes.tokens.prepare import PreparedMesh
 from meshcodec.runtime.sources import code_hash
 from meshcodec.runtime.threads import available_cores
 

@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from support.cli import assert_refused, messages, python
 from support.commands import call
+from support.paths import EXAMPLES
 
 from meshcodec.errors import UsageError
 from meshcodec.geometry.io import load_mesh
@@ -102,6 +103,20 @@ def test_a_cold_decode_needs_neither_torch_nor_trimesh(encoded: Path, both_weigh
     done = python("-c", script, "decode", encoded, "-o", out, "-q", "--weights", both_weights)
     assert (done.stdout, done.stderr) == ("[]\n", "")
     assert len(load_mesh(out).faces)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["auto", "mesh"])
+def test_a_mesh_that_suffices_is_encoded_without_torch(mode: str, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from meshcodec.cli.group import cli\n"
+        "cli(sys.argv[1:], standalone_mode=False)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    options = ("--size", "4k", "--effort", "0", "--mode", mode, "-q", "-o", tmp_path / "spot.vat")
+    done = python("-c", script, "encode", EXAMPLES / "spot.obj", *options)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 @pytest.mark.slow

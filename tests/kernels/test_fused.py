@@ -15,7 +15,8 @@ from support.tiny import TINY
 from meshcodec.api import Codec
 from meshcodec.config import EXTENT, ModelConfig
 from meshcodec.geometry.io import load_mesh
-from meshcodec.kernels import VARIABLE, reference
+from meshcodec.kernels import reference
+from meshcodec.runtime.device import KERNEL_VARIABLE
 
 pytest.importorskip("triton", reason="needs the extra gpu")
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
@@ -130,7 +131,7 @@ def test_a_gpu_decodes_the_same_mesh_by_either_kernel(monkeypatch: pytest.Monkey
     data = Codec("cpu").encode(load_mesh(EXAMPLES / "spot.obj"), 512, 0, mode="tokens")
     meshes = []
     for kernel in ("triton", "reference"):
-        monkeypatch.setenv(VARIABLE, kernel)
+        monkeypatch.setenv(KERNEL_VARIABLE, kernel)
         meshes.append(Codec("cuda").decode(data, 128))
     one, other = meshes
     assert abs(one.volume - other.volume) <= 1e-3 * other.volume

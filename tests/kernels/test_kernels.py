@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from meshcodec.errors import UsageError
 from meshcodec.format.container import VatFile
 from meshcodec.format.payload import Packing
 from meshcodec.geometry.normalize import BoxTransform
-from meshcodec.kernels import VARIABLE, choose_kernel, field_of, reference
+from meshcodec.kernels import field_of, reference
 from meshcodec.kernels.tables import CHUNK, ERRORS, GridTables
 from meshcodec.model.decoder import FieldHead
+from meshcodec.runtime.device import KERNEL_VARIABLE, choose_kernel
 from meshcodec.runtime.threads import in_threads
 from meshcodec.surface.field import by_points
 from meshcodec.surface.grid import grid_to_world
@@ -168,9 +170,9 @@ def test_a_golden_file_is_the_same_mesh_by_tables_and_by_the_reference(
 ) -> None:
     # Whether two sides make a slit hangs on thresholds, which the last bits of a field may cross.
     monkeypatch.setattr("meshcodec.surface.slits.LEAST", 1.0)
-    monkeypatch.setattr(codec.engine, "kernel", "reference")
+    monkeypatch.setattr(codec.engine, "place", replace(codec.engine.place, kernel="reference"))
     wanted = codec.decode(path.read_bytes(), 96)
-    monkeypatch.setattr(codec.engine, "kernel", "tables")
+    monkeypatch.setattr(codec.engine, "place", replace(codec.engine.place, kernel="tables"))
     field = exact_field(codec, path.read_bytes())
     for fast, most in ((False, 1e-5), (True, 1e-3)):
         monkeypatch.setattr("meshcodec.kernels.bfloat16_is_fast", lambda device, fast=fast: fast)
@@ -193,7 +195,7 @@ def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
     """Wrong by as much as they may be, the quick distances give the same signs, hence the same faces."""
     monkeypatch.setattr("meshcodec.kernels.bfloat16_is_fast", lambda device: True)
     exact, off = Codec("cpu"), Codec("cpu")
-    exact.engine.kernel = "reference"
+    exact.engine.place = replace(exact.engine.place, kernel="reference")
     error = ERRORS[torch.bfloat16]
 
     def wrong(tables: GridTables, keys: torch.Tensor) -> torch.Tensor:
@@ -208,23 +210,23 @@ def test_what_may_be_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.slow
 def test_the_kernel_goes_by_the_device_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     cuda = torch.device("cuda")
     assert choose_kernel(CPU)[0] == "tables"
     for installed, kernel in ((True, "triton"), (False, "reference")):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, found=installed: found or None)
         assert choose_kernel(cuda)[0] == kernel
-    monkeypatch.setenv(VARIABLE, "triton")
+    monkeypatch.setenv(KERNEL_VARIABLE, "triton")
     with pytest.raises(UsageError, match="not installed"):
         choose_kernel(cuda)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
     assert choose_kernel(cuda) == ("triton", "MESHCODEC_KERNEL=triton")
     with pytest.raises(UsageError, match="needs CUDA, the device is cpu"):
         choose_kernel(CPU)
-    monkeypatch.setenv(VARIABLE, "reference")
+    monkeypatch.setenv(KERNEL_VARIABLE, "reference")
     assert choose_kernel(cuda)[0] == choose_kernel(CPU)[0] == "reference"
-    monkeypatch.setenv(VARIABLE, "fast")
+    monkeypatch.setenv(KERNEL_VARIABLE, "fast")
     with pytest.raises(UsageError, match="MESHCODEC_KERNEL=fast: no such kernel; set it to one of auto"):
         Codec("cpu")
     head, planes = head_and_planes()

@@ -85,7 +85,7 @@ def test_what_clearly_suffices_is_not_measured(both_weights: Path, monkeypatch: 
     def too_much(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr("meshcodec.modes.prepare.LoadedMesh.reference", too_much)
+    monkeypatch.setattr("meshcodec.modes.load.LoadedMesh.reference", too_much)
     assert len(codec_with(both_weights, 2.0).encode(BOX, 1024, 0)) <= 1024
     with pytest.raises(AssertionError, match="measured"):
         codec_with(both_weights, 4.0).encode(BOX, 1024, 0)

@@ -64,6 +64,19 @@ def test_the_variables_are_set_before_torch_is_loaded() -> None:
 
 
 @pytest.mark.slow
+def test_a_fork_that_has_not_loaded_torch_gets_one_thread_of_it() -> None:
+    script = (
+        "import sys\n"
+        "from meshcodec.runtime.threads import one_thread\n"
+        "one_thread()\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch\n"
+        "print(torch.get_num_threads())"
+    )
+    assert python(script, OMP_NUM_THREADS="3").stdout == "1\n"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("said", "found"), [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
 def test_threads_do_not_wait_long_for_each_other(said: dict[str, str], found: str) -> None:
     """libgomp says what it has understood when it is loaded; other libraries have no such variable."""

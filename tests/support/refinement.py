@@ -11,9 +11,8 @@ from torch import Tensor
 from meshcodec.config import EXTENT
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.tokens.efforts import Effort
-from meshcodec.modes.tokens.encode import TokenSettings
-from meshcodec.modes.tokens.judge import JudgeSettings
-from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, RefineSettings, Stop, refine_batch
+from meshcodec.modes.tokens.refine import QueryPool, RefinementJob, refine_batch
+from meshcodec.modes.tokens.settings import JudgeSettings, RefineSettings, Stop, TokenSettings
 from support.tiny import TINY
 
 COARSE = TokenSettings(judge=JudgeSettings(resolution=48))

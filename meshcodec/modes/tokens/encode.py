@@ -9,7 +9,6 @@ are refined in one batch, then each mesh takes its result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,67 +17,21 @@ from meshcodec.engine import Engine
 from meshcodec.format.container import VatFile, version_for
 from meshcodec.format.payload import Packing
 from meshcodec.modes.budget import check_request
-from meshcodec.modes.prepare import PreparedMesh
 from meshcodec.modes.result import Encoded, Progress
-from meshcodec.modes.tokens.efforts import EFFORTS, EarlyStop, Effort
 from meshcodec.modes.tokens.fill import (
-    BudgetSettings,
     TokenBudget,
     nearest_tokens,
     shorter_prefixes,
     shortest_payload,
 )
-from meshcodec.modes.tokens.judge import Candidate, Judge, JudgeSettings
+from meshcodec.modes.tokens.judge import Candidate, Judge
+from meshcodec.modes.tokens.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import Progress as RoundProgress
-from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, RefineSettings, Stop, refine_batch
+from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, refine_batch
+from meshcodec.modes.tokens.settings import RefineSettings, Stop, TokenRequest, TokenSettings
 from meshcodec.modes.tokens.targets import draw_queries
 from meshcodec.runtime.clock import Clock
 from meshcodec.surface.field import Field
-
-
-@dataclass(frozen=True)
-class TokenSettings:
-    """Every tuned number of encoding by tokens; the defaults are what ships.
-
-    Attributes
-    ----------
-    efforts : what each effort spends, from 0 up
-    warm_ups : rounds, the first ones, that refine more tokens than fit, to see how many do; the iso offset is
-        not looked for after them (docs/experiments/refinement.md, "Nested efforts")
-    early_stop : when a mesh gets no extended round
-    saturation : F-score from which on no better tokens are looked for (by hand)
-    budget, judge, refine : numbers of the token budget, the evaluation and the gradient steps
-    """
-
-    efforts: tuple[Effort, ...] = EFFORTS
-    warm_ups: int = 2
-    early_stop: EarlyStop = field(default_factory=EarlyStop)
-    saturation: float = 0.9995
-    budget: BudgetSettings = field(default_factory=BudgetSettings)
-    judge: JudgeSettings = field(default_factory=JudgeSettings)
-    refine: RefineSettings = field(default_factory=RefineSettings)
-
-
-@dataclass(frozen=True)
-class TokenRequest:
-    """What is asked of an encoding.
-
-    Attributes
-    ----------
-    size : bytes of the file, at most; from 64 up
-    effort : 0 to 9
-    packing : "coded" or "bytes"
-    progress : told about the steps of the refinement
-    stop : when it says True, the best tokens found so far are taken
-    measure : whether a mesh is measured where nothing is compared with it, too
-    """
-
-    size: int
-    effort: int
-    packing: str
-    progress: Progress | None = None
-    stop: Stop | None = None
-    measure: bool = True
 
 
 class Refinement:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from meshcodec.config import SIZES, ModelConfig
@@ -13,26 +11,8 @@ from meshcodec.format.token_coder import TokenModel
 from meshcodec.model.quantizer import MultiScaleQuantizer, token_masks
 from meshcodec.modes.budget import payload_bytes
 from meshcodec.modes.tokens.rates import TokenRates, quantize_within
-from meshcodec.modes.tokens.refine import RateControl, RefineSettings
-
-
-@dataclass(frozen=True)
-class BudgetSettings:
-    """Numbers of the token budget; sections are those of docs/experiments/entropy-coding.md.
-
-    Attributes
-    ----------
-    tokens_per_byte : tokens refined at first for each byte of payload where they are entropy-coded; more fit
-        only at a rate that the coarser ones pay for ("How many tokens to refine")
-    initial_gain : tokens of the encoder that are tried, as a multiple of those that fit by themselves
-        ("Rounding so that tokens fit")
-    coder_bytes : bytes that a range coder takes beyond the bits of its symbols, and that rounding its
-    networks costs, at most (a bound, not tuned)
-    """
-
-    tokens_per_byte: float = 1.7
-    initial_gain: float = 1.15
-    coder_bytes: int = 4
+from meshcodec.modes.tokens.refine import RateControl
+from meshcodec.modes.tokens.settings import BudgetSettings, RefineSettings
 
 
 def token_budget(

@@ -14,44 +14,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.config import DEFAULT_RESOLUTION, EXTENT, TAUS
+from meshcodec.config import EXTENT
 from meshcodec.engine import Engine
 from meshcodec.geometry.triangles import Floats, Ints
-from meshcodec.metrics import SAMPLES, Reference
-from meshcodec.modes.prepare import PreparedMesh
+from meshcodec.metrics import Reference
 from meshcodec.modes.tokens.decode import extract_surface, token_field
+from meshcodec.modes.tokens.prepare import PreparedMesh
+from meshcodec.modes.tokens.settings import JudgeSettings
 from meshcodec.surface.field import CachedField, Field
 from meshcodec.surface.marching_cubes import Extraction
-
-
-@dataclass(frozen=True)
-class JudgeSettings:
-    """Numbers of the evaluation; sections are those of docs/experiments/evaluation.md.
-
-    Attributes
-    ----------
-    taus : distances of the F-scores that rank candidates (by hand)
-    resolution : cells a side of the grid of all decodes, None as in a default one: what a user gets
-        ("The proxy decodes as a user does")
-    proxy_samples : points on each surface in the proxy evaluation (by hand)
-    full_samples : the same in the full evaluation: those of a user who measures
-    margin : F-scores that differ by this much by proxy differ in full too (the same section)
-    offset_steps : steps in which the iso offset is searched, coarse to fine (the same section)
-    offset_cells : cells a side of the grid of that search, at most those of all others ("Iso offsets on a
-        coarse grid")
-    nearby_offsets : iso offsets tried where one F-score falls although the sum rises (the same section)
-    largest_offset : iso offset that no search passes, in `ISO_OFFSET_UNIT`s (by hand)
-    """
-
-    taus: tuple[float, ...] = TAUS[:2]
-    resolution: int | None = DEFAULT_RESOLUTION
-    proxy_samples: int = 30_000
-    full_samples: int = SAMPLES
-    margin: float = 0.01
-    offset_steps: tuple[int, ...] = (2, 1)
-    offset_cells: int = 96
-    nearby_offsets: tuple[int, ...] = (1, -1, 2, -2)
-    largest_offset: int = 20
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import round_to_level, squash, token_masks, unsquash
 from meshcodec.modes.tokens.adam import Adam
 from meshcodec.modes.tokens.rates import TokenRates, bits_at
+from meshcodec.modes.tokens.settings import RefineSettings, Stop
 from meshcodec.runtime.device import bfloat16_is_fast
 
 REFINE_TRUNCATION = 0.05
@@ -39,44 +40,6 @@ hand)."""
 
 Progress = Callable[[int, int, float], None]
 """Called with steps done, steps in all, mean loss of a mesh. An exception that it raises passes through."""
-
-Stop = Callable[[], bool]
-"""Asked before each step; True ends the refinement with what it has found so far."""
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """Numbers of the gradient steps; sections are those of docs/experiments/refinement.md.
-
-    Attributes
-    ----------
-    step_queries : query points of a step ("Codes stepped in quantization levels")
-    first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero
-        ("Short momenta")
-    later_rate : the same of later rounds (the same section)
-    momenta : Adam's (the same section)
-    overshoot : levels that a squashed latent may go beyond its last one: a short way back when its gradient
-        turns (the same section)
-    shorter_share : share of the steps that shorter prefixes get, all of them together (the same section)
-    first_lambda : weight of the bits in the loss at first, as a share of those that a file has room for
-        ("Learning rate of later rounds and first lambda")
-    least_lambda, largest_lambda : bounds of that weight (by hand)
-    lambda_rate : how fast it moves (entropy-coding.md, "Lambda that moves twice as fast")
-    table_steps : steps for which a table of bits serves: bits of neighbours change little from step to step,
-        and the tables take a tenth of a step's time (by hand)
-    """
-
-    step_queries: int = 6000
-    first_rate: float = 0.4
-    later_rate: float = 0.25
-    momenta: tuple[float, float] = (0.4, 0.8)
-    overshoot: float = 0.1
-    shorter_share: float = 0.1
-    first_lambda: float = 0.07
-    least_lambda: float = 0.001
-    largest_lambda: float = 10.0
-    lambda_rate: float = 0.2
-    table_steps: int = 2
 
 
 class RateControl:

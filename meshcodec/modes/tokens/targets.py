@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.geometry.signed_distance import SHEET_HALF_THICKNESS, FaceClasses, TargetField
 from meshcodec.geometry.triangles import face_areas
-from meshcodec.modes.prepare import PreparedMesh
+from meshcodec.modes.tokens.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import QueryPool
 
 SHARP_SHARE = 0.3

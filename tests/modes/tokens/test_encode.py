@@ -18,9 +18,10 @@ from meshcodec.metrics import fscore
 from meshcodec.modes.choose import CodecSettings
 from meshcodec.modes.result import Encoded
 from meshcodec.modes.tokens.efforts import EarlyStop, Effort
-from meshcodec.modes.tokens.encode import Refinement, TokenRequest, TokenSettings, run_rounds
+from meshcodec.modes.tokens.encode import Refinement, run_rounds
 from meshcodec.modes.tokens.fill import TokenBudget
 from meshcodec.modes.tokens.judge import Candidate, Judge
+from meshcodec.modes.tokens.settings import TokenRequest, TokenSettings
 from meshcodec.surface.field import Field
 
 NOWHERE = np.zeros((0, 3))

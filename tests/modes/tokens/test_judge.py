@@ -16,7 +16,8 @@ from meshcodec.api import Codec
 from meshcodec.config import TAUS
 from meshcodec.format.container import VatFile
 from meshcodec.metrics import fscore, score
-from meshcodec.modes.tokens.judge import Candidate, Judge, JudgeSettings
+from meshcodec.modes.tokens.judge import Candidate, Judge
+from meshcodec.modes.tokens.settings import JudgeSettings
 from meshcodec.surface.field import Field
 
 NOWHERE = np.zeros((0, 3))

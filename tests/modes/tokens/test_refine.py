@@ -18,7 +18,8 @@ from torch import Tensor
 from meshcodec.model.quantizer import squash, token_masks
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.tokens.rates import TokenRates
-from meshcodec.modes.tokens.refine import RateControl, RateTerm, RefinementJob, RefineSettings, refine_batch
+from meshcodec.modes.tokens.refine import RateControl, RateTerm, RefinementJob, refine_batch
+from meshcodec.modes.tokens.settings import RefineSettings
 from meshcodec.registry import Registry
 from meshcodec.weights import load_model
 

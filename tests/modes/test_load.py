@@ -20,7 +20,7 @@ def test_the_vertices_of_a_large_mesh_are_merged_and_its_file_is_the_same(
     codec = Codec("cpu", tiny_weights)
     data = codec.encode(soup, size=256, effort=0)
     assert len(codec.prepare(soup).mesh.vertices) == 960
-    monkeypatch.setattr("meshcodec.modes.prepare.LARGE", 100)
+    monkeypatch.setattr("meshcodec.modes.load.LARGE", 100)
     prepared = codec.prepare(soup)
     assert len(prepared.mesh.vertices) == 162
     np.testing.assert_array_equal(prepared.mesh.triangles, soup.triangles)
