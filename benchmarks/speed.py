@@ -298,6 +298,10 @@ def processes(table: Table, path: Path, folder: Path) -> None:
         "process: --help": [*python, "--help"],
         "process: info": [*python, "info", str(path)],
         "process: import meshcodec.api": [sys.executable, "-c", "import meshcodec.api"],
+        "process: encode spot, 1 KB": [
+            *[*python, "encode", str(EXAMPLES / "spot.obj"), "--size", "1k"],
+            *["-q", "-f", "-o", str(folder / "spot.vat")],
+        ],
         f"process: decode {path.stem}": [*python, "decode", str(path), "-f", "-o", str(folder / "out.ply")],
     }
     for stage, command in rows.items():

@@ -113,20 +113,14 @@ class MeshSearch:
             for name in (CLOSE if repeated else DECIMATORS)
         ]
         self._calibrate(begin)
-        # Many faces are measured as quickly as few, but take long to fit.
-        many = self._faces_for(begin[0]) > self._settings.many_faces
-        first, second = (Work.NONE, Work.QUICK) if many else (Work.QUICK, Work.NONE)
-        made = _ranked(self._made_of([replace(recipe, work=first) for recipe in begin]))
-        # Parts that are coded once are seldom better at first sight, but often in the end.
-        found = [
-            one
-            for repeated in (True, False)
-            for one in [one for one in made if one.recipe.repeated == repeated][: effort.fitted]
-        ]
-        chosen = [one.recipe for one in found]
-        others = self._made_of([replace(recipe, work=second) for recipe in chosen])
-        found, plain = (others, found) if many else (found, others)
-        found += self._made_of([replace(recipe, work=Work.QUICK, stepped=True) for recipe in chosen])
+        plain = self._made_of([replace(recipe, work=Work.NONE) for recipe in begin])
+        most = self._settings.compared(self._faces_for(begin[0]), effort)
+        fitted = [replace(one.recipe, work=Work.QUICK) for one in _best_of_each(plain, most)]
+        found = _best_of_each(self._made_of(fitted), effort.fitted)
+        kept = [replace(one.recipe, work=Work.NONE) for one in found]
+        plain = [one for one in plain if one.recipe in kept]
+        if self._may_win(found):
+            found += self._made_of([replace(one.recipe, stepped=True) for one in found])
         for top in _ranked(found)[:1]:
             found += self._creased(top)
         for top in _ranked(found + plain)[:1]:
@@ -136,16 +130,21 @@ class MeshSearch:
             return fitting[0]
         return _coarsest(self._original, self._maker, self._ways(), self._coder, self._size, self._quality)
 
+    def _may_win(self, found: list[Candidate]) -> bool:
+        """Whether other ways to make a mesh may win much over the best candidates so far; a thorough effort
+        tries them in any case."""
+        return self._effort.thorough or all(one.quality < self._settings.even for one in found)
+
     def _creased(self, flat: Candidate) -> list[Candidate]:
         """Loop surfaces made as a flat candidate was.
 
-        None where the flat mesh leaves next to nothing to win; none without creases of a mesh that has sharp
-        edges; and none with others once one lacks much to the flat mesh, or anything to the one before.
+        None without creases of a mesh that has sharp edges; and none with others once one lacks much to the
+        flat mesh, or anything to the one before.
         """
         codes = list(self._effort.creases)
         if self._effort.thorough:
             return self._made_of([replace(flat.recipe, crease=code) for code in codes])
-        if flat.quality >= self._settings.even:
+        if not self._may_win([flat]):
             return []
         if self._original.sharpness > self._settings.smooth and len(codes) > 1:
             codes = [code for code in codes if code != SMOOTH]
@@ -161,6 +160,8 @@ class MeshSearch:
 
     def _at_depths(self, top: Candidate) -> list[Candidate]:
         """A candidate with more bits and with fewer: of what says little the coordinates are too fine."""
+        if not self._may_win([top]):
+            return []
         allowed, recipe = depths(top.recipe.repeated), top.recipe
         steps = [more for more in self._effort.depths if recipe.bits + more in allowed]
         steps.sort(key=lambda more: -more if top.quality > self._settings.rough else more)
@@ -265,8 +266,11 @@ class MeshSearch:
         for number in range(_MOST_CODINGS_COPIED if candidate.mesh.copies else _MOST_CODINGS):
             message = self._message(candidate)
             sizes[candidate.asked] = len(message)
-            if len(message) <= self._size and (best is None or candidate.quality > best.quality):
-                best = replace(candidate, payload=message)
+            if len(message) <= self._size:
+                if best is None or candidate.quality > best.quality:
+                    best = replace(candidate, payload=message)
+                elif not self._effort.thorough:  # more faces say no more
+                    break
             if self._settings.fills(len(message) / self._size):
                 break
             if best is not None and best.payload is not None:
@@ -344,6 +348,14 @@ def _coarsest(
         "ask for a larger size",
         least,
     )
+
+
+def _best_of_each(candidates: list[Candidate], most: int) -> list[Candidate]:
+    """The best candidates with copies, and as many without: parts that are coded once are seldom better at
+    first sight, but often in the end."""
+    ranked = _ranked(candidates)
+    each = ([one for one in ranked if one.recipe.repeated == repeated] for repeated in (True, False))
+    return [one for kind in each for one in kind[:most]]
 
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from meshcodec.modes.mesh.decimate import DECIMATORS
 from meshcodec.modes.mesh.fit import FitSettings
 from meshcodec.modes.mesh.rates import RateModel
 
@@ -66,9 +67,12 @@ class MeshSettings:
     aim : share of the payload that meshes are made for
     smooth : share of the length of edges with an angle of 60 degrees or more up to which a mesh is smooth
     fair_crease : what a Loop surface may lack to the flat mesh where one with other creases may be better
-    even : quality of a flat mesh from which on no Loop surface is tried
+    even : quality from which on no other way to make a mesh is tried
     rough : quality up to which fewer bits are tried first, and above it more
-    many_faces : faces above which decimators are compared by what they make, before it is fitted
+    few_compared : decimators, the best before a fit, whose meshes are fitted to be compared; all of them in a
+        thorough effort
+    many_faces : faces above which these are no more than go on: many are measured as quickly as few, but take
+        long to fit
     steps : faces of the meshes that are fitted on the way to a coarser one, over those of that
     fit : numbers of the fit
     rate : the rate model to begin with
@@ -89,6 +93,7 @@ class MeshSettings:
     even: float = 3.975
     rough: float = 3.6
     many_faces: int = 1500
+    few_compared: int = 2
     steps: tuple[float, ...] = (1.5,)
     fit: FitSettings = field(default_factory=FitSettings)
     rate: RateModel = field(default_factory=RateModel)
@@ -103,6 +108,12 @@ class MeshSettings:
         Where the share is poor, more than a search ever makes.
         """
         return 1000 if share < self.poor else int(share < self.short)
+
+    def compared(self, faces: int, effort: MeshEffort) -> int:
+        """Decimators whose meshes of so many faces are fitted to be compared, the best before that."""
+        if faces > self.many_faces:
+            return effort.fitted
+        return len(DECIMATORS) if effort.thorough else max(effort.fitted, self.few_compared)
 
     def depth(self, size: int) -> int:
         """Bits of a coordinate with which the search for a payload of ``size`` bytes begins."""

@@ -185,16 +185,28 @@ def test_the_same_mesh_of_two_decimators_is_measured_once() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("many", [0, 10_000])
-def test_many_faces_are_compared_before_they_are_fitted(many: int) -> None:
-    made = searched(egg(), 400, MeshEffort(), replace(QUICK, many_faces=many))
+@pytest.mark.parametrize(
+    ("many", "thorough", "fitted"), [(0, False, 1), (10_000, False, 2), (10_000, True, 3)]
+)
+def test_meshes_are_compared_before_they_are_fitted(many: int, thorough: bool, fitted: int) -> None:
+    made = searched(egg(), 400, MeshEffort(thorough=thorough), replace(QUICK, many_faces=many))
     works = [one.work for one in made if not one.stepped]
-    first, second = (Work.NONE, Work.QUICK) if many == 0 else (Work.QUICK, Work.NONE)
-    fits = works.index(second)
-    assert fits > 1
-    assert set(works[:fits]) == {first}
-    assert works[fits + 1 :].count(second) == 0
+    plain = works.index(Work.QUICK)
+    assert plain >= 3
+    assert set(works[:plain]) == {Work.NONE}
+    assert works.count(Work.QUICK) == fitted if not thorough else works.count(Work.QUICK) >= fitted
     assert any(one.stepped for one in made)
+
+
+@pytest.mark.slow
+def test_what_leaves_nothing_to_win_is_made_in_no_other_way() -> None:
+    effort = MeshEffort(creases=CREASES, depths=(-1, 1))
+    made = searched(egg(), 400, effort, replace(QUICK, even=0.0))
+    assert not any(one.stepped for one in made)
+    assert len({one.bits for one in made}) == 1
+    other = searched(egg(), 400, effort, replace(QUICK, even=4.1))
+    assert any(one.stepped for one in other)
+    assert len({one.bits for one in other}) > 1
 
 
 @pytest.mark.slow
