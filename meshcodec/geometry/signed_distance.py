@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from meshcodec.geometry.components import Edges, connected_parts
 from meshcodec.geometry.orientation import Orientation, orient
-from meshcodec.geometry.triangles import face_normals, positions_of
+from meshcodec.geometry.triangles import Floats, Ints, distinct_faces, face_normals, positions_of
 
 SHEET_HALF_THICKNESS = 0.0075
 """Half the thickness of a sheet: about one cell of a 256-cell decode, and below the 0.01 of the metric."""
@@ -174,7 +174,7 @@ def classify(
     """
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
     positions = positions_of(vertices32).astype(np.int32)
-    faces32 = _distinct(np.ascontiguousarray(faces, dtype=np.int32), positions)
+    faces32 = distinct_faces(np.ascontiguousarray(faces, dtype=np.int32), positions)
     faces32, normals, doubled = _with_area(vertices32, faces32)
     part, bordered, turned = _neighbours(positions[faces32], vertices32, faces32)
     sides = _Sides(vertices32, faces32, normals, part, winding_of)
@@ -206,8 +206,29 @@ def classify(
     return surfaces
 
 
+def turned_faces(vertices: Floats, faces: Ints) -> Ints:
+    """The faces (F, 3) of a mesh without repeated ones and turned so that neighbours agree.
+
+    Where they do they are as drawn. Else those without area are dropped, closed pieces face outwards, and the
+    walls of cavities inwards, as `classify` has them.
+
+    Parameters
+    ----------
+    vertices : (V, 3) in [-1, 1]
+    faces : (F, 3), one at least
+    """
+    vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
+    positions = positions_of(vertices32)
+    distinct = distinct_faces(faces, positions)
+    # Of a face that names a place twice nobody is a neighbour.
+    corners = positions[distinct]
+    apart = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
+    _, _, turned = _neighbours(corners[apart], vertices32, distinct[apart])
+    return classify(vertices, distinct).faces.astype(np.int64) if turned.reversed.any() else distinct
+
+
 def _neighbours(
-    corners: NDArray[np.int32], vertices: NDArray[np.float32], faces: NDArray[np.int32]
+    corners: NDArray[np.integer], vertices: NDArray[np.float32], faces: NDArray[np.integer]
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_], Orientation]:
     """What follows from which faces share vertices and edges.
 
@@ -342,15 +363,6 @@ def _cavity_walls(
     share = np.bincount(turned.piece, weights * hidden) / total
     walls: NDArray[np.bool_] = turned.inward & (share > 0.5)[turned.piece]
     return walls
-
-
-def _distinct(faces: NDArray[np.int32], positions: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The faces without those that repeat the corners of an earlier one, in whatever order."""
-    corners = np.sort(positions[faces], axis=1)
-    order = np.lexsort(corners.T)  # is stable: the first of those that are the same comes first
-    first = np.ones(len(faces), dtype=bool)
-    first[order[1:]] = (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
-    return faces[first]
 
 
 def _open_parts(

@@ -31,6 +31,16 @@ def without_degenerate(faces: NDArray[AnyInts]) -> NDArray[AnyInts]:
     return np.asarray(faces[(a != b) & (b != c) & (c != a)])
 
 
+def distinct_faces(faces: NDArray[AnyInts], positions: NDArray[np.integer]) -> NDArray[AnyInts]:
+    """The (F, 3) faces without those that repeat the places of an earlier one, in whatever order; `positions`
+    are (V,) numbers of the places of vertices, see `positions_of`."""
+    corners = np.sort(positions[faces], axis=1)
+    order = np.lexsort(corners.T)  # is stable: the first of those that are the same comes first
+    first = np.ones(len(faces), dtype=bool)
+    first[order[1:]] = (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
+    return np.asarray(faces[first])
+
+
 def compact(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     """A mesh, (V, 3) and (F, 3), without degenerate faces and without vertices that no face uses."""
     used, index = np.unique(without_degenerate(faces), return_inverse=True)

@@ -11,6 +11,7 @@ from meshcodec.errors import BadMeshError
 from meshcodec.format.box import NO_AXES, Axes, Triple
 from meshcodec.format.grid_mesh import MeshGrid
 from meshcodec.geometry.normalize import round_placement
+from meshcodec.geometry.signed_distance import turned_faces
 from meshcodec.geometry.simplify import decimator
 from meshcodec.geometry.symmetry import mirror_axes
 from meshcodec.geometry.triangles import Floats, Ints, MeshLike, merge_identical, mesh_arrays
@@ -102,8 +103,9 @@ def original_of(mesh: MeshLike, most_faces: int, mirrored: Axes | None = None, s
     if not len(faces):
         raise BadMeshError("all its faces are degenerate", "give a mesh with a surface")
     center, half_extents = round_placement(vertices, lambda reach: np.maximum(reach, reach.max() * _THINNEST))
-    closed = is_closed((vertices, faces))
     unit = (vertices - np.array(center)) / max(half_extents)
+    faces = turned_faces(unit, faces)
+    closed = is_closed((vertices, faces))
     axes = mirror_axes(vertices, faces, seed) if mirrored is None else mirrored
     if len(faces) > most_faces:
         unit, faces = merge_identical(*decimator("prune")(unit, faces, most_faces))

@@ -75,3 +75,34 @@ def test_how_sharp_a_mesh_is() -> None:
     assert original_of(box, 10**6).sharpness == pytest.approx(12 / (12 + 6 * 2**0.5))
     sheet = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])
     assert original_of(sheet, 10**6).sharpness == 0.0
+
+
+def test_faces_drawn_in_either_order_are_turned_as_a_solid_has_them() -> None:
+    ball = trimesh.creation.icosphere(2)
+    vertices, faces = np.asarray(ball.vertices), np.asarray(ball.faces, dtype=np.int64)
+    mixed = faces.copy()
+    mixed[::3] = mixed[::3, ::-1]
+    turned = original_of((vertices, mixed), 60_000)
+    drawn = original_of((vertices, faces), 60_000)
+    assert turned.closed
+    np.testing.assert_array_equal(turned.vertices, drawn.vertices)
+    assert trimesh.Trimesh(turned.vertices, turned.faces, process=False).volume == pytest.approx(
+        trimesh.Trimesh(drawn.vertices, drawn.faces, process=False).volume
+    )
+
+
+def test_a_mesh_that_agrees_stays_as_drawn() -> None:
+    ball = trimesh.creation.icosphere(1)
+    inverted = np.asarray(ball.vertices), np.asarray(ball.faces, dtype=np.int64)[:, ::-1]
+    found = original_of(inverted, 60_000)
+    assert trimesh.Trimesh(found.vertices, found.faces, process=False).volume < 0
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_faces_that_are_there_twice_are_there_once(backwards: bool) -> None:
+    box = trimesh.creation.box((3.0, 2.0, 1.0))
+    faces = np.asarray(box.faces, dtype=np.int64)
+    again = faces[:, ::-1] if backwards else np.roll(faces, 1, axis=1)
+    found = original_of((np.asarray(box.vertices), np.concatenate([faces, again])), 60_000)
+    assert len(found.faces) == 12
+    assert found.closed
