@@ -8,13 +8,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.geometry.triangles import Floats, Ints, any_corner, area_normals, box_of, used_vertices
+from meshcodec.geometry.components import Edges
+from meshcodec.geometry.triangles import (
+    Floats,
+    Ints,
+    any_corner,
+    area_normals,
+    box_of,
+    positions_of,
+    used_vertices,
+)
 
 BULK = 0.999
 """Share of the area that is the shape itself, where the rest lies far away."""
 CROWDED = 0.1
 """Longest side of the bulk's box, over the longest side of the whole box, below which there is a warning."""
 _ROUNDING = 2.0**-22  # of a face's distance from the middle: a difference of two float32, twice over
+_NEEDLE = 5e-6  # height of a face over its longest side below which few digits may have made it of a line
+_SHRUNK = 0.5  # longest side of the box without needles over that with them, below which they own it
 _SAMPLED = 10_000  # vertices that tell the middle, at least
 _MEASURED = 100_000  # faces whose areas tell the bulk, at least
 _GLANCED = 5_000  # faces that nearly always tell that there is no bulk
@@ -26,8 +37,9 @@ def without_stray(vertices: Floats, faces: Ints) -> Ints:
 
     Exporters leave such faces behind, where two or all three corners are one point, or all are on a line. A
     line is not quite straight after its three points were rounded to float32: what the rounding can account
-    for is no area. Faces without an area that stay in the box may fill the gap at a vertex on another's
-    edge, and are kept.
+    for is no area. Written with fewer digits it is a needle: one that shares no edge, and without which the
+    box is half as long, is no area either. Faces without an area that stay in the box may fill the gap at a
+    vertex on another's edge, and are kept.
 
     Parameters
     ----------
@@ -48,11 +60,12 @@ def without_stray(vertices: Floats, faces: Ints) -> Ints:
     for axis, values in enumerate(vertices.T):
         at_end |= (values == low[axis]) | (values == high[axis])
     ends = vertices[faces[any_corner(at_end, faces)]]
-    ends = ends[_has_area(ends, middle)].reshape(-1, 3)
+    ends = ends[_has_area(ends, middle) & ~_is_needle(ends)].reshape(-1, 3)
     if len(ends) and np.array_equal(box_of(ends), (low, high)):
         return faces
     triangles = vertices[faces]
     solid = _has_area(triangles, middle)
+    solid &= ~_owning_needles(vertices, faces, solid)
     if not solid.any():
         return faces
     low, high = triangles[solid].min(axis=(0, 1)), triangles[solid].max(axis=(0, 1))
@@ -73,6 +86,30 @@ def _has_area(triangles: Floats, middle: Floats) -> NDArray[np.bool_]:
         bound = error[:, None] * (reach[:, [1, 2, 0]] + reach[:, [2, 0, 1]])
         has_area: NDArray[np.bool_] = (np.abs(area_normals(triangles)) > bound).any(axis=1)
     return has_area
+
+
+def _is_needle(triangles: Floats) -> NDArray[np.bool_]:
+    """Which (n, 3, 3) triangles are next to a line."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        doubled = np.linalg.norm(area_normals(triangles), axis=1)
+        longest = np.square(triangles - np.roll(triangles, 1, axis=1)).sum(axis=2).max(axis=1)
+        needles: NDArray[np.bool_] = doubled < _NEEDLE * longest
+    return needles
+
+
+def _owning_needles(vertices: Floats, faces: Ints, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(F,) which of the `solid` faces are needles that share no edge, where these own the box."""
+    none = np.zeros(len(faces), dtype=np.bool_)
+    needles = solid & _is_needle(vertices[faces])
+    if not needles.any() or needles.all():
+        return none
+    edges = Edges.of(positions_of(vertices)[faces])
+    needles[edges.sides[np.repeat(edges.counts > 1, edges.counts)] // 3] = False
+    rest = solid & ~needles
+    if not rest.any():
+        return none
+    longest = [float(np.ptp(vertices[faces[mask]].reshape(-1, 3), axis=0).max()) for mask in (rest, solid)]
+    return needles if longest[0] < _SHRUNK * longest[1] else none
 
 
 def outlier_fault(vertices: Floats, faces: Ints) -> str | None:

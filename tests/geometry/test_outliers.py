@@ -52,6 +52,28 @@ def test_a_far_face_without_area_goes(corners: list[tuple[float, float, float]],
         np.testing.assert_array_equal(without_stray(vertices, faces), np.delete(faces, at, axis=0))
 
 
+@pytest.mark.parametrize("digits", ["%.6g", "%.4f", "%.3f"])
+def test_a_line_written_with_few_digits_goes(digits: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        way = rng.normal(size=3)
+        begin = rng.random(3) * 2
+        end = begin + 200 * way / np.linalg.norm(way)
+        between = begin + (end - begin) * rng.random()
+        corners = [tuple(float(digits % value) for value in point) for point in (begin, end, between)]
+        assert kept(*with_triangle(PART, *corners)) == 12  # type: ignore[arg-type]
+
+
+def test_a_needle_that_does_not_own_the_box_stays() -> None:
+    assert kept(*with_triangle(PART, (2, 3, 4), (5, 3, 4), (3.5, 3, 4.00001))) == 13
+    assert kept(*with_triangle(PART, (2, 3, 4), (50, 3, 4), (35, 3, 4.1))) == 13
+
+
+def test_a_needle_that_is_part_of_a_surface_stays() -> None:
+    pole = box((2.0, 1.0, 1.0), (200.0, 1.0005, 1.0005))
+    assert kept(*joined(PART, pole)) == 24
+
+
 def test_all_that_repeat_or_hang_on_them_go() -> None:
     mesh = PART
     for far in ((9, 9, 9), (9, 9, 9), (0, -70, 0), (500, 0, 0)):
