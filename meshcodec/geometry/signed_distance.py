@@ -45,6 +45,8 @@ ONLY_SHEETS = 0.95
 """Share of the area that is sheets from which on a mesh is one of sheets."""
 OPEN = 0.25
 """Distance of w from whole numbers beside a part with a border, on the mean of its area, if it is open."""
+TWO_SIDED = 0.55
+"""Share of the faces that are left without repeated ones below which nearly all are there twice."""
 ALIKE = 0.25
 """Share of the parts with a border that are alike, and open by `OPEN`, from which on all of them are."""
 _PART_FACES = 64  # of a part that is told by itself: walls that are drawn one by one are alike and differ
@@ -207,10 +209,11 @@ def classify(
 
 
 def turned_faces(vertices: Floats, faces: Ints) -> Ints:
-    """The faces (F, 3) of a mesh without repeated ones and turned so that neighbours agree.
+    """The faces (F, 3) of a mesh turned so that neighbours agree.
 
-    Where they do they are as drawn. Else those without area are dropped, closed pieces face outwards, and the
-    walls of cavities inwards, as `classify` has them.
+    Where they do they are as drawn. Else closed pieces face outwards, and the walls of cavities inwards, as
+    `classify` has them. A mesh whose faces are nearly all there twice, such as one with two sides, has each
+    once.
 
     Parameters
     ----------
@@ -220,11 +223,24 @@ def turned_faces(vertices: Floats, faces: Ints) -> Ints:
     vertices32 = np.ascontiguousarray(vertices, dtype=np.float32)
     positions = positions_of(vertices32)
     distinct = distinct_faces(faces, positions)
+    turned = (distinct if len(distinct) < TWO_SIDED * len(faces) else faces).copy()
     # Of a face that names a place twice nobody is a neighbour.
-    corners = positions[distinct]
+    corners = positions[turned]
     apart = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
-    _, _, turned = _neighbours(corners[apart], vertices32, distinct[apart])
-    return classify(vertices, distinct).faces.astype(np.int64) if turned.reversed.any() else distinct
+    chosen = turned[apart].astype(np.int32)
+    part, _, orientation = _neighbours(corners[apart], vertices32, chosen)
+    reverse = orientation.reversed
+    if orientation.inward.any():
+        normals = face_normals(vertices32, chosen)
+        doubled = np.linalg.norm(normals, axis=1)
+        sides = _Sides(
+            vertices32, chosen, normals / np.maximum(doubled, _FLOOR_AREA)[:, None], part, winding_number
+        )
+        sides.reverse(reverse)
+        reverse = reverse ^ _cavity_walls(orientation, sides.winding(orientation.orientable), doubled)
+    at = np.flatnonzero(apart)[reverse]
+    turned[at] = turned[at][:, ::-1]
+    return turned
 
 
 def _neighbours(

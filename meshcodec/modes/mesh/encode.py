@@ -287,21 +287,30 @@ class MeshSearch:
         """A finalist with more bits as long as it fits and says more.
 
         What is left of its payload is used where a decimator has no more faces to give, or where more of them
-        say less.
+        say less. As many bits are tried as may fit at once, then fewer.
         """
-        assert best.payload is not None
-        while len(best.payload) < self._settings.short * self._size and not self._stop():
-            recipe = replace(best.recipe, bits=best.recipe.bits + 1)
-            if recipe.bits not in depths(recipe.repeated):
+        short = self._settings.short * self._size
+        while best.payload is not None and len(best.payload) < short and not self._stop():
+            left = 8 * (self._size - len(best.payload))
+            most = max(1, int(left / (self._settings.rate.bit * len(best.mesh.positions))))
+            most = min(most, depths(best.recipe.repeated)[-1] - best.recipe.bits)
+            tried = (self._with_bits(best, more) for more in dict.fromkeys((most, (most + 1) // 2, 1)))
+            finer = next((one for one in tried if one is not None), None)
+            if finer is None:
                 break
-            finer = self._candidate(recipe, best.asked)
-            if finer is None or finer.quality <= best.quality:
-                break
-            message = self._message(finer)
-            if len(message) > self._size:
-                break
-            best = replace(finer, payload=message)
+            best = finer
         return best
+
+    def _with_bits(self, coded: Candidate, more: int) -> Candidate | None:
+        """A candidate with more bits, coded; None where it does not fit or says no more."""
+        bits = coded.recipe.bits + more
+        if not more or bits not in depths(coded.recipe.repeated):
+            return None
+        finer = self._candidate(replace(coded.recipe, bits=bits), coded.asked)
+        if finer is None or finer.quality <= coded.quality:
+            return None
+        message = self._message(finer)
+        return replace(finer, payload=message) if len(message) <= self._size else None
 
     def _message(self, candidate: Candidate) -> bytes:
         """The message of a candidate; the rate model learns from it."""

@@ -106,3 +106,11 @@ def test_faces_that_are_there_twice_are_there_once(backwards: bool) -> None:
     found = original_of((np.asarray(box.vertices), np.concatenate([faces, again])), 60_000)
     assert len(found.faces) == 12
     assert found.closed
+
+
+def test_a_few_faces_that_are_there_twice_stay() -> None:
+    """They count twice in what a mesh is measured by."""
+    box = trimesh.creation.box((3.0, 2.0, 1.0))
+    faces = np.asarray(box.faces, dtype=np.int64)
+    found = original_of((np.asarray(box.vertices), np.concatenate([faces, faces[:2]])), 60_000)
+    assert len(found.faces) == 14
