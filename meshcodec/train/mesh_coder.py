@@ -247,8 +247,6 @@ def _walks(items: Sequence[CorpusItem], numbers: range, config: MeshCoderConfig)
             if name.endswith(".value"):
                 held = np.full(len(rows), is_validation(item, ()), dtype=np.bool_)
                 parts[name.replace(".value", ".held")].append(held)
-                size = np.full(len(rows), len(made[0].faces), dtype=np.int16)
-                parts[name.replace(".value", ".faces")].append(size)
     return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
