@@ -214,8 +214,8 @@ class MeshSearch:
 
     def _start_of(self, recipe: Recipe) -> tuple[bytes, bytes, Recipe]:
         """What a candidate is made of: decimators often find the same mesh, above all of a coarse one."""
-        vertices, faces = self._maker.coarse(recipe, self._faces_for(recipe))
-        return vertices.tobytes(), faces.tobytes(), replace(recipe, decimator="")
+        coarse = self._maker.coarse(recipe, self._faces_for(recipe))
+        return coarse.vertices.tobytes(), coarse.faces.tobytes(), replace(recipe, decimator="")
 
     def _calibrate(self, recipes: list[Recipe]) -> None:
         """Code one mesh of each kind that is about as large as fits, so that the rate models know what this
@@ -235,7 +235,7 @@ class MeshSearch:
 
     def _comes_down(self, recipe: Recipe, count: int) -> bool:
         """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
-        return 0 < len(self._maker.coarse(recipe, count)[1]) <= min(_TOO_MANY * count, MOST_FACES)
+        return 0 < len(self._maker.coarse(recipe, count).faces) <= min(_TOO_MANY * count, MOST_FACES)
 
     def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
         """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
@@ -343,13 +343,14 @@ def _coarsest(
     sizes = []
     for axes, repeated in ways:
         piece = maker.piece(axes, repeated)
-        vertices, faces = piece.least()
+        coarse = piece.least()
         grid = original.grid(depths(repeated).start, axes)
-        mesh = maker.on_grid(piece, ControlMesh(vertices, faces, FLAT, axes), grid, None, False)
+        control = ControlMesh(coarse.vertices, coarse.faces, FLAT, axes)
+        mesh = maker.on_grid(piece, control, coarse.place, grid, None, False)
         payload = coder.encode(mesh, grid.sides)
         if len(payload) <= size:
             recipe = Recipe("least", axes, grid.bits, work=Work.NONE, repeated=repeated)
-            return Candidate(recipe, len(faces), mesh, grid, quality(mesh, grid), payload)
+            return Candidate(recipe, len(control.faces), mesh, grid, quality(mesh, grid), payload)
         sizes.append(len(payload))
     least = min(sizes)
     raise DoesNotFitError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import partial
+
+import numpy as np
 
 from meshcodec.format.box import Axes
 from meshcodec.format.grid_mesh import FLAT, GridMesh, MeshGrid
@@ -58,12 +59,28 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Coarse:
+    """What a decimator made.
+
+    Attributes
+    ----------
+    vertices, faces : (V, 3) and (F, 3), in the unit frame
+    place : (V,) where each vertex was in `meshcodec.modes.mesh.repeats.Layout`; all 0 without repeated parts
+    """
+
+    vertices: Floats
+    faces: Ints
+    place: Ints
+
+
+@dataclass(frozen=True)
 class Piece:
     """What of the original is decimated, fitted and coded.
 
     Attributes
     ----------
-    decimations, target : of it
+    decimations : of it, parts that are repeated apart from each other
+    target : it
     repeats : the parts of it that are there more than once; None where they all stay in it
     """
 
@@ -71,16 +88,20 @@ class Piece:
     target: Target
     repeats: Repeats | None = None
 
-    def mesh(self, name: str, count: int) -> tuple[Floats, Ints]:
-        """The decimation of about so many faces, by one of the decimators."""
-        return self._back(*self.decimations.mesh(name, count))
-
-    def least(self) -> tuple[Floats, Ints]:
+    def least(self) -> Coarse:
         """The coarsest mesh that any decimator makes."""
-        return self._back(*least_mesh(self.decimations))
+        return self.in_place(*least_mesh(self.decimations))
 
-    def _back(self, vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
-        return (self.repeats.layout.back(vertices), faces) if self.repeats else (vertices, faces)
+    def in_place(self, vertices: Floats, faces: Ints) -> Coarse:
+        """A mesh that a decimator made, with the repeated parts where they belong."""
+        if self.repeats is None:
+            return Coarse(vertices, faces, np.zeros(len(vertices), dtype=np.int64))
+        moved, place = self.repeats.layout.back(vertices)
+        return Coarse(moved, faces, place)
+
+    def apart(self, vertices: Floats, place: Ints) -> Floats:
+        """(n, 3) vertices that belong to the mesh, where a decimator finds them."""
+        return vertices if self.repeats is None else self.repeats.layout.apart(vertices, place)
 
 
 class Maker:
@@ -99,7 +120,7 @@ class Maker:
         self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
         self._pieces: dict[tuple[Axes, bool], Piece] = {}
         self._repeats: dict[Axes, Repeats] = {}
-        self._last: tuple[tuple[Recipe, int], tuple[ControlMesh, Sparse | None]] | None = None
+        self._last: tuple[tuple[Recipe, int], tuple[ControlMesh, Ints, Sparse | None]] | None = None
 
     def repeats(self, mirrored: Axes) -> Repeats:
         """The parts that are there more than once of what is left at the middle planes."""
@@ -113,54 +134,62 @@ class Maker:
             repeats = self.repeats(mirrored) if repeated else None
             vertices, faces = (repeats.vertices, repeats.faces) if repeats else self._original.part(mirrored)
             target = Target(vertices, faces, self._fits.samples, self._seed)
-            vertices = repeats.layout.apart(vertices) if repeats else vertices
+            vertices = repeats.layout.apart(vertices, repeats.layout.place) if repeats else vertices
             self._pieces[mirrored, repeated] = Piece(Decimations(vertices, faces, mirrored), target, repeats)
         return self._pieces[mirrored, repeated]
 
     def made(self, recipe: Recipe, count: int) -> tuple[GridMesh, MeshGrid]:
         """The mesh of a recipe, of about so many faces; it may have none."""
-        control, hessian = self._fitted(recipe, count)
+        control, place, hessian = self._fitted(recipe, count)
         piece = self.piece(recipe.mirrored, recipe.repeated)
         grid = self._original.grid(recipe.bits, recipe.mirrored)
-        return self.on_grid(piece, control, grid, hessian, self._original.closed), grid
+        return self.on_grid(piece, control, place, grid, hessian, self._original.closed), grid
 
-    def _fitted(self, recipe: Recipe, count: int) -> tuple[ControlMesh, Sparse | None]:
-        """The mesh of a recipe before it is put on a grid; the last one is made once for all grids."""
+    def _fitted(self, recipe: Recipe, count: int) -> tuple[ControlMesh, Ints, Sparse | None]:
+        """The mesh of a recipe before it is put on a grid, with the places of `Coarse`; the last one is made
+        once for all grids."""
         key = replace(recipe, bits=0), count
         if self._last is None or self._last[0] != key:
-            control = ControlMesh(*self.coarse(recipe, count), recipe.crease, recipe.mirrored)
+            coarse = self.coarse(recipe, count)
+            control = ControlMesh(coarse.vertices, coarse.faces, recipe.crease, recipe.mirrored)
             hessian = None
             if recipe.work != Work.NONE and len(control.faces):
                 target = self.piece(recipe.mirrored, recipe.repeated).target
                 result = fit(control, target, self._fits.quick if recipe.work == Work.QUICK else self._fits)
                 control, hessian = result.mesh, result.hessian
-            self._last = key, (control, hessian)
+            self._last = key, (control, coarse.place, hessian)
         return self._last[1]
 
     def on_grid(
-        self, piece: Piece, control: ControlMesh, grid: MeshGrid, hessian: Sparse | None, apart: bool
+        self,
+        piece: Piece,
+        control: ControlMesh,
+        place: Ints,
+        grid: MeshGrid,
+        hessian: Sparse | None,
+        apart: bool,
     ) -> GridMesh:
         """A piece's mesh on the grid, with the copies of its parts."""
-        places = grid.to_grid(self._original.to_world(control.vertices))
-        mesh = rounded(control, places, grid, hessian, apart)
+        exact = grid.to_grid(self._original.to_world(control.vertices))
+        mesh, at = rounded(control, exact, grid, hessian, apart, place if piece.repeats else None)
         if self._original.closed and len(mesh.faces):
             faces = without_holes(mesh.positions, mesh.faces, grid.mirrored)
             mesh = replace(mesh, faces=faces)
         if piece.repeats and len(mesh.faces):
-            copies = copies_of(mesh, grid, piece.repeats, self._original, piece.target.closest)
+            copies = copies_of(mesh, grid, piece.repeats, self._original, at, place)
             mesh = replace(mesh, copies=copies)
         return mesh
 
-    def coarse(self, recipe: Recipe, count: int) -> tuple[Floats, Ints]:
+    def coarse(self, recipe: Recipe, count: int) -> Coarse:
         """The mesh of a recipe before it is fitted."""
+        piece = self.piece(recipe.mirrored, recipe.repeated)
         if recipe.stepped:
             vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)
         else:
-            piece = self.piece(recipe.mirrored, recipe.repeated)
-            vertices, faces = piece.mesh(recipe.decimator, count)
+            vertices, faces = piece.decimations.mesh(recipe.decimator, count)
         if self._original.closed:
-            return split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
-        return vertices, faces
+            vertices, faces = split_pinches(*compact(vertices, without_repeated(faces, folds=True)))
+        return piece.in_place(vertices, faces)
 
     def _steps(self, recipe: Recipe, count: int) -> Decimations:
         """Fitted meshes on the way to ``count`` faces, the decimations of the last; shared by near counts."""
@@ -168,12 +197,13 @@ class Maker:
         key = recipe.decimator, recipe.mirrored, recipe.repeated, anchor
         if key not in self._stepped:
             piece = self.piece(recipe.mirrored, recipe.repeated)
-            decimations, coarse = piece.decimations, partial(piece.mesh, recipe.decimator)
+            decimations, name = piece.decimations, recipe.decimator
             for ratio in self._ratios:
-                mesh = ControlMesh(*coarse(round(ratio * anchor)), FLAT, recipe.mirrored)
+                coarse = piece.in_place(*decimations.mesh(name, round(ratio * anchor)))
+                mesh = ControlMesh(coarse.vertices, coarse.faces, FLAT, recipe.mirrored)
                 if len(mesh.faces):
                     mesh = fit(mesh, piece.target, self._fits.quick).mesh
-                decimations = Decimations(mesh.vertices, mesh.faces, recipe.mirrored)
-                coarse = partial(decimations.mesh, FROM_FITTED)
+                fitted = piece.apart(mesh.vertices, coarse.place)
+                decimations, name = Decimations(fitted, mesh.faces, recipe.mirrored), FROM_FITTED
             self._stepped[key] = decimations
         return self._stepped[key]

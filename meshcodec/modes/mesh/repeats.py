@@ -26,7 +26,6 @@ MOST_WORK = 3_000_000  # of comparisons in all, in points that are compared: a s
 _GAP = 0.5  # between parts that are laid out, and to what stays, which ends at 1
 _OFF_PLANES = 0.1  # where parts that are laid out begin along the other axes: in no middle plane
 _WEIGHT = 0.25  # power of how often a part is there by which it is larger: area times distance squared counts
-_SURE = 0.9  # share of the faces of a coarse part that have to lie nearest to the part that it is taken for
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,8 @@ class Repeats:
             scales.append(scale)
             shifts.append(np.array([ends[-1] + _GAP, _OFF_PLANES, _OFF_PLANES]) - low)
             ends.append(float(ends[-1] + _GAP + (high - low)[0]))
-        return Layout(places + 1, np.array(scales), np.array(shifts), np.array(ends) + _GAP / 2)
+        numbers = np.array([-1, *self.placements])
+        return Layout(places + 1, numbers, np.array(scales), np.array(shifts), np.array(ends) + _GAP / 2)
 
 
 @dataclass(frozen=True)
@@ -82,25 +82,27 @@ class Layout:
     Attributes
     ----------
     place : (V,) number of each vertex's place, 0 for what stays
+    part : (places,) the part that is there, as in `Repeats.placements`; -1 for what stays
     scale, shift : (places,) and (places, 3); a point x of a part goes to ``scale x + shift``
     end : (places,) where a place ends along the first axis
     """
 
     place: Ints
+    part: Ints
     scale: Floats
     shift: Floats
     end: Floats
 
-    def apart(self, vertices: Floats) -> Floats:
-        """(V, 3) vertices of the mesh, in their places."""
-        moved: Floats = vertices * self.scale[self.place][:, None] + self.shift[self.place]
+    def apart(self, vertices: Floats, place: Ints) -> Floats:
+        """(n, 3) vertices of the mesh, moved to their (n,) places."""
+        moved: Floats = vertices * self.scale[place][:, None] + self.shift[place]
         return moved
 
-    def back(self, vertices: Floats) -> Floats:
-        """(n, 3) vertices of what a decimator made of them, where they belong in the mesh."""
+    def back(self, vertices: Floats) -> tuple[Floats, Ints]:
+        """(n, 3) vertices of what a decimator made, where they belong in the mesh, and the (n,) places where
+        they were."""
         place = np.minimum(np.searchsorted(self.end, vertices[:, 0]), len(self.end) - 1)
-        moved: Floats = (vertices - self.shift[place]) / self.scale[place][:, None]
-        return moved
+        return (vertices - self.shift[place]) / self.scale[place][:, None], place
 
 
 def find_repeats(vertices: Floats, faces: Ints) -> Repeats:
@@ -207,45 +209,35 @@ def _some(points: Floats) -> Floats:
 
 
 def copies_of(
-    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, closest: ClosestPoints
+    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, at: Ints, place: Ints
 ) -> tuple[Copy, ...]:
     """The copies of a mesh of the grid that was made of `Repeats.vertices` and `faces`.
 
-    A part of it is taken for the part of the original that most of its faces lie nearest to; where these are
-    several, there are no copies of it. A copy lies at the place of the grid that is nearest to where it
-    belongs.
+    Where vertices of several places have become a part together, there are no copies of it. A copy lies at
+    the place of the grid that is nearest to where it belongs.
 
     Parameters
     ----------
-    closest : places of `Repeats.vertices` and `faces`
+    at : (n,) position of each of the vertices that the mesh was made of; -1 where it is gone
+    place : (n,) where each was in `Repeats.layout`
     """
     part = parts_of(mesh.faces, len(mesh.positions))
-    sources = _sources(mesh, grid, repeats, original, closest)
+    there = at >= 0
+    pairs = np.unique(np.stack([part[at[there]], place[there]], axis=1), axis=0)
+    parts, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
     origin = grid.to_grid(original.to_world(np.zeros((1, 3))))[0]
     scale = max(original.half_extents) / grid.step
     copies = []
-    for first, ours in members(part[mesh.faces[:, 0]]).items():
-        numbers, counts = np.unique(sources[ours], return_counts=True)
-        source = int(numbers[counts.argmax()])
-        if counts.max() < _SURE * len(ours) or source not in repeats.placements:
-            continue
-        positions = mesh.positions[np.flatnonzero(part == first)]
-        for placement in repeats.placements[source]:
+    for number, source in zip(
+        parts[count == 1].tolist(), repeats.layout.part[pairs[first[count == 1], 1]].tolist(), strict=True
+    ):
+        positions = mesh.positions[part == number]
+        for placement in repeats.placements.get(source, ()):
             matrix = TURNS[placement.turn]
             shift = scale * placement.shift + origin - matrix @ origin
             room = grid.sides - image_of(positions, placement.turn).max(axis=0)
             low = np.rint((positions @ matrix.T).min(axis=0) + shift).astype(np.int64)
             if (room >= 0).all():
                 x, y, z = np.clip(low, 0, room).tolist()
-                copies.append(Copy(int(first), placement.turn, (x, y, z)))
+                copies.append(Copy(number, placement.turn, (x, y, z)))
     return tuple(sorted(copies, key=lambda copy: (copy.vertex, copy.turn, copy.low)))
-
-
-def _sources(
-    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, closest: ClosestPoints
-) -> Ints:
-    """(F,) for each face of the mesh the part of the original that its middle lies nearest to."""
-    middles = grid.to_world(mesh.positions[mesh.faces].mean(axis=1))
-    _, face = closest(original.to_unit(middles))
-    found: Ints = repeats.part[face]
-    return found

@@ -18,9 +18,14 @@ _NOWHERE = np.inf  # cost of a move that is not allowed
 
 
 def rounded(
-    mesh: ControlMesh, places: Floats, grid: MeshGrid, hessian: Sparse | None, apart: bool
-) -> GridMesh:
-    """The mesh with its vertices on the grid.
+    mesh: ControlMesh,
+    places: Floats,
+    grid: MeshGrid,
+    hessian: Sparse | None,
+    apart: bool,
+    kinds: Ints | None = None,
+) -> tuple[GridMesh, Ints]:
+    """The mesh with its vertices on the grid, and the (V,) position of each of these, -1 where it is gone.
 
     Rounding each coordinate to the nearest is far from the best: what matters is the distance across the
     surface, and an error of one vertex can be made good by its neighbours. From there on single vertices are
@@ -34,10 +39,9 @@ def rounded(
     hessian : (3V, 3V) of the fit, in any unit; None rounds to nearest
     apart : whether a vertex whose place is taken goes to a free one beside it, so that a closed mesh stays
         closed; else both become one, and a thin plate becomes a sheet of half as many faces
+    kinds : (V,) numbers; vertices that have different ones are kept apart in any case
 
-    Returns
-    -------
-    GridMesh : without faces that have become degenerate or are repeated; it may have no face left
+    The mesh is without faces that have become degenerate or are repeated; it may have no face left.
     """
     low = np.where(np.array(grid.mirrored) & ~mesh.held, 1, 0)
     high = np.where(mesh.held, 0, np.maximum(grid.sides, low))
@@ -46,17 +50,25 @@ def rounded(
     if hessian is not None:
         whole, costs = _descended(whole, places, hessian.tocsr(), low, high)
     if apart:
-        whole = _taken_apart(whole, costs, low, high)
+        kinds = np.arange(len(whole))
+    if kinds is not None:
+        whole = _taken_apart(whole, costs, low, high, kinds)
     return grid_mesh(whole, mesh.faces, grid.bits, mesh.crease, apart)
 
 
-def grid_mesh(positions: Integers, faces: Ints, bits: int, crease: int, folds: bool = False) -> GridMesh:
+def grid_mesh(
+    positions: Integers, faces: Ints, bits: int, crease: int, folds: bool = False
+) -> tuple[GridMesh, Ints]:
     """Positions (V, 3) and faces (F, 3) as a `GridMesh`: equal positions merged, faces degenerate or repeated
-    dropped (`without_repeated`), then positions that no face uses."""
-    distinct, group = np.unique(positions, axis=0, return_inverse=True)
-    merged = without_repeated(without_degenerate(group.reshape(-1)[faces]), folds)
+    dropped (`without_repeated`), then positions that no face uses; and the (V,) new number of each position,
+    -1 where it is gone."""
+    distinct, inverse = np.unique(positions, axis=0, return_inverse=True)
+    group = inverse.reshape(-1)
+    merged = without_repeated(without_degenerate(group[faces]), folds)
     used, index = np.unique(merged, return_inverse=True)
-    return GridMesh(distinct[used], index.reshape(-1, 3).astype(np.int64), bits, crease)
+    number = np.full(len(distinct), -1, dtype=np.int64)
+    number[used] = np.arange(len(used))
+    return GridMesh(distinct[used], index.reshape(-1, 3).astype(np.int64), bits, crease), number[group]
 
 
 def without_repeated(faces: Ints, folds: bool) -> Ints:
@@ -124,21 +136,20 @@ def _neighbours(hessian: Sparse, count: int) -> Sparse:
     return csr_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
 
 
-def _taken_apart(whole: Integers, costs: Floats, low: Integers, high: Integers) -> Integers:
-    """Positions of which none is there twice, as far as there is a free place beside it."""
+def _taken_apart(whole: Integers, costs: Floats, low: Integers, high: Integers, kinds: Ints) -> Integers:
+    """Positions of which none is there for two kinds, as far as there is a free place beside it."""
     result = whole.copy()
-    taken: set[tuple[int, ...]] = set()
+    taken: dict[tuple[int, ...], int] = {}
     waiting: list[int] = []
-    for vertex, place in enumerate(map(tuple, whole.tolist())):
-        if place in taken:
+    for vertex, (place, kind) in enumerate(zip(map(tuple, whole.tolist()), kinds.tolist(), strict=True)):
+        if taken.setdefault(place, kind) != kind:
             waiting.append(vertex)
-        taken.add(place)
     for vertex in waiting:
         allowed = _allowed(costs[vertex][None], whole[vertex][None], low[vertex][None], high[vertex][None])[0]
         for step in np.argsort(allowed, kind="stable"):
             place = tuple((whole[vertex] + _STEPS[step]).tolist())
             if place not in taken and allowed[step] < _NOWHERE:
-                taken.add(place)
+                taken[place] = int(kinds[vertex])
                 result[vertex] = place
                 break
     return result

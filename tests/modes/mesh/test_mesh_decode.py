@@ -23,7 +23,7 @@ def open_box(axes: tuple[bool, bool, bool], crease: int = FLAT) -> GridMesh:
     positions = np.rint(np.asarray(box.vertices) + 7.5).astype(np.int64)
     faces = np.asarray(box.faces, dtype=np.int64)
     walls = ((positions[faces] == 0).all(axis=1) & np.array(axes)).any(axis=1)
-    return grid_mesh(positions, faces[~walls], 5, crease)
+    return grid_mesh(positions, faces[~walls], 5, crease)[0]
 
 
 def grid(axes: tuple[bool, bool, bool]) -> MeshGrid:

@@ -132,3 +132,23 @@ def test_copies_that_are_too_many_are_left_out() -> None:
     assert found.payload is not None
     assert 200 < len(found.payload) <= 300
     assert len(found.mesh.faces) > 20
+
+
+@pytest.mark.slow
+def test_parts_that_stand_in_each_other_are_copied() -> None:
+    """Which part of the original a coarse part was made of is known, not told by what lies near."""
+    rod = trimesh.creation.box((0.1, 0.1, 1.6)).subdivide()
+    rod.apply_translation([0.37, 0.11, 0.0])
+    points, faces = np.asarray(rod.vertices), np.asarray(rod.faces, dtype=np.int64)
+    rods = [(points @ TURNS[turn].T, faces[:, ::-1] if MIRRORED[turn] else faces) for turn in range(0, 48, 4)]
+    ball = trimesh.creation.icosphere(3, 0.5)
+    whole = np.asarray(ball.vertices) * [1, 0.9, 0.8] + 0.05, np.asarray(ball.faces, dtype=np.int64)
+    mesh = joined([*rods, whole])
+    settings = MeshSettings(samples=500, fit=few(300))
+    original = original_of(mesh, 5000, (False, False, False))
+    search = MeshSearch(original, 400, random_mesh_coder(1), 0, settings)
+    search.best()
+    placements = find_repeats(original.vertices, original.faces).placements.values()
+    repeated = [one for one in search.tried if one.recipe.repeated]
+    assert repeated
+    assert all(len(one.mesh.copies) == sum(map(len, placements)) for one in repeated)

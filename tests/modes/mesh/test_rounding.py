@@ -49,7 +49,9 @@ def test_whatever_is_rounded_is_a_grid_mesh(
     vertices = rng.uniform(-0.3, 1.2, (count, 3)) * rng.integers(0, 2, (count, 3))
     faces = np.array([rng.choice(count, 3, replace=False) for _ in range(int(rng.integers(1, 80)))])
     mesh, grid = ControlMesh(vertices, faces, mirrored=mirrored), unit_grid(bits, mirrored)
-    result = rounded(mesh, grid.to_grid(vertices), grid, identity(3 * count, format="csr"), apart)
+    result, at = rounded(mesh, grid.to_grid(vertices), grid, identity(3 * count, format="csr"), apart)
+    assert len(at) == count
+    assert set(at[at >= 0].tolist()) == set(range(len(result.positions)))
     assert keeps_its_promise(result, grid)
 
 
@@ -66,7 +68,7 @@ def test_rounding_by_the_fit_is_nearer_than_rounding_to_nearest() -> None:
     places = grid.to_grid(result.mesh.vertices)
 
     def error(hessian: object) -> float:
-        mesh = rounded(result.mesh, places, grid, hessian, True)
+        mesh, _ = rounded(result.mesh, places, grid, hessian, True)
         radii = np.linalg.norm(mesh.positions[mesh.faces].mean(axis=1) * grid.step - 1, axis=1)
         return float(np.std(radii))
 
@@ -77,7 +79,7 @@ def test_vertices_stay_in_the_plane_or_out_of_it() -> None:
     vertices = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 1], [0.001, 0.5, 0.5]])
     grid = unit_grid(6, UPPER)
     faces = np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3]])
-    mesh = rounded(ControlMesh(vertices, faces, mirrored=UPPER), grid.to_grid(vertices), grid, None, True)
+    mesh, _ = rounded(ControlMesh(vertices, faces, mirrored=UPPER), grid.to_grid(vertices), grid, None, True)
     assert sorted(mesh.positions[:, 0].tolist()) == [0, 0, 0, 1]
 
 
@@ -88,7 +90,7 @@ def test_a_thin_plate_stays_closed_or_becomes_a_sheet(apart: bool) -> None:
     vertices = np.array(plate.vertices)
     vertices[:, 2] += grid.step / 2  # both sides are nearest to one height
     faces = np.asarray(plate.faces, dtype=np.int64)
-    mesh = rounded(ControlMesh(vertices, faces), grid.to_grid(vertices), grid, None, apart)
+    mesh, _ = rounded(ControlMesh(vertices, faces), grid.to_grid(vertices), grid, None, apart)
     assert is_closed((mesh.positions, mesh.faces)) == apart
     assert len(mesh.faces) == (len(faces) if apart else 16)
 
@@ -96,6 +98,22 @@ def test_a_thin_plate_stays_closed_or_becomes_a_sheet(apart: bool) -> None:
 def test_equal_places_are_merged_and_what_they_leave_empty_is_dropped() -> None:
     positions = np.array([[0, 0, 0], [5, 0, 0], [0, 5, 0], [0, 0, 0], [9, 9, 9]])
     faces = np.array([[0, 1, 2], [3, 1, 2], [0, 3, 1], [2, 1, 0]])
-    mesh = grid_mesh(positions, faces, 4, 0)
+    mesh, at = grid_mesh(positions, faces, 4, 0)
     assert mesh.positions.tolist() == [[0, 0, 0], [0, 5, 0], [5, 0, 0]]
     assert mesh.faces.tolist() == [[0, 2, 1]]
+    assert at.tolist() == [0, 2, 1, 0, -1]
+
+
+def test_vertices_of_different_kinds_are_kept_apart() -> None:
+    two = np.array([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.001, 0, 0], [-0.5, 0, 0], [0, -0.5, 0]])
+    faces = np.array([[0, 1, 2], [3, 4, 5]])
+    grid = unit_grid(6)
+    mesh = ControlMesh(two, faces)
+    together, _ = rounded(mesh, grid.to_grid(two), grid, None, False)
+    assert len(together.positions) == 5
+    kinds = np.array([0, 0, 0, 1, 1, 1])
+    apart, at = rounded(mesh, grid.to_grid(two), grid, None, False, kinds)
+    assert len(apart.positions) == 6
+    assert np.abs(apart.positions[at[0]] - apart.positions[at[3]]).max() == 1
+    same, _ = rounded(mesh, grid.to_grid(two), grid, None, False, np.zeros(6, dtype=np.int64))
+    assert len(same.positions) == 5
