@@ -119,7 +119,7 @@ class MeshSearch:
         found = _best_of_each(self._made_of(fitted), effort.fitted)
         kept = [replace(one.recipe, work=Work.NONE) for one in found]
         plain = [one for one in plain if one.recipe in kept]
-        if self._may_win(found):
+        if not any(self._settings.suffices(one.quality, effort) for one in found):
             found += self._made_of([replace(one.recipe, stepped=True) for one in found])
         for top in _ranked(found)[:1]:
             found += self._creased(top)
@@ -130,11 +130,6 @@ class MeshSearch:
             return fitting[0]
         return _coarsest(self._original, self._maker, self._ways(), self._coder, self._size, self._quality)
 
-    def _may_win(self, found: list[Candidate]) -> bool:
-        """Whether other ways to make a mesh may win much over the best candidates so far; a thorough effort
-        tries them in any case."""
-        return self._effort.thorough or all(one.quality < self._settings.even for one in found)
-
     def _creased(self, flat: Candidate) -> list[Candidate]:
         """Loop surfaces made as a flat candidate was.
 
@@ -144,7 +139,7 @@ class MeshSearch:
         codes = list(self._effort.creases)
         if self._effort.thorough:
             return self._made_of([replace(flat.recipe, crease=code) for code in codes])
-        if not self._may_win([flat]):
+        if self._settings.suffices(flat.quality, self._effort):
             return []
         if self._original.sharpness > self._settings.smooth and len(codes) > 1:
             codes = [code for code in codes if code != SMOOTH]
@@ -160,7 +155,7 @@ class MeshSearch:
 
     def _at_depths(self, top: Candidate) -> list[Candidate]:
         """A candidate with more bits and with fewer: of what says little the coordinates are too fine."""
-        if not self._may_win([top]):
+        if self._settings.suffices(top.quality, self._effort):
             return []
         allowed, recipe = depths(top.recipe.repeated), top.recipe
         steps = [more for more in self._effort.depths if recipe.bits + more in allowed]
@@ -183,9 +178,11 @@ class MeshSearch:
             if len(filled) < most and tried[repeated] < most:
                 tried[repeated] += 1
                 one = self._filled(candidate)
-                filled += [] if one is None else [one]
+                if one is None:
+                    continue
+                filled.append(one)
                 # One that has lost much on the way to its size makes room for the next.
-                if one is not None and one.quality < candidate.quality - _SPOILED:
+                if one.quality < candidate.quality - _SPOILED:
                     most = min(most + 1, self._effort.finalists + _SPARE)
         return filled
 
@@ -205,17 +202,14 @@ class MeshSearch:
         for recipe in recipes:
             if self.tried and self._stop():
                 break
-            key = self._start_of(recipe)
+            coarse = self._maker.coarse(recipe, self._faces_for(recipe))
+            # Decimators often find the same mesh, above all of a coarse one.
+            key = coarse.vertices.tobytes(), coarse.faces.tobytes(), replace(recipe, decimator="")
             candidate = None if key in known else self._candidate(recipe)
             known.add(key)
             if candidate is not None:
                 made.append(candidate)
         return made
-
-    def _start_of(self, recipe: Recipe) -> tuple[bytes, bytes, Recipe]:
-        """What a candidate is made of: decimators often find the same mesh, above all of a coarse one."""
-        coarse = self._maker.coarse(recipe, self._faces_for(recipe))
-        return coarse.vertices.tobytes(), coarse.faces.tobytes(), replace(recipe, decimator="")
 
     def _calibrate(self, recipes: list[Recipe]) -> None:
         """Code one mesh of each kind that is about as large as fits, so that the rate models know what this
@@ -223,7 +217,7 @@ class MeshSearch:
         known: set[bool] = set()
         for recipe in recipes:
             count = self._faces_for(recipe)
-            if recipe.repeated in known or not self._comes_down(recipe, count):
+            if recipe.repeated in known or not _comes_down(self._maker, recipe, count):
                 continue
             mesh, grid = self._maker.made(recipe, count)
             if len(mesh.faces):
@@ -233,14 +227,10 @@ class MeshSearch:
     def _faces_for(self, recipe: Recipe) -> int:
         return self._rates[recipe.repeated].faces_within(self._settings.aim * self._size, recipe.bits)
 
-    def _comes_down(self, recipe: Recipe, count: int) -> bool:
-        """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
-        return 0 < len(self._maker.coarse(recipe, count).faces) <= min(_TOO_MANY * count, MOST_FACES)
-
     def _candidate(self, recipe: Recipe, count: int | None = None) -> Candidate | None:
         """The candidate of a recipe, measured; None where the decimator does not come down to the count."""
         asked = count or self._faces_for(recipe)
-        if not self._comes_down(recipe, asked):
+        if not _comes_down(self._maker, recipe, asked):
             return None
         mesh, grid = self._maker.made(recipe, asked)
         if not len(mesh.faces):
@@ -358,6 +348,11 @@ def _coarsest(
         "ask for a larger size",
         least,
     )
+
+
+def _comes_down(maker: Maker, recipe: Recipe, count: int) -> bool:
+    """Whether the decimator gives about as few faces as it is asked for, and a file can hold them."""
+    return 0 < len(maker.coarse(recipe, count).faces) <= min(_TOO_MANY * count, MOST_FACES)
 
 
 def _best_of_each(candidates: list[Candidate], most: int) -> list[Candidate]:

@@ -109,6 +109,10 @@ class MeshSettings:
         """
         return 1000 if share < self.poor else int(share < self.short)
 
+    def suffices(self, quality: float, effort: MeshEffort) -> bool:
+        """Whether such a quality leaves next to nothing to other ways to make a mesh."""
+        return not effort.thorough and quality >= self.even
+
     def compared(self, faces: int, effort: MeshEffort) -> int:
         """Decimators whose meshes of so many faces are fitted to be compared, the best before that."""
         if faces > self.many_faces:
