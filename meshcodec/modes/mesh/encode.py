@@ -159,12 +159,10 @@ class MeshSearch:
             return []
         allowed, recipe = depths(top.recipe.repeated), top.recipe
         steps = [more for more in self._effort.depths if recipe.bits + more in allowed]
-        steps.sort(key=lambda more: -more if top.quality > self._settings.rough else more)
         found: list[Candidate] = []
-        for more in steps:
+        for more in sorted(steps, reverse=top.quality > self._settings.rough):
             found += self._made_of([replace(recipe, bits=recipe.bits + more)])
-            better = bool(found) and found[-1].quality > top.quality
-            if better and not self._effort.thorough:
+            if found and found[-1].quality > top.quality and not self._effort.thorough:
                 break
         return found
 
@@ -178,11 +176,9 @@ class MeshSearch:
             if len(filled) < most and tried[repeated] < most:
                 tried[repeated] += 1
                 one = self._filled(candidate)
-                if one is None:
-                    continue
-                filled.append(one)
+                filled += [one] if one else []
                 # One that has lost much on the way to its size makes room for the next.
-                if one.quality < candidate.quality - _SPOILED:
+                if one and one.quality < candidate.quality - _SPOILED:
                     most = min(most + 1, self._effort.finalists + _SPARE)
         return filled
 
