@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices, check_faces
 from meshcodec.geometry.readers.polygons import Polygons
-from meshcodec.geometry.readers.text import CUT_SHORT, as_vertices, numbered_lines, plain_text
+from meshcodec.geometry.readers.text import CUT_SHORT, as_vertices, check_words, numbered_lines, plain_text
 
 _MAGIC = re.compile(rb"((?:ST|[CN4n])*)OFF(?![A-Za-z])\s*(.*)", re.DOTALL)
 _COUNTS = re.compile(rb"[\d\s-]*")
@@ -97,6 +97,7 @@ def _each(rows: _Rows, count: int, name: str, add: Callable[[list[bytes]], None]
         if not number:
             raise BadMeshError(f"it is cut short: it announces {count} {name} and holds {found}", CUT_SHORT)
         try:
+            check_words(row)
             add(row.split())
         except (ValueError, LookupError, OverflowError) as error:
             raise ValueError(f"line {number}") from error

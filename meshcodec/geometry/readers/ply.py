@@ -141,6 +141,7 @@ def _header(data: bytes) -> tuple[list[_Element], str, int]:
             raise ValueError(f"its header says {line.strip()[:40]!r}") from error
     if order is None:
         raise ValueError("its header names no format")
+    _check_names(elements)
     return elements, order, match.end()
 
 
@@ -151,6 +152,16 @@ def _property(words: list[str], order: str) -> _Property:
     if len(kinds) != 1 + listed:
         raise ValueError
     return _Property(words[-1], kinds[-1], kinds[0] if listed else None)
+
+
+def _check_names(elements: list[_Element]) -> None:
+    """Refuse two columns of one name where nobody knows which of them to read. Raises BadMeshError."""
+    for element in elements:
+        names = [column.name for column in element.properties if column.read]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            fault = f"its header names the property {twice!r} of {element.name!r} twice"
+            raise BadMeshError(fault, "give each property a name of its own, or export it again")
 
 
 # ---- what is made of the columns

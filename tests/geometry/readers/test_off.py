@@ -59,6 +59,13 @@ def test_homogeneous_positions_are_divided() -> None:
         read_off(data.replace(b"2 0 0 2", b"2 0 0 0"), MANY)
 
 
+@pytest.mark.parametrize("word", [b"1.#QNAN", b"-1.#IND", b"nan(ind)", b"1.#INF00"])
+def test_what_c_libraries_write_for_no_number(word: bytes) -> None:
+    """The sign in the middle begins no comment."""
+    vertices, _ = read_off(b"OFF\n4 2 0\n" + ROWS.replace(b".5", word), MANY)
+    np.testing.assert_array_equal(np.isnan(vertices), np.equal(SQUARE, 0.5))
+
+
 def test_text_of_two_bytes_a_letter() -> None:
     np.testing.assert_array_equal(
         read_off(b"OFF\n4 2 0\n".decode().encode("utf-16") + ROWS.decode().encode("utf-16-le"), MANY)[0],
@@ -88,6 +95,7 @@ def test_concave_polygons(outline: Outline, truth: tuple[float, float], extra: b
         (b"OFF\n1 0 0\n0 0\n", "line 3"),
         (b"OFF\n1 1 0\n0 0 0\n-1 0 0 0\n", "line 4"),
         (b"4OFF\n1 0 0\n0 0 0\n", "line 3"),
+        (b"OFF\n1 0 0\n0 1_0 0\n", "line 3"),
     ],
 )
 def test_what_is_no_off_file(data: bytes, message: str) -> None:

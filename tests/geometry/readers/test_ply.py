@@ -127,6 +127,27 @@ def test_a_long_text_is_read_in_pieces() -> None:
     np.testing.assert_allclose(vertices.ravel(), numbers, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "word", [b"nan(ind)", b"-nan(ind)", b"-1.#IND", b"1.#QNAN", b"1.#INF00", b"NAN(SNAN)"]
+)
+def test_what_c_libraries_write_for_no_number(word: bytes) -> None:
+    """In a column that is not used it does no harm; a coordinate is then none."""
+    lines = (*VERTICES, "property float nx", *FACES)
+    rows = b"".join(b"%g %g %g " % tuple(row) + word + b"\n" for row in SQUARE)
+    vertices, faces = read_ply(header("ascii", *lines) + rows + b"4 0 1 2 3\n3 3 1 0\n", MANY)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    np.testing.assert_array_equal(faces, QUAD_AND_TRIANGLE)
+    rows = rows.replace(b"0.5 ", word + b" ")
+    vertices, _ = read_ply(header("ascii", *lines) + rows + b"4 0 1 2 3\n3 3 1 0\n", MANY)
+    np.testing.assert_array_equal(np.isnan(vertices), np.equal(SQUARE, 0.5))
+
+
+@pytest.mark.parametrize("word", [b"1_0", b"ind", b"nan()x", b"#", b"0x10"])
+def test_a_word_that_is_no_number_is_refused(word: bytes) -> None:
+    with pytest.raises(ValueError, match="a word that is no number"):
+        read_ply(header("ascii", *VERTICES) + b"0 0 0 " * 3 + b"0 0 " + word, MANY)
+
+
 # ---- polygons and strips
 
 
@@ -230,6 +251,24 @@ def test_a_byte_order_mark_before_text() -> None:
     data = header("ascii", *VERTICES) + b"0 0 0 1 0 0 1 1 0 0 1 .5"
     for marked in (b"\xef\xbb\xbf" + data, data.decode().encode("utf-16")):
         np.testing.assert_array_equal(read_ply(marked, MANY)[0], SQUARE)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("line", ["property float x", "property double z", "property list uchar int bones"])
+def test_a_property_that_is_named_twice_is_refused(line: str, binary: bool) -> None:
+    lines = ("element vertex 4", "property list uchar int bones", *VERTICES[1:], line)
+    data = header("binary_little_endian" if binary else "ascii", *lines) + b"0 0 0 0 0 " * 40
+    with pytest.raises(
+        BadMeshError, match=f"names the property '{line.split()[-1]}' of 'vertex' twice; give"
+    ):
+        read_ply(data, MANY)
+
+
+def test_a_column_that_is_not_read_may_be_named_twice() -> None:
+    lines = (*VERTICES, "property float s", "property float s")
+    np.testing.assert_array_equal(
+        read_ply(header("ascii", *lines) + b"0 0 0 7 7 1 0 0 7 7 1 1 0 7 7 0 1 .5 7 7", MANY)[0], SQUARE
+    )
 
 
 @pytest.mark.parametrize("binary", [True, False])

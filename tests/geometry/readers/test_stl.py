@@ -220,6 +220,7 @@ def test_facets_that_are_not_whole_are_refused(data: str, message: str) -> None:
     ("data", "message"),
     [
         (text().replace("vertex 2", "vertex two", 1).encode(), "a word that is no number"),
+        (text().replace("vertex 2", "vertex 2_0", 1).encode(), "a word that is no number"),
         (b"nothing of the kind", "neither a text with solids nor a whole binary file"),
         (b"x" * 200, "neither a text with solids nor a whole binary file"),
         (b"solid a\n" + b"vertex 0 0 0\n" * 100_000, "a facet of a million letters"),
