@@ -233,6 +233,70 @@ def test_faces_and_strips_are_read_together() -> None:
     np.testing.assert_array_equal(faces, [[5, 6, 7], [4, 5, 6], [0, 1, 2]])
 
 
+# ---- counts
+
+
+def rows_of_l(binary: bool, columns: bytes = b"") -> tuple[list[bytes], list[bytes]]:
+    """Rows of vertices and of faces, which have some more columns behind their lists."""
+    made = prism(L, 2)
+    if binary:
+        vertices = [struct.pack("<3f", *row) for row in made.vertices.tolist()]
+        return vertices, [struct.pack(f"<B{len(p)}i", len(p), *p) + columns for p in made.polygons]
+    vertices = [b"%g %g %g\n" % tuple(row) for row in made.vertices.tolist()]
+    return vertices, [
+        b" ".join(b"%d" % n for n in (len(p), *p)) + b" 7" * len(columns) + b"\n" for p in made.polygons
+    ]
+
+
+def counted(count: int, *more: str, binary: bool) -> bytes:
+    lines = ("element vertex 12", *VERTICES[1:], f"element face {count}", FACES[1], *more)
+    return header("binary_little_endian" if binary else "ascii", *lines)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+@pytest.mark.parametrize("columns", [b"", b"\7\7\7"])
+def test_faces_beyond_their_count_are_refused(count: int, columns: bytes, binary: bool) -> None:
+    """Never a part of the shape, in silence."""
+    vertices, faces = rows_of_l(binary, columns)
+    colours = [f"property uchar {name}" for name in ("red", "green", "blue")[: len(columns)]]
+    data = counted(count, *colours, binary=binary) + b"".join(vertices + faces)
+    message = f"announces {count} rows of face, and more of them follow; correct the header"
+    for end in (b"", bytes(5) if binary else b"\n"):
+        with pytest.raises(BadMeshError, match=message):
+            read_ply(data + end, MANY)
+
+
+@pytest.mark.parametrize(
+    ("rest", "binary"),
+    [
+        *(
+            (b"\n", True),
+            (b"\r\n", True),
+            (bytes(512), True),
+            (b"\3\0\0\0\0\1", True),
+            (b"made by hand\n", True),
+        ),
+        *((b"", False), (b"\n\n", False), (b"0 0 0\n", False), (b"3 0 1", False), (b"3 1 2 90", False)),
+        *((b"2 0 1\n2 1 2\n", False), (b"7", False)),
+    ],
+)
+def test_what_is_no_face_may_stand_behind_them(rest: bytes, binary: bool) -> None:
+    vertices, faces = rows_of_l(binary)
+    data = counted(8, binary=binary) + b"".join(vertices + faces) + rest
+    assert area_and_volume(*read_ply(data, MANY)) == pytest.approx((40, 12))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_other_elements_may_stand_behind_them(binary: bool) -> None:
+    """Whatever they hold; they are not looked at."""
+    vertices, faces = rows_of_l(binary)
+    more = ("element edge 2", "property uchar a", "property int b")
+    edges = b"\3\0\0\0\0\1\0\0\0\2\0\0\0" if binary else b"3 0\n1 2\n"
+    data = counted(8, *more, binary=binary) + b"".join(vertices + faces) + edges
+    assert area_and_volume(*read_ply(data, MANY)) == pytest.approx((40, 12))
+
+
 # ---- headers
 
 
