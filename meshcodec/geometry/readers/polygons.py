@@ -27,6 +27,8 @@ _MOST_CORNERS = 1 << 20  # corners of one polygon, at most; each takes some 150 
 _TOGETHER = 1 << 16  # corners of polygons that are looked at at once
 _FLATTER = 1e-6  # gain in the cosine of a bend for which the second diagonal is taken rather than the first
 _ROUNDING = 1e-9  # share of an area that is not told apart from none
+_EPSILONS = (-1.0, 0.0)
+"""How near the cutter takes points for one: as it sees fit, and where that loses a narrow hole not at all."""
 _TINY = 1e-14  # share of a polygon's area below which a triangle of it is taken for one without area
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -190,13 +192,23 @@ def _clip_ears(points: _Floats, normals: _Floats) -> _Ints:
     count = flat.shape[1]
     fans = np.repeat(_fan(count)[None], len(flat), axis=0)
     found = fans.copy()
-    for row, outline in enumerate(flat):
-        cut = manifold3d.triangulate([outline])
-        if len(cut) == count - 2:
-            found[row] = cut
-    crossing = _covered(flat, found) > _covered(flat, fans) * (1 + _ROUNDING)
+    outlined, covered = np.abs(_enclosed(flat)), np.full(len(flat), np.inf)
+    for epsilon in _EPSILONS:
+        for row in np.flatnonzero(covered > outlined * (1 + _ROUNDING)).tolist():
+            cut = manifold3d.triangulate([flat[row]], epsilon)
+            if len(cut) == count - 2:
+                area = float(_covered(flat[row : row + 1], cut[None])[0])
+                if area < covered[row] * (1 - _ROUNDING):
+                    found[row], covered[row] = cut, area
+    crossing = covered > _covered(flat, fans) * (1 + _ROUNDING)
     found[crossing] = fans[crossing]
     return found
+
+
+def _enclosed(flat: _Floats) -> _Floats:
+    """(k,) twice the areas that outlines (k, n, 2) walk round to the left, less those to the right."""
+    x, y = (flat - flat[:, :1]).transpose(2, 0, 1)
+    return np.asarray((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1))
 
 
 def _covered(flat: _Floats, faces: _Ints) -> _Floats:

@@ -91,6 +91,25 @@ def test_a_hole_at_the_end_of_a_slit_whose_vertices_stand_twice() -> None:
     assert np.abs(found).sum() == pytest.approx(12)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_many_small_holes_on_slits(seed: int) -> None:
+    """Holes of any size on the way along the diagonal of a square and back."""
+    rng = np.random.default_rng(seed)
+    there, back = [(0.0, 0.0)], [(0.0, 0.0)]
+    for place in np.sort(rng.uniform(0.5, 9, 12)):
+        size = 10 ** rng.uniform(-6, -1)
+        corners = place + size * np.array([(0, 0), (1.0, 0.1), (0.4, 1.3)])
+        there += [tuple(corners[0]), tuple(corners[1])]
+        back += [tuple(corners[0]), tuple(corners[2])]
+    tip = (9.5, 9.5)
+    outline = [*there, tip, *back[::-1], (10, 0), (10, 10), (0, 10)]
+    vertices = turned(solid(tuple(outline)), seed)
+    faces = cut(vertices, list(range(len(outline))))
+    area, _ = area_and_volume(vertices, faces)
+    assert len(faces) == len(outline) - 2
+    assert area == pytest.approx(outline_area(np.array(outline)), rel=1e-9)
+
+
 def test_two_holes_on_one_slit_each() -> None:
     outline = [
         (0, 0),
