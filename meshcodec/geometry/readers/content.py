@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.readers.gzipped import MAGIC
 from meshcodec.geometry.readers.stl import has_all_facets
 
 _ZIP = b"PK\x03\x04"
-_GZIP = b"\x1f\x8b"
 _STARTS = {
     "glb": re.compile(rb"glTF[\1\2]\0\0\0"),
     "ply": re.compile(rb"ply\s+(?:format|comment|obj_info|element)\s"),
@@ -33,7 +33,7 @@ def check_content(data: bytes, kind: str) -> None:
         raise BadMeshError(fault, "fetch the mesh with: git lfs pull")
     if data[:1024].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise BadMeshError("it is a web page, not a mesh", "download the file itself")
-    if data.startswith(_GZIP):
+    if data.startswith(MAGIC):
         remedy = f"name it .{kind}.gz (in a pipe: --file-type {kind}.gz)"
         raise BadMeshError("it is compressed with gzip", remedy)
     if data.startswith(_ZIP) and kind != "3mf":
