@@ -126,10 +126,10 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
     """The bytes of a mesh file with vertices and faces only.
 
     Each vertex is written to a millionth of the box of the mesh, wherever that lies; of STL, which cannot, a
-    `MeshWarning` says so. Near the origin binary files hold float32 and text nine significant digits; see
-    `meshcodec.geometry.writers`.
+    `MeshWarning` says so, and it is refused where vertices would move by more than a hundredth. Near the
+    origin binary files hold float32 and text nine significant digits; see `meshcodec.geometry.writers`.
 
-    ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format.
+    ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format, and for such an STL.
     """
     kind = _normal_type(file_type)
     if kind not in WRITE_FORMATS:
