@@ -22,16 +22,21 @@ def unpacked(data: bytes, max_bytes: int) -> bytes:
     Raises
     ------
     BadMeshError
-        It is not compressed, damaged or cut short, or unpacks to more than `max_bytes`.
+        It is not compressed, damaged or cut short, or unpacks to more than `max_bytes`; an empty file unpacks
+        to an empty one.
     """
+    if data and not data.startswith(MAGIC):
+        raise BadMeshError("cannot be unpacked with gzip: it is not compressed", "take .gz off its name")
     made, at = bytearray(), 0
     try:
-        while not at or data.startswith(MAGIC, at):
+        while data.startswith(MAGIC, at):
             at = _add_member(made, data, at, max_bytes)
             padding = _PADDING.match(data, at)
             at = padding.end() if padding is not None else at
-    except (EOFError, zlib.error) as error:
-        raise BadMeshError(f"cannot be unpacked with gzip: {error}", EXPORT_AGAIN) from error
+    except EOFError as error:
+        raise BadMeshError("cannot be unpacked with gzip: it is cut short", EXPORT_AGAIN) from error
+    except zlib.error as error:
+        raise BadMeshError("cannot be unpacked with gzip: it is damaged", EXPORT_AGAIN) from error
     return bytes(made)
 
 
@@ -44,7 +49,7 @@ def _add_member(made: bytearray, data: bytes, at: int, max_bytes: int) -> int:
     while not stream.eof:
         piece = data[at : at + _PIECE]
         if not piece:
-            raise EOFError("it is cut short")
+            raise EOFError
         made += stream.decompress(piece, max_bytes + 1 - len(made))
         check_size(len(made), max_bytes)
         at += len(piece) - len(stream.unused_data) - len(stream.unconsumed_tail)
