@@ -35,7 +35,9 @@ def read_obj(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
     coordinates, polygons = array("d"), Polygons(max_faces)
     count = 0
     free_form = set[bytes]()
-    for number, line in _statements(plain_text(data)):
+    text = plain_text(data)
+    has_underscores = b"_" in text
+    for number, line in _statements(text):
         words = line.split(None, 1)
         if not words:
             continue
@@ -49,7 +51,8 @@ def read_obj(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
         line = line.partition(b"#")[0]
         words = line.split()
         try:
-            check_words(line)
+            if has_underscores:
+                check_words(line)
             if words[0] == _VERTEX:
                 x, y, z = words[1:4]
                 coordinates.extend((float(x), float(y), float(z)))

@@ -89,7 +89,9 @@ def read_ply(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
         if element.name == _FACE:
             check_faces(element.rows, max_faces)
     source: _Text | _Binary = _Binary(data, start) if order else _Text(data, start)
-    elements = [element for element in elements if element.properties]
+    elements = [
+        element for element in elements if element.properties and (element.rows or element.name == _FACE)
+    ]
     counts_faces = elements != [] and elements[-1].name == _FACE
     wanted = [e for e in elements if e.name in ("vertex", _FACE, _STRIPS) and e.rows]
     found: dict[str, _Columns] = {}

@@ -28,7 +28,7 @@ _PLAIN = bytes.maketrans(
 _INDENT = 64  # bytes in front of a line's first word, at most
 _LOOP = 256  # bytes behind the line of a facet in which its first corner begins, at most
 _COMMENT = re.compile(rb"[#;][^\n]*")
-_PARTED_END = re.compile(rb"\bend[ \t]+(?=facet\b|loop\b)")
+_PARTED_END = re.compile(rb"end[ \t]+(?=facet\b|loop\b)")
 _FIRST_FACET = re.compile(rb"facet\s+normal\s+\S+\s+\S+\s+\S+\s+outer\s+loop\s+vertex\s")
 
 
@@ -116,7 +116,9 @@ def _read_text(data: bytes, max_faces: int) -> NDArray[np.float64]:
     found = [np.zeros((0, 9))]
     count = 0
     for text in _between_names(data.translate(_PLAIN)):
-        for words in _pieces(_PARTED_END.sub(b"end", _COMMENT.sub(b"", text))):
+        if b"#" in text or b";" in text:  # far quicker to see than to replace
+            text = _COMMENT.sub(b"", text)
+        for words in _pieces(_PARTED_END.sub(b"end", text)):
             facets = [place for place, word in enumerate(words) if word == b"facet"]
             corners = [place for place, word in enumerate(words) if word == b"vertex"]
             count += len(facets)

@@ -265,6 +265,10 @@ def test_faces_beyond_their_count_are_refused(count: int, columns: bytes, binary
     for end in (b"", bytes(5) if binary else b"\n"):
         with pytest.raises(BadMeshError, match=message):
             read_ply(data + end, MANY)
+    more = ("element edge 0", "property int a", "element material 5")
+    data = counted(count, *colours, *more, binary=binary) + b"".join(vertices + faces)
+    with pytest.raises(BadMeshError, match=message):
+        read_ply(data, MANY)
 
 
 @pytest.mark.parametrize(
