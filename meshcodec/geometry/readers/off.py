@@ -190,16 +190,15 @@ def _body(
     at = vertex_count * whole
     if at > len(numbers):
         return None
-    coordinates, polygons = array("d"), Polygons(max_faces)
-    try:
-        for row in numbers[:at].reshape(-1, whole)[:, :width].tolist():
-            coordinates.extend(_position(row, width))
-    except ValueError:
-        return None
+    vertices = numbers[:at].reshape(-1, whole)[:, :width]
+    if width == 4:
+        if not vertices[:, 3].all():
+            return None  # a point at infinity
+        vertices = vertices[:, :3] / vertices[:, 3:]
     rest = numbers[at:]
     if not ((rest >= 0) & (rest < _EXACT) & (rest == np.floor(rest))).all():
         return None
-    corners = rest.astype(np.int64)
+    corners, polygons = rest.astype(np.int64), Polygons(max_faces)
     at = 0
     for _ in range(face_count):
         if at >= len(corners):
@@ -209,5 +208,4 @@ def _body(
         at = end
     if at != len(corners):
         return None
-    vertices = as_vertices(coordinates)
     return vertices, polygons.triangulated(vertices)

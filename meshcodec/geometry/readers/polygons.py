@@ -95,6 +95,7 @@ def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: i
     clipping = 0
     for count, rows in _by_length(lengths):
         rings = corners[first_corner[rows][:, None] + np.arange(count)]
+        _check_corners(count, clipping)
         backwards = np.zeros(len(rings), dtype=bool)
         if count > 3:
             rings, backwards = _in_one_way(vertices, rings)

@@ -118,13 +118,14 @@ def _read_text(data: bytes, max_faces: int) -> NDArray[np.float64]:
     for text in _between_names(data.translate(_PLAIN)):
         if b"#" in text or b";" in text:  # far quicker to see than to replace
             text = _COMMENT.sub(b"", text)
-        for words in _pieces(_PARTED_END.sub(b"end", text)):
+        for piece in _pieces(_PARTED_END.sub(b"end", text)):
+            words = piece.split()
             facets = [place for place, word in enumerate(words) if word == b"facet"]
             corners = [place for place, word in enumerate(words) if word == b"vertex"]
             count += len(facets)
             check_faces(count, max_faces)
             _check_loops(facets, corners)
-            numbers = as_numbers([word for place in corners for word in words[place + 1 : place + 4]])
+            numbers = as_numbers([word for place in corners for word in words[place + 1 : place + 4]], piece)
             if len(numbers) != 9 * len(facets):
                 raise _no_whole_facet()
             found.append(numbers.reshape(-1, 9))
@@ -153,8 +154,8 @@ def _between_names(text: bytes) -> Iterator[bytes]:
     yield text[start:]
 
 
-def _pieces(text: bytes) -> Iterator[list[bytes]]:
-    """The words of a text, those of some whole facets at a time."""
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """A text, some whole facets at a time."""
     start = 0
     while start < len(text):
         end = start + PIECE
@@ -163,7 +164,7 @@ def _pieces(text: bytes) -> Iterator[list[bytes]]:
             if end < 0:
                 raise ValueError("a facet of a million letters")
             end += len(b"endfacet")
-        yield text[start:end].split()
+        yield text[start:end]
         start = end
 
 
