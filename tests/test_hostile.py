@@ -168,6 +168,7 @@ def test_decompress_lists_what_is_no_regular_file(tmp_path: Path) -> None:
         ("ply", ply(b"0 0 0\n" * 170_000, vertices=170_000, faces=0)),
         ("off", b"OFF\n3 1 0\n" + b"\n" * 1_000_000 + CORNERS + b"3 0 1 2\n"),
         ("off", b"OFF\n170000 0 0\n" + b"0 0 0\n" * 170_000),
+        ("off", b"OFF 170000 0 0 " + b"0 0 0 " * 170_000),
         ("obj", OBJ + b"f 1 2 3\n" + b"\n" * 1_000_000),
         ("obj", OBJ * 50_000 + b"f 1 2 3\n"),
         ("stl", b"solid\n" + b"vertex 0 0 0\n" * 75_000 + b"endsolid"),

@@ -63,6 +63,8 @@ def checked_mesh(vertices: Vertices, faces: Faces, max_faces: int) -> trimesh.Tr
 
 def as_positions(vertices: ArrayLike) -> Vertices:
     """Vertices as float64 (n, 3). Raises BadMeshError: a glTF may name any of its accessors as positions."""
+    if np.iscomplexobj(vertices):
+        raise BadMeshError("its vertices are complex numbers", "give real ones")
     positions = np.asarray(vertices, dtype=np.float64)
     if positions.size and (positions.ndim != 2 or positions.shape[1] != 3):
         raise BadMeshError("its vertices do not have three coordinates each", "export it again")

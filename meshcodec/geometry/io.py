@@ -7,12 +7,10 @@ checked against what it holds, and against limits, before memory is taken for it
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import stat
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from meshcodec.geometry.formats import GZIPPED, READ_FORMATS, WRITE_FORMATS
 from meshcodec.geometry.gltf.scene import read_gltf
 from meshcodec.geometry.outliers import outlier_fault
 from meshcodec.geometry.readers.content import check_content
+from meshcodec.geometry.readers.gzipped import MAGIC, unpacked
 from meshcodec.geometry.readers.obj import read_obj
 from meshcodec.geometry.readers.off import read_off
 from meshcodec.geometry.readers.ply import read_ply
@@ -127,10 +126,10 @@ def export_mesh(mesh: trimesh.Trimesh, file_type: str) -> bytes:
     """The bytes of a mesh file with vertices and faces only.
 
     Each vertex is written to a millionth of the box of the mesh, wherever that lies; of STL, which cannot, a
-    `MeshWarning` says so. Near the origin binary files hold float32 and text nine significant digits; see
-    `meshcodec.geometry.writers`.
+    `MeshWarning` says so, and it is refused where vertices would move by more than a hundredth. Near the
+    origin binary files hold float32 and text nine significant digits; see `meshcodec.geometry.writers`.
 
-    ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format.
+    ``file_type``: one of ``WRITE_FORMATS``. Raises UsageError for another format, and for such an STL.
     """
     kind = _normal_type(file_type)
     if kind not in WRITE_FORMATS:
@@ -194,8 +193,9 @@ def _read(
     if not isinstance(data, bytes):
         raise BadMeshError("it is open as text", "open it in binary mode")
     check_size(len(data), max_bytes)
-    if ending != kind:
-        data = _unpacked(data, max_bytes)
+    # A stream that unpacks as it is read may still have the name of the packed file.
+    if ending != kind and (path is not None or file_type is not None or data.startswith(MAGIC)):
+        data = unpacked(data, max_bytes)
     check_content(data, kind)
     if not data.strip():
         raise BadMeshError("it is empty", EXPORT_AGAIN)
@@ -208,17 +208,6 @@ def _read_stream(stream: BinaryFile, max_bytes: int) -> bytes:
     while len(data) <= max_bytes and (more := stream.read(max_bytes + 1 - len(data))):
         data += more
     return data
-
-
-def _unpacked(data: bytes, max_bytes: int) -> bytes:
-    """What is compressed with gzip; never more than one byte above what is allowed is unpacked."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            unpacked = stream.read(max_bytes + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadMeshError(f"cannot be unpacked with gzip: {foreign_message(error)}", EXPORT_AGAIN) from error
-    check_size(len(unpacked), max_bytes)
-    return unpacked
 
 
 def _parse(

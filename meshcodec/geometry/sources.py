@@ -100,6 +100,8 @@ def arrays_of_pair(pair: tuple[ArrayLike, ArrayLike]) -> tuple[Vertices, Faces]:
 def arrays_of_scene(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Faces]:
     """Vertices (V, 3) and faces (F, 3) of every mesh instance of a scene, in the scene's frame.
 
+    A node may name a mesh that was taken out of the scene: it is passed over, as trimesh does.
+
     Raises
     ------
     BadMeshError
@@ -109,7 +111,7 @@ def arrays_of_scene(scene: trimesh.Scene, max_faces: int) -> tuple[Vertices, Fac
     points = total = 0
     for node in scene.graph.nodes_geometry:
         transform, name = scene.graph[node]
-        part = scene.geometry[name]
+        part = scene.geometry.get(name)
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
             instances.append((np.asarray(transform, dtype=np.float64), part))
             total += len(part.faces)

@@ -4,7 +4,7 @@ Near the origin float32 and nine digits do: they move no vertex by more than a m
 as in map coordinates, they would move vertices by more than details are large, and make one of several
 vertices, so that a closed mesh is written open. There OBJ and OFF get more digits, PLY gets float64, and GLB,
 which has float32 only, the middle of the box in its node and positions relative to that. STL has no such
-means.
+means: it is written as well as it can be, and not at all where little of the shape would be left.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshcodec.errors import MeshWarning
+from meshcodec.errors import MeshWarning, UsageError
 from meshcodec.geometry.triangles import Floats, Ints, box_of
 
 _MOST_MOVED = 1e-6
 """How far a vertex may be moved by being written, in longest sides of the box."""
+_MOST_LOST = 1e-2
+"""The same of a mesh that is written all the same, as STL, with a warning."""
 _DIGITS = 9
 """Significant digits that tell any two float32 values apart."""
 _MOST_DIGITS = 17
@@ -61,11 +63,16 @@ def write_ply(vertices: Floats, faces: Ints) -> bytes:
 
 
 def write_stl(vertices: Floats, faces: Ints) -> bytes:
-    """A binary STL file. It has float32 only: a `MeshWarning` says where that does not do."""
+    """A binary STL file. It has float32 only: a `MeshWarning` says where that does not do.
+
+    Raises UsageError: it would move vertices by more than a hundredth of the box.
+    """
     if not float32_does(vertices):
-        moved = _moved(vertices)
-        share = f"{moved / _longest_side(vertices):.2g} of the longest side"
+        moved, side = _moved(vertices), _longest_side(vertices)
+        share = f"{moved / side:.2g} of the longest side" if side else "and all are one point"
         fault = f"STL has float32 only, which moves vertices by up to {moved:.2g} here, {share}"
+        if moved > _MOST_LOST * side:
+            raise UsageError(fault, "write PLY, OBJ, OFF or GLB, which keep them in place")
         warnings.warn(f"{fault}; PLY, OBJ, OFF and GLB keep them in place", MeshWarning, stacklevel=2)
     return _by_trimesh(vertices, faces, "stl")
 

@@ -129,10 +129,10 @@ def test_there_and_back(tree: Path, tmp_path: Path, options: CompressOptions) ->
 
 @pytest.mark.slow
 def test_what_is_to_be_known_of_a_mesh_is_said(tmp_path: Path, tiny_weights: Path) -> None:
-    """STL cannot hold a mesh in map coordinates; it is written all the same."""
+    """STL cannot hold a mesh in map coordinates; a large one is written all the same."""
     (tmp_path / "in").mkdir()
     near = VatFile.from_bytes(write_vat(tmp_path / "in" / "near.vat", tiny_weights).read_bytes())
-    far = replace(near, center=(500123.0, 5412345.0, 320.0))
+    far = replace(near, center=(500123.0, 5412345.0, 320.0), half_extents=(100.0, 100.0, 100.0))
     (tmp_path / "in" / "far.vat").write_bytes(far.to_bytes())
     options = ("--resolution", 32, "--weights", tiny_weights, "-j", 1, "--json")
     result = call("decompress", tmp_path / "in", "-o", tmp_path / "out", "--format", "stl", *options)

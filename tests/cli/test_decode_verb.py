@@ -78,8 +78,9 @@ def test_a_decode_far_from_the_origin_is_in_place_and_closed(
     tmp_path: Path, tiny_weights: Path, kind: str
 ) -> None:
     file = VatFile.from_bytes(vat_bytes(tiny_weights))
+    size = 100.0 if kind == "stl" else 1.0  # a smaller one is not written as STL there
     for name, center in (("near", (0.0, 0.0, 0.0)), ("far", FAR)):
-        moved = dataclasses.replace(file, center=center, half_extents=(1.0, 1.0, 1.0))
+        moved = dataclasses.replace(file, center=center, half_extents=(size, size, size))
         (tmp_path / f"{name}.vat").write_bytes(moved.to_bytes())
         result = call("decode", tmp_path / f"{name}.vat", "--format", kind, "--weights", tiny_weights)
         assert result.exit_code == 0, result.output
@@ -90,6 +91,17 @@ def test_a_decode_far_from_the_origin_is_in_place_and_closed(
     if kind != "stl":  # which cannot, and says so
         assert is_closed(far)
         np.testing.assert_allclose(far.bounds - FAR, near.bounds, rtol=0, atol=2e-6)
+
+
+@pytest.mark.slow
+def test_a_small_mesh_far_from_the_origin_is_no_stl(tmp_path: Path, tiny_weights: Path) -> None:
+    file = VatFile.from_bytes(vat_bytes(tiny_weights))
+    moved = dataclasses.replace(file, center=FAR, half_extents=(1.0, 1.0, 1.0))
+    (tmp_path / "far.vat").write_bytes(moved.to_bytes())
+    result = call("decode", tmp_path / "far.vat", "--format", "stl", "--weights", tiny_weights)
+    said = f"{tmp_path / 'far.vat'}: STL has float32 only, which moves vertices by up to"
+    assert_refused(result, 2, said, "write PLY, OBJ, OFF or GLB")
+    assert not (tmp_path / "far.stl").exists()
 
 
 def test_verify_looks_at_what_is_written(

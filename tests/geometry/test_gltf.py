@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -131,6 +132,31 @@ def test_data_uris(head: str) -> None:
     refused(file.gltf("data:text/plain," + plain), "not base64", "gltf")
 
 
+@pytest.mark.parametrize(
+    "head", ["data:;base64,", "data:application/octet-stream ; base64,", "data:a/b; BASE64 ,"]
+)
+def test_data_uris_may_have_spaces_and_percent_signs(head: str) -> None:
+    file = bracket_file()
+    plain = base64.b64encode(file.blob).decode()
+    some = plain.replace("A", "%41").replace("/", "%2F").replace("+", "%2b").replace("=", "%3D")
+    for text in (plain, some, "".join(f"%{ord(digit):02x}" for digit in plain)):
+        assert_brackets(loaded(file.gltf(head + text), "gltf"))
+
+
+@pytest.mark.parametrize(
+    "head", ["data:,", "data:application/octet-stream,", "data:text/plain;charset=base64,"]
+)
+def test_data_uris_of_bytes(head: str) -> None:
+    """Percent-encoded, each byte or only those that need it; as many as the buffer has."""
+    file = bracket_file()
+    every = "".join(f"%{byte:02X}" for byte in file.blob)
+    for text in (every, every.lower(), quote(bytes(file.blob))):
+        assert_brackets(loaded(file.gltf(head + text), "gltf"))
+    refused(
+        file.gltf(head + every[:-3]), "a data URI that is not base64, nor the bytes of its buffer", "gltf"
+    )
+
+
 def test_a_data_uri_in_a_glb_is_its_buffer() -> None:
     file = bracket_file()
     text = file.gltf()
@@ -145,6 +171,10 @@ def test_names_of_buffers(tmp_path: Path) -> None:
         ("sub/d.bin", "sub\\\\d.bin"),
         ("e.bin", "./e.bin"),
         ("f\u00e9.bin", "f%C3%A9.bin"),
+        ("g.bin", "g.bin?v=2"),
+        ("h 1.bin", "h%201.bin?v=2#here"),
+        ("i#1.bin", "i%231.bin"),
+        ("j#1.bin", "j#1.bin"),
     ):
         file = bracket_file()
         (tmp_path / name).write_bytes(file.blob)

@@ -355,7 +355,7 @@ def test_textures_and_materials_are_not_opened(tmp_path: Path, monkeypatch: pyte
             "ply",
             "ply",
         ),
-        (bytes(80) + b"\xff\xff\xff\xff" + bytes(100), "stl", "more than 5000000 faces"),
+        (bytes(80) + b"\xff\xff\xff\xff" + bytes(100), "stl", "announces 4294967295 faces and it holds 2"),
         (b"glTF\x02\x00\x00\x00\xff\xff\xff\xff", "glb", "not a readable glb"),
         (b"{}", "gltf", "not a readable gltf|no faces"),
     ],

@@ -52,6 +52,13 @@ def test_every_kind_of_source_is_the_same_mesh(tmp_path: Path, kind: str) -> Non
         packed.write(data)
     with gzip.open(tmp_path / "packed") as stream:
         assert same(load_mesh(stream, file_type=kind))
+    (tmp_path / "packed").rename(tmp_path / f"box.{kind}.gz")
+    with gzip.open(
+        tmp_path / f"box.{kind}.gz"
+    ) as stream:  # which unpacks, and has the name of the packed file
+        assert same(load_mesh(stream))
+    with (tmp_path / f"box.{kind}.gz").open("rb") as file:
+        assert same(load_mesh(file))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,8 @@ def test_a_pair_is_copied() -> None:
         ((BOX.vertices, np.asarray([0, 1, 2])), r"its faces have the shape \(3,\)"),
         ((BOX.vertices[:, :2], BOX.faces), "its vertices do not have three coordinates each"),
         ((BOX.vertices, [[0, 1, 2], [0, 1, 2, 3]]), "its vertices and faces are no arrays of numbers"),
+        ((BOX.vertices + 1j, BOX.faces), "its vertices are complex numbers; give real ones"),
+        (((BOX.vertices + 0j).tolist(), BOX.faces), "its vertices are complex numbers; give real ones"),
         (("a", "b"), "its vertices and faces are no arrays of numbers"),
         ((BOX.vertices, BOX.faces + 1), "vertices that it does not have"),
         ((BOX.vertices, BOX.faces - 1), "vertices that it does not have"),
@@ -134,6 +143,17 @@ def test_a_scene_without_a_surface_is_refused() -> None:
     cloud = trimesh.Scene([trimesh.PointCloud(np.eye(3))])  # type: ignore[no-untyped-call]
     with pytest.raises(BadMeshError, match=r"^scene: it has no faces: a point cloud of 3 points"):
         load_mesh(cloud)
+
+
+def test_a_node_whose_mesh_was_taken_out_is_passed_over() -> None:
+    scene = trimesh.Scene()
+    scene.add_geometry(BOX, node_name="a", geom_name="box")
+    scene.add_geometry(BOX, node_name="b", geom_name="gone")
+    del scene.geometry["gone"]
+    assert same(load_mesh(scene))
+    del scene.geometry["box"]
+    with pytest.raises(BadMeshError, match=r"^scene: it has no faces"):
+        load_mesh(scene)
 
 
 def test_the_geometry_of_a_scene_stays_as_it_is() -> None:

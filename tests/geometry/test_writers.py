@@ -14,7 +14,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshcodec.errors import MeshWarning
+from meshcodec.errors import MeshWarning, UsageError
 from meshcodec.geometry.io import as_written, export_mesh, load_mesh
 from meshcodec.geometry.writers import float32_does
 from meshcodec.metrics import is_closed
@@ -88,15 +88,39 @@ def test_far_away_each_format_has_what_it_needs() -> None:
 
 
 def test_stl_says_what_it_cannot_keep() -> None:
-    said = r"STL has float32 only, which moves vertices by up to 0\.24 here, 0\.12 of the longest side; PLY"
+    said = r"STL has float32 only, which moves vertices by up to 0\.25 here, 0\.0012 of the longest side; PLY"
     with pytest.warns(MeshWarning, match=said):
-        data = export_mesh(fine_ball(1.0, MAP), "stl")
+        data = export_mesh(fine_ball(100.0, MAP), "stl")
     assert len(data) == 84 + 50 * (20 * 4**3 + 6)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for kind in KEEPING:
             export_mesh(fine_ball(1.0, MAP), kind)
         export_mesh(fine_ball(), "stl")
+
+
+@pytest.mark.parametrize(
+    ("radius", "center", "said"),
+    [
+        (1.0, MAP, r"by up to 0\.24 here, 0\.12 of the longest side"),
+        (0.5, (1e7, 0, 0), r"by up to 0\.5 here, 0\.5 of the longest side"),
+        (0.5, (0, -1e12, 0), r"of the longest side"),
+        (1e30, (0, 0, 1e39), r"by up to inf here, inf of the longest side"),
+    ],
+)
+def test_no_stl_is_written_of_which_little_would_be_left(radius: float, center: Any, said: str) -> None:
+    mesh = fine_ball()
+    far = trimesh.Trimesh(np.asarray(mesh.vertices) * radius + np.array(center), mesh.faces, process=False)
+    with pytest.raises(UsageError, match=f"^STL has float32 only, .*{said}; write PLY, OBJ, OFF or GLB"):
+        export_mesh(far, "stl")
+    for kind in ("obj", "off", "ply"):
+        assert export_mesh(far, kind)
+
+
+def test_one_point_far_away_is_no_stl() -> None:
+    point = np.full((3, 3), 1e9 + 0.3)
+    with pytest.raises(UsageError, match="and all are one point; write PLY"):
+        export_mesh(trimesh.Trimesh(point, [[0, 1, 2]], process=False), "stl")
 
 
 def test_what_merges_in_float32_needs_more_even_where_little_moves() -> None:

@@ -43,15 +43,19 @@ def model(resources: str, build: str, attributes: str = "", head: str = '<?xml v
 
 
 def archive(
-    first: str | bytes, others: dict[str, str | bytes] | None = None, start: str = START, **options: int
+    first: str | bytes,
+    others: dict[str, str | bytes] | None = None,
+    start: str = START,
+    target: str | None = None,
+    **options: int,
 ) -> bytes:
-    """The zip archive of a model file and others, by their names."""
+    """The zip archive of a model file and others, by their names; `target` is how the first is named."""
     made = io.BytesIO()
     kind = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
     relations = (
         '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         '<Relationship Target="/Metadata/thumbnail.png" Id="a" Type="http://example.org/thumbnail"/>'
-        f'<Relationship Target="/{start}" Id="b" Type="{kind}"/></Relationships>'
+        f'<Relationship Target="{target or f"/{start}"}" Id="b" Type="{kind}"/></Relationships>'
     )
     with zipfile.ZipFile(made, "w", options.get("compression", zipfile.ZIP_DEFLATED)) as package:
         package.writestr("[Content_Types].xml", "<Types/>")

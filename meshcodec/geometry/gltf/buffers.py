@@ -6,7 +6,7 @@ import base64
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import check_size
@@ -15,6 +15,8 @@ from meshcodec.geometry.gltf.document import Document, extension_of, whole
 
 _MESHOPT = ("KHR_meshopt_compression", "EXT_meshopt_compression")  # extensions of a compressed buffer view
 _DATA_URI = re.compile(r"\s*data:([^,]*),", re.IGNORECASE)
+_BASE64 = re.compile(r";\s*base64\s*\Z", re.IGNORECASE)  # how what stands before the comma ends
+_BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)  # what a server or a browser would take for its own
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")  # the two digits that differ in base64 for URLs
 
 
@@ -44,7 +46,8 @@ class BufferFolder:
         if self.folder is None:
             raise ValueError(f"its buffer {uri!r} is another file, which a stream cannot reach")
         # A URI is percent-encoded, but some exporters write the name as it is, and some with backslashes.
-        for name in dict.fromkeys((unquote(uri), uri, unquote(uri).replace("\\", "/"))):
+        bare = unquote(_BEHIND_PATH.sub("", uri))
+        for name in dict.fromkeys((unquote(uri), uri, unquote(uri).replace("\\", "/"), bare)):
             path = (self.folder / PurePosixPath(name)).resolve()
             if not path.is_relative_to(self.folder):
                 raise ValueError(f"its buffer {uri!r} lies outside its folder")
@@ -111,18 +114,30 @@ class Buffers:
         return in_file or "uri" in self._document.item("buffers", index)
 
     def _buffer(self, number: int) -> memoryview:
-        uri = self._document.item("buffers", number).get("uri")
+        buffer = self._document.item("buffers", number)
+        uri = buffer.get("uri")
         if uri is None:
             if number != 0 or self._document.chunk is None:
                 raise ValueError(f"its buffer {number} has no data")
             return self._document.chunk
         head = _DATA_URI.match(uri)
-        return memoryview(self._folder.read(uri) if head is None else _inline(head[1], uri[head.end() :]))
+        if head is None:
+            return memoryview(self._folder.read(uri))
+        return memoryview(_inline(head[1], uri[head.end() :], whole(buffer.get("byteLength", 0))))
 
 
-def _inline(media: str, text: str) -> bytes:
-    """The bytes of a data URI by what stands before and behind its comma. ValueError: it is not base64."""
-    if not media.rstrip().lower().endswith(";base64"):
-        raise ValueError("a data URI that is not base64")
+def _inline(media: str, text: str, length: int) -> bytes:
+    """The bytes of a data URI by what stands before and behind its comma.
+
+    Those of one that is not base64 are percent-encoded; they must be as many as the buffer has, since base64
+    may only lack its name. Raises ValueError: they are not, or no base64.
+    """
+    if _BASE64.search(media) is None:
+        data = unquote_to_bytes(text)
+        if len(data) != length:
+            raise ValueError("a data URI that is not base64, nor the bytes of its buffer")
+        return data
+    if "%" in text:
+        text = unquote(text)
     digits = text.encode("ascii").translate(_URL_SAFE, b" \t\r\n").rstrip(b"=")
     return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)

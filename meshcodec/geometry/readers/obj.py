@@ -13,34 +13,46 @@ from collections.abc import Iterator
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices
 from meshcodec.geometry.readers.polygons import Polygons
-from meshcodec.geometry.readers.text import as_vertices, check_line, numbered_lines, plain_text
+from meshcodec.geometry.readers.text import as_vertices, check_line, check_words, numbered_lines, plain_text
 
 _VERTEX = b"v"
 _READ = (_VERTEX, b"f", b"fo")  # a position, a face, and the word for a face in version 2 of the format
 _CURVED = b"cstype"  # stands before every free-form curve and surface of version 3
 _FREE_FORM = (_CURVED, b"surf", b"bsp", b"bzp", b"cdp")  # it and surfaces by control points, of both versions
-_CONTINUED = re.compile(rb"[\d\s+\-./eE]*\\?")  # a line that goes on with the numbers of the one above
+_CALLED = b"call"  # puts another file in its place
+_CONTINUED = re.compile(
+    rb"(?:[\d\s+\-./eE]|nan)*\\?"
+)  # a line that goes on with the numbers of the one above
 
 
 def read_obj(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
     """Positions and triangles of an OBJ file.
 
     Lines, points, curves, groups and materials are passed over, and what a vertex has behind its position: a
-    weight or a colour. Free-form surfaces would be missing from the shape, and are refused.
+    weight or a colour. Free-form surfaces and other files that it names would be missing from the shape, and
+    are refused.
     """
     coordinates, polygons = array("d"), Polygons(max_faces)
     count = 0
     free_form = set[bytes]()
-    for number, line in _statements(plain_text(data)):
+    text = plain_text(data)
+    has_underscores = b"_" in text
+    for number, line in _statements(text):
         words = line.split(None, 1)
         if not words:
             continue
         if words[0] not in _READ:
             if words[0] in _FREE_FORM:
                 free_form.add(words[0])
+            elif words[0] == _CALLED:
+                fault = f"line {number} calls another file, which is not read"
+                raise BadMeshError(fault, "export the whole shape as one file")
             continue
-        words = line.partition(b"#")[0].split()
+        line = line.partition(b"#")[0]
+        words = line.split()
         try:
+            if has_underscores:
+                check_words(line)
             if words[0] == _VERTEX:
                 x, y, z = words[1:4]
                 coordinates.extend((float(x), float(y), float(z)))

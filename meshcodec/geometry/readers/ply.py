@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,14 +89,21 @@ def read_ply(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
         if element.name == _FACE:
             check_faces(element.rows, max_faces)
     source: _Text | _Binary = _Binary(data, start) if order else _Text(data, start)
-    wanted = [e for e in elements if e.name in ("vertex", _FACE, _STRIPS) and e.properties and e.rows]
+    elements = [
+        element for element in elements if element.properties and (element.rows or element.name == _FACE)
+    ]
+    counts_faces = elements != [] and elements[-1].name == _FACE
+    wanted = [e for e in elements if e.name in ("vertex", _FACE, _STRIPS) and e.rows]
     found: dict[str, _Columns] = {}
-    for element in elements[: elements.index(wanted[-1]) + 1] if wanted else ():
-        if element.properties and element.rows:
+    last = len(elements) if counts_faces else elements.index(wanted[-1]) + 1 if wanted else 0
+    for element in elements[:last]:
+        if element.rows:
             columns = source.columns(element)
             if element in wanted:
                 found[element.name] = columns
     vertices = _positions(found["vertex"]) if "vertex" in found else np.zeros((0, 3))
+    if counts_faces:
+        _check_rest(source, elements[-1], len(vertices))
     faces = [np.zeros((0, 3), dtype=np.int64)]
     if _FACE in found:
         lists = _vertex_lists(found[_FACE])
@@ -141,6 +148,7 @@ def _header(data: bytes) -> tuple[list[_Element], str, int]:
             raise ValueError(f"its header says {line.strip()[:40]!r}") from error
     if order is None:
         raise ValueError("its header names no format")
+    _check_names(elements)
     return elements, order, match.end()
 
 
@@ -151,6 +159,16 @@ def _property(words: list[str], order: str) -> _Property:
     if len(kinds) != 1 + listed:
         raise ValueError
     return _Property(words[-1], kinds[-1], kinds[0] if listed else None)
+
+
+def _check_names(elements: list[_Element]) -> None:
+    """Refuse two columns of one name where nobody knows which of them to read. Raises BadMeshError."""
+    for element in elements:
+        names = [column.name for column in element.properties if column.read]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            fault = f"its header names the property {twice!r} of {element.name!r} twice"
+            raise BadMeshError(fault, "give each property a name of its own, or export it again")
 
 
 # ---- what is made of the columns
@@ -202,6 +220,21 @@ def _unrolled(lengths: NDArray[np.int64], corners: NDArray[np.int64]) -> Faces:
     third = third[(starts[2:] <= third - 2) & (corners[2:] != _END)]
     odd = (third - starts[third]) % 2
     return np.column_stack([corners[third - 2 + odd], corners[third - 1 - odd], corners[third]])
+
+
+def _check_rest(source: _Text | _Binary, faces: _Element, count: int) -> None:
+    """Refuse a face of the first `count` vertices behind those that are announced. Raises BadMeshError.
+
+    Anything else may be left there: zeros that fill a block, the end of a line, a part of a row.
+    """
+    try:
+        lists = _vertex_lists(source.columns(replace(faces, rows=1)))
+        corners = _as_indices(lists.values)
+    except (BadMeshError, ValueError):
+        return
+    if len(corners) > 2 and corners.min() >= 0 and corners.max() < count:
+        fault = f"its header announces {faces.rows} rows of {faces.name}, and more of them follow"
+        raise BadMeshError(fault, "correct the header, or export it again")
 
 
 # ---- the body

@@ -2,7 +2,9 @@
 
 A polygon is triangulated in its plane, so that its triangles cover what it encloses and nothing else,
 whether it is convex or not. A hole is given as in every format without holes: the outline walks along a slit
-into it, round it and back. Triangles keep the orientation of their polygon and its place in the order.
+into it, round it and back. Triangles keep the orientation of their polygon and its place in the order. They
+are the same whichever corner the polygon begins with and whichever way it goes, so that a polygon which is
+there twice, as programs write two-sided faces, is there twice as triangles, too.
 
 What is not flat has no one right reading: a quad is cut along the diagonal that bends it less, another
 polygon in the plane of its vector area (Newell's method: Sutherland, Sproull and Schumacker, "A
@@ -24,9 +26,12 @@ _MOST_CLIPPING = 1 << 30
 """Squares of the numbers of corners of all polygons whose ears are clipped, at most: about 10 s. That is one
 polygon of 32768 corners, or a thousand of 1000; convex ones do not count."""
 _MOST_CORNERS = 1 << 20  # corners of one polygon, at most; each takes some 150 bytes of memory
+_MOST_ALIKE = 1 << 10  # corners by which two ways round a polygon that has some twice are compared, at most
 _TOGETHER = 1 << 16  # corners of polygons that are looked at at once
 _FLATTER = 1e-6  # gain in the cosine of a bend for which the second diagonal is taken rather than the first
 _ROUNDING = 1e-9  # share of an area that is not told apart from none
+_EPSILONS = (-1.0, 0.0)
+"""How near the cutter takes points for one: as it sees fit, and where that loses a narrow hole not at all."""
 _TINY = 1e-14  # share of a polygon's area below which a triangle of it is taken for one without area
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -90,6 +95,10 @@ def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: i
     clipping = 0
     for count, rows in _by_length(lengths):
         rings = corners[first_corner[rows][:, None] + np.arange(count)]
+        _check_corners(count, clipping)
+        backwards = np.zeros(len(rings), dtype=bool)
+        if count > 3:
+            rings, backwards = _in_one_way(vertices, rings)
         cut = rings[:, _fan(count)]
         if count == 4:
             _cut_quads(vertices, rings, cut)
@@ -101,6 +110,7 @@ def triangulate(vertices: Vertices, lengths: _Ints, corners: _Ints, max_faces: i
             if len(concave):
                 ears = _clip_ears(points[:, :, concave], normals[:, concave])
                 cut[concave] = rings[concave[:, None, None], ears]
+        cut[backwards] = cut[backwards][:, ::-1, [0, 2, 1]]
         faces[first_face[rows][:, None] + np.arange(count - 2)] = cut
     return faces
 
@@ -136,6 +146,44 @@ def _by_length(lengths: _Ints) -> Iterator[tuple[int, _Ints]]:
         step = max(_TOGETHER // count, 1)
         for start in range(0, len(rows), step):
             yield count, rows[start : start + step]
+
+
+def _in_one_way(vertices: Vertices, rings: _Ints) -> tuple[_Ints, NDArray[np.bool_]]:
+    """Rings (k, n) from their lowest corner on, by x, y and z, and towards the lower one of its neighbours.
+
+    Also which of them go the other way now. Where corners lie on each other those that follow decide.
+    """
+    positions = vertices[rings]
+    count = rings.shape[1]
+    lowest = np.ones(rings.shape, dtype=bool)
+    for axis in range(3):
+        values = np.where(lowest, positions[:, :, axis], np.inf)
+        lowest &= values == values.min(axis=1, keepdims=True)
+    rows = np.arange(len(rings))
+    starts = lowest.argmax(axis=1)
+    after, before = positions[rows, (starts + 1) % count], positions[rows, starts - 1]
+    axis = (after != before).argmax(axis=1)
+    backwards = after[rows, axis] > before[rows, axis]
+    for row in np.flatnonzero((lowest.sum(axis=1) > 1) | (after == before).all(axis=1)).tolist():
+        starts[row], backwards[row] = _lowest_walk(positions[row], np.flatnonzero(lowest[row]))
+    steps = np.where(backwards, -1, 1)[:, None] * np.arange(count)
+    return rings[rows[:, None], (starts[:, None] + steps) % count], backwards
+
+
+def _lowest_walk(positions: _Floats, starts: _Ints) -> tuple[int, bool]:
+    """Where to start among some corners of one ring (n, 3), and whether backwards: the lowest walk of all."""
+    order = np.lexsort(positions.T[::-1])
+    steps = (positions[order][1:] != positions[order][:-1]).any(axis=1)
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.concatenate([[0], np.cumsum(steps)])
+    at, ways = np.tile(starts, 2), np.repeat([1, -1], len(starts))
+    for step in range(min(len(order), _MOST_ALIKE)):
+        met = ranks[(at + ways * step) % len(order)]
+        kept = met == met.min()
+        at, ways = at[kept], ways[kept]
+        if len(at) == 1:
+            break
+    return int(at[0]), bool(ways[0] < 0)
 
 
 def _fan(count: int) -> _Ints:
@@ -190,13 +238,23 @@ def _clip_ears(points: _Floats, normals: _Floats) -> _Ints:
     count = flat.shape[1]
     fans = np.repeat(_fan(count)[None], len(flat), axis=0)
     found = fans.copy()
-    for row, outline in enumerate(flat):
-        cut = manifold3d.triangulate([outline])
-        if len(cut) == count - 2:
-            found[row] = cut
-    crossing = _covered(flat, found) > _covered(flat, fans) * (1 + _ROUNDING)
+    outlined, covered = np.abs(_enclosed(flat)), np.full(len(flat), np.inf)
+    for epsilon in _EPSILONS:
+        for row in np.flatnonzero(covered > outlined * (1 + _ROUNDING)).tolist():
+            cut = manifold3d.triangulate([flat[row]], epsilon)
+            if len(cut) == count - 2:
+                area = float(_covered(flat[row : row + 1], cut[None])[0])
+                if area < covered[row] * (1 - _ROUNDING):
+                    found[row], covered[row] = cut, area
+    crossing = covered > _covered(flat, fans) * (1 + _ROUNDING)
     found[crossing] = fans[crossing]
     return found
+
+
+def _enclosed(flat: _Floats) -> _Floats:
+    """(k,) twice the areas that outlines (k, n, 2) walk round to the left, less those to the right."""
+    x, y = (flat - flat[:, :1]).transpose(2, 0, 1)
+    return np.asarray((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1))
 
 
 def _covered(flat: _Floats, faces: _Ints) -> _Floats:

@@ -20,10 +20,15 @@ from meshcodec.geometry.readers.text import PIECE, UTF_16, as_numbers, plain_tex
 
 _HEAD = 84  # bytes in front of the facets of a binary file: 80 of text, and their number
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", 9), ("attribute", "<u2")])  # 50 bytes
+_FAR = 1e3  # sizes of a shape that no other facet of it lies away
+_ROUGHLY = 1e-2  # how far the length of a normal is from 1, at most
 _PLAIN = bytes.maketrans(
     string.ascii_uppercase.encode() + b"\r\0", string.ascii_lowercase.encode() + b"\n\n"
 )  # a text in lower case, with one sign for the end of a line or of a name
 _INDENT = 64  # bytes in front of a line's first word, at most
+_LOOP = 256  # bytes behind the line of a facet in which its first corner begins, at most
+_COMMENT = re.compile(rb"[#;][^\n]*")
+_PARTED_END = re.compile(rb"end[ \t]+(?=facet\b|loop\b)")
 _FIRST_FACET = re.compile(rb"facet\s+normal\s+\S+\s+\S+\s+\S+\s+outer\s+loop\s+vertex\s")
 
 
@@ -45,7 +50,12 @@ def _is_binary(data: bytes) -> bool:
     beginning = data[_HEAD - 4 : _HEAD + 1024].lower()
     if b"facet" in beginning and b"vertex" in beginning:
         return False
-    return b"\0" in data[:_HEAD] or len(data) == _HEAD + _FACET.itemsize * _announced(data)
+    return b"\0" in data[:_HEAD] or has_all_facets(data)
+
+
+def has_all_facets(data: bytes) -> bool:
+    """Whether a file is a binary one whose number of facets is that of its bytes, whatever it begins with."""
+    return len(data) >= _HEAD and len(data) == _HEAD + _FACET.itemsize * _announced(data)
 
 
 def _announced(data: bytes) -> int:
@@ -57,23 +67,45 @@ def _read_binary(data: bytes, max_faces: int) -> NDArray[np.float64]:
     """(F, 9) corners of the facets.
 
     Programs that write as they go leave a number of facets that is too small. Where facets fill the file to
-    its last byte they are all read; where they do not, nobody knows how many there are.
+    its last byte they are all read; where they do not, nobody knows how many there are. What only has the
+    length of facets, such as a signature, is passed over.
     """
     count, size = _announced(data), _FACET.itemsize
-    check_faces(count, max_faces)
     whole, rest = divmod(len(data) - _HEAD, size)
     if count > whole:
         fault = f"it is cut short: its header announces {count} faces and it holds {whole}"
         raise BadMeshError(fault, EXPORT_AGAIN)
+    check_faces(count, max_faces)
     beyond = len(data) - _HEAD - size * count
     written = len(data[_HEAD + size * count :].rstrip(b"\0"))  # zeros may fill the last block of a disk
     if written and (beyond >= size or not count):
         if rest:
             fault = f"its header announces {count} faces, and {beyond} bytes follow them, enough for "
             raise BadMeshError(f"{fault}{whole - count} more and a part of one", EXPORT_AGAIN)
-        count += -(-written // size)
-        check_faces(count, max_faces)
+        more = -(-written // size)
+        if not count or _go_on(np.frombuffer(data, _FACET, count + more, _HEAD), count):
+            count += more
+            check_faces(count, max_faces)
     return np.frombuffer(data, _FACET, count, _HEAD)["corners"].astype(np.float64)
+
+
+def _go_on(table: NDArray[np.void], count: int) -> bool:
+    """Whether most rows of a table of facets behind the first `count` look like facets of the same shape.
+
+    Text read as float32 is anything up to 1e38, one point where it is all spaces, and no normal: that has the
+    length 1, or 0 where a program leaves it to the reader.
+    """
+    with np.errstate(all="ignore"):
+        first = table["corners"][:count].reshape(-1, 3)
+        low, high = first.min(axis=0).astype(np.float64), first.max(axis=0).astype(np.float64)
+        corners = table["corners"][count:].reshape(-1, 3, 3).astype(np.float64)
+        distance = np.abs(corners - (low + high) / 2).max(axis=(1, 2))
+        length = np.linalg.norm(table["normal"][count:].astype(np.float64), axis=1)
+        near = distance <= _FAR * (high - low).max()
+        normal = (np.abs(length - 1) < _ROUGHLY) | (length == 0)
+        real = (corners != corners[:, :1]).any(axis=(1, 2)) & np.isfinite(corners).all(axis=(1, 2))
+    like = real & (near | normal)
+    return bool(np.count_nonzero(like) > len(like) // 2)
 
 
 # ---- text
@@ -84,13 +116,16 @@ def _read_text(data: bytes, max_faces: int) -> NDArray[np.float64]:
     found = [np.zeros((0, 9))]
     count = 0
     for text in _between_names(data.translate(_PLAIN)):
-        for words in _pieces(text):
+        if b"#" in text or b";" in text:  # far quicker to see than to replace
+            text = _COMMENT.sub(b"", text)
+        for piece in _pieces(_PARTED_END.sub(b"end", text)):
+            words = piece.split()
             facets = [place for place, word in enumerate(words) if word == b"facet"]
             corners = [place for place, word in enumerate(words) if word == b"vertex"]
             count += len(facets)
             check_faces(count, max_faces)
             _check_loops(facets, corners)
-            numbers = as_numbers([word for place in corners for word in words[place + 1 : place + 4]])
+            numbers = as_numbers([word for place in corners for word in words[place + 1 : place + 4]], piece)
             if len(numbers) != 9 * len(facets):
                 raise _no_whole_facet()
             found.append(numbers.reshape(-1, 9))
@@ -102,24 +137,25 @@ def _read_text(data: bytes, max_faces: int) -> NDArray[np.float64]:
 def _between_names(text: bytes) -> Iterator[bytes]:
     """A text in lower case without the lines that open and close solids: any word may stand in their names.
 
-    Where a whole file is one line, what follows the name of the first solid counts.
+    Where a facet follows on the same line, as in a file that is one line, the name ends there.
     """
     start, found = 0, text.find(b"solid")
     while found >= 0:
-        line = max(text.rfind(b"\n", max(start, found - _INDENT), found) + 1, start)
-        # Also "endsolid", and "end solid".
-        if found - line <= _INDENT and text[line:found].strip() in (b"", b"end"):
-            yield text[start:line]
+        before = text[max(start, found - _INDENT) : found]
+        lead = before.rstrip(b" \t").removesuffix(b"end").rstrip(b" \t")  # of "endsolid" and "end solid", too
+        first = not lead and found - len(before) == start
+        if first or lead.endswith((b"\n", b"endfacet", b"end facet")):
+            yield text[start : found - len(before) + len(lead)]
             end = text.find(b"\n", found)
-            start = end if end >= 0 else len(text)
-            facet = _FIRST_FACET.search(text, found, start)
-            start = facet.start() if facet is not None else start
+            end = end if end >= 0 else len(text)
+            facet = _FIRST_FACET.search(text, found, end + _LOOP)
+            start = facet.start() if facet is not None and facet.start() < end else end
         found = text.find(b"solid", max(start, found + 1))
     yield text[start:]
 
 
-def _pieces(text: bytes) -> Iterator[list[bytes]]:
-    """The words of a text, those of some whole facets at a time."""
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """A text, some whole facets at a time."""
     start = 0
     while start < len(text):
         end = start + PIECE
@@ -128,7 +164,7 @@ def _pieces(text: bytes) -> Iterator[list[bytes]]:
             if end < 0:
                 raise ValueError("a facet of a million letters")
             end += len(b"endfacet")
-        yield text[start:end].split()
+        yield text[start:end]
         start = end
 
 

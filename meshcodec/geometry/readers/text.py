@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from array import array
 from collections.abc import Iterator
 
@@ -19,20 +20,28 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how a text of two bytes a
 _LONGEST_LINE = 1 << 24
 """Bytes of a line, at most: splitting it makes an object of each word, 20 times its bytes, and no line of a
 real file is this long."""
+_NO_NUMBER = re.compile(rb"(?<!\w)(?:1\.#(?:inf|ind|qnan|snan)\d*|nan\([^()\s]*\))(?!\w)", re.IGNORECASE)
+"""What C libraries write for NaN and infinity beside ``nan`` and ``inf``: ``1.#QNAN``, ``nan(ind)``."""
+_SEEN_IN_IT = (b"1.#", b"nan(", b"NAN(", b"NaN(")  # quick to look for in a text, which seldom has any
 
 
 def plain_text(data: bytes) -> bytes:
     """A text of one byte for each ASCII letter, without a byte order mark and without padding at its end.
 
     Editors put the mark in front of the first word, which it would hide; some programs fill the last block
-    of a file with zeros, or end it with the Ctrl-Z of old systems. Raises ValueError: it begins like UTF-16
-    and is none.
+    of a file with zeros, or end it with the Ctrl-Z of old systems. What stands for NaN becomes ``nan`` here,
+    before its ``#`` is taken for a comment. Raises ValueError: it begins like UTF-16 and is none.
     """
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
     elif data.startswith(UTF_16):
         data = data.decode("utf-16").encode()
-    return data.rstrip(b"\0\x1a") if data.endswith((b"\0", b"\x1a")) else data
+    return with_nan(data.rstrip(b"\0\x1a") if data.endswith((b"\0", b"\x1a")) else data)
+
+
+def with_nan(text: bytes) -> bytes:
+    """A text with ``nan`` for each word of a C library that stands for NaN or infinity."""
+    return _NO_NUMBER.sub(b"nan", text) if any(mark in text for mark in _SEEN_IN_IT) else text
 
 
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -64,12 +73,22 @@ def number_pieces(data: bytes, start: int) -> Iterator[NDArray[np.float64]]:
             end = max(data.rfind(space, start, end) for space in (b" ", b"\n", b"\r", b"\t")) + 1
             if end <= start:
                 raise ValueError("a word of a million letters")
-        yield as_numbers(data[start:end].split())
+        piece = with_nan(data[start:end])
+        yield as_numbers(piece.split(), piece)
         start = end
 
 
-def as_numbers(words: list[bytes]) -> NDArray[np.float64]:
-    """(n,) the numbers that words say. Raises ValueError: one that is no number."""
+def check_words(text: bytes) -> None:
+    """Refuse an underscore among numbers, as Python reads ``1_0`` as 10. Raises ValueError."""
+    if b"_" in text:
+        raise ValueError("a word that is no number")
+
+
+def as_numbers(words: list[bytes], text: bytes) -> NDArray[np.float64]:
+    """(n,) the numbers that words of a text say. Raises ValueError: one that is no number."""
+    if b"_" in text:  # quicker to see than in each word
+        for word in words:
+            check_words(word)
     try:
         return np.array(words, dtype=np.float64)
     except ValueError as error:

@@ -8,12 +8,14 @@ the specification lets a reader ignore them. Coordinates stay in the unit of the
 from __future__ import annotations
 
 import io
+import posixpath
 import zipfile
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
+from urllib.parse import unquote
 from xml.parsers import expat
 
 import numpy as np
@@ -151,8 +153,11 @@ class _Package:
 
 
 def _part_name(name: str) -> str:
-    """The name of a file of the archive as all are compared: from the root, whatever its case."""
-    return "/" + name.replace("\\", "/").lower().lstrip("/")
+    """The name of a file of the archive as all are compared: from the root, whatever its case.
+
+    Names are parts of URIs, percent-encoded, in relations and paths; in a zip archive programs write either.
+    """
+    return posixpath.normpath("/" + unquote(name).replace("\\", "/").lower().lstrip("/"))
 
 
 def _parse(

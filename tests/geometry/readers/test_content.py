@@ -36,6 +36,29 @@ def test_a_web_page(ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", READ_FORMATS)
+@pytest.mark.parametrize("inside", ["glb", "ply", "off", "stl"])
+def test_meshes_of_another_format_are_named(ending: str, inside: str) -> None:
+    """But for GLB as glTF, which is read, and STL in binary, which has no first word."""
+    box = trimesh.creation.box()
+    data = export_mesh(box, inside) if inside != "stl" else box.export(file_type="stl_ascii").encode()
+    if ending == inside or (ending, inside) == ("gltf", "glb"):
+        assert len(load_mesh(io.BytesIO(data), ending).faces) == 12
+        return
+    with pytest.raises(
+        BadMeshError, match=rf"begins as {inside.upper()} does; name it \.{inside} \(in a pipe"
+    ):
+        load_mesh(io.BytesIO(data), ending)
+
+
+@pytest.mark.parametrize(
+    "head", [b"glTF\2\0\0\0", b"ply\nformat ascii", b"OFF\n", b"PK\3\4", b"\x1f\x8b", b"<html>"]
+)
+def test_a_binary_stl_may_begin_with_anything(head: bytes) -> None:
+    data = export_mesh(trimesh.creation.box(), "stl")
+    assert len(load_mesh(io.BytesIO(head.ljust(80, b" ") + data[80:]), "stl").faces) == 12
+
+
+@pytest.mark.parametrize("ending", READ_FORMATS)
 def test_archives_by_other_names(ending: str) -> None:
     data = gzip.compress(export_mesh(trimesh.creation.box(), "obj"))
     with pytest.raises(BadMeshError, match=rf"compressed with gzip; name it \.{ending}\.gz \(in a pipe"):

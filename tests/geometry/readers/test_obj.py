@@ -7,6 +7,7 @@ import pytest
 from support.solids import BOX, E, L, Outline, U, area_and_volume, prism
 
 from meshcodec.errors import BadMeshError
+from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.readers.obj import read_obj
 
 MANY = 1000
@@ -106,6 +107,35 @@ def test_an_endless_continuation_is_refused() -> None:
         read_obj(b"f 1 2 3 \\\n" + (b"1 " * 10_000 + b"\\\n") * 1000, MANY)
 
 
+# ---- numbers
+
+
+@pytest.mark.parametrize("word", ["1.#QNAN", "1.#INF", "-1.#IND", "1.#SNAN0", "1.#inf00", "-nan(ind)", "nan"])
+def test_what_c_libraries_write_for_no_number(word: str) -> None:
+    """The sign in the middle begins no comment; a mesh that uses such a coordinate is refused for it."""
+    for text in (f"v 9 9 {word}", f"v 9 {word} 9 # a", f"v 9 9 \\\n{word}"):
+        vertices, _ = read_obj(f"{box()}{text}\n".encode(), MANY)
+        assert not np.isfinite(vertices[8]).all()
+    with pytest.raises(
+        BadMeshError, match=r"NaN or infinite coordinates; repair the mesh or export it again"
+    ):
+        load_mesh(f"{box()}v 9 9 {word}\nf 1 2 9\n".encode(), "obj")
+    with pytest.raises(ValueError, match="line 15"):
+        read_obj(f"{box()}f 1 2 {word}\n".encode(), MANY)
+    assert truth_of(box().replace("\n", f" # {word}\n")) == pytest.approx(TRUTH)
+
+
+def test_a_comment_may_touch_a_number() -> None:
+    assert truth_of(box().replace("\n", "#infinite 1.#\n")) == pytest.approx(TRUTH)
+    assert truth_of(box().replace("\n", "#a_b\n")) == pytest.approx(TRUTH)
+
+
+@pytest.mark.parametrize("line", ["v 1_0 0 0", "v 0 0 1e1_0", "f 1 2 0_3", "f 1/1 2/1_0 3/1"])
+def test_an_underscore_is_no_digit(line: str) -> None:
+    with pytest.raises(ValueError, match="line 15"):
+        read_obj(f"{box()}{line}\n".encode(), MANY)
+
+
 # ---- statements
 
 
@@ -113,9 +143,7 @@ def test_what_is_no_face_is_passed_over() -> None:
     others = (
         "vn 0 0 1\nvt 0 0\nvp 0.5\np 1\nl 1 2 3\ncurv 0 1 1 2\ncstype bezier\ndeg 3\nparm u 0 1\nend\ns off\n"
     )
-    assert truth_of(
-        box() + others + "call other.obj\nshadow_obj a\nvertex 1 2 3\nfacet 1 2 3\n"
-    ) == pytest.approx(TRUTH)
+    assert truth_of(box() + others + "shadow_obj a\nvertex 1 2 3\nfacet 1 2 3\n") == pytest.approx(TRUTH)
 
 
 def test_weights_and_colours_behind_a_vertex() -> None:
@@ -126,6 +154,11 @@ def test_weights_and_colours_behind_a_vertex() -> None:
 
 def test_the_old_word_for_a_face() -> None:
     assert truth_of(box().replace("f ", "fo ")) == pytest.approx(TRUTH)
+
+
+def test_another_file_in_its_place_is_refused_by_name() -> None:
+    with pytest.raises(BadMeshError, match="line 15 calls another file, which is not read; export the whole"):
+        read_obj(f"{box()}call other.obj 1\n".encode(), MANY)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,27 @@ def test_a_long_text_is_read_in_pieces() -> None:
     np.testing.assert_allclose(vertices.ravel(), numbers, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "word", [b"nan(ind)", b"-nan(ind)", b"-1.#IND", b"1.#QNAN", b"1.#INF00", b"NAN(SNAN)"]
+)
+def test_what_c_libraries_write_for_no_number(word: bytes) -> None:
+    """In a column that is not used it does no harm; a coordinate is then none."""
+    lines = (*VERTICES, "property float nx", *FACES)
+    rows = b"".join(b"%g %g %g " % tuple(row) + word + b"\n" for row in SQUARE)
+    vertices, faces = read_ply(header("ascii", *lines) + rows + b"4 0 1 2 3\n3 3 1 0\n", MANY)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    np.testing.assert_array_equal(faces, QUAD_AND_TRIANGLE)
+    rows = rows.replace(b"0.5 ", word + b" ")
+    vertices, _ = read_ply(header("ascii", *lines) + rows + b"4 0 1 2 3\n3 3 1 0\n", MANY)
+    np.testing.assert_array_equal(np.isnan(vertices), np.equal(SQUARE, 0.5))
+
+
+@pytest.mark.parametrize("word", [b"1_0", b"ind", b"nan()x", b"#", b"0x10"])
+def test_a_word_that_is_no_number_is_refused(word: bytes) -> None:
+    with pytest.raises(ValueError, match="a word that is no number"):
+        read_ply(header("ascii", *VERTICES) + b"0 0 0 " * 3 + b"0 0 " + word, MANY)
+
+
 # ---- polygons and strips
 
 
@@ -212,6 +233,74 @@ def test_faces_and_strips_are_read_together() -> None:
     np.testing.assert_array_equal(faces, [[5, 6, 7], [4, 5, 6], [0, 1, 2]])
 
 
+# ---- counts
+
+
+def rows_of_l(binary: bool, columns: bytes = b"") -> tuple[list[bytes], list[bytes]]:
+    """Rows of vertices and of faces, which have some more columns behind their lists."""
+    made = prism(L, 2)
+    if binary:
+        vertices = [struct.pack("<3f", *row) for row in made.vertices.tolist()]
+        return vertices, [struct.pack(f"<B{len(p)}i", len(p), *p) + columns for p in made.polygons]
+    vertices = [b"%g %g %g\n" % tuple(row) for row in made.vertices.tolist()]
+    return vertices, [
+        b" ".join(b"%d" % n for n in (len(p), *p)) + b" 7" * len(columns) + b"\n" for p in made.polygons
+    ]
+
+
+def counted(count: int, *more: str, binary: bool) -> bytes:
+    lines = ("element vertex 12", *VERTICES[1:], f"element face {count}", FACES[1], *more)
+    return header("binary_little_endian" if binary else "ascii", *lines)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+@pytest.mark.parametrize("columns", [b"", b"\7\7\7"])
+def test_faces_beyond_their_count_are_refused(count: int, columns: bytes, binary: bool) -> None:
+    """Never a part of the shape, in silence."""
+    vertices, faces = rows_of_l(binary, columns)
+    colours = [f"property uchar {name}" for name in ("red", "green", "blue")[: len(columns)]]
+    data = counted(count, *colours, binary=binary) + b"".join(vertices + faces)
+    message = f"announces {count} rows of face, and more of them follow; correct the header"
+    for end in (b"", bytes(5) if binary else b"\n"):
+        with pytest.raises(BadMeshError, match=message):
+            read_ply(data + end, MANY)
+    more = ("element edge 0", "property int a", "element material 5")
+    data = counted(count, *colours, *more, binary=binary) + b"".join(vertices + faces)
+    with pytest.raises(BadMeshError, match=message):
+        read_ply(data, MANY)
+
+
+@pytest.mark.parametrize(
+    ("rest", "binary"),
+    [
+        *(
+            (b"\n", True),
+            (b"\r\n", True),
+            (bytes(512), True),
+            (b"\3\0\0\0\0\1", True),
+            (b"made by hand\n", True),
+        ),
+        *((b"", False), (b"\n\n", False), (b"0 0 0\n", False), (b"3 0 1", False), (b"3 1 2 90", False)),
+        *((b"2 0 1\n2 1 2\n", False), (b"7", False)),
+    ],
+)
+def test_what_is_no_face_may_stand_behind_them(rest: bytes, binary: bool) -> None:
+    vertices, faces = rows_of_l(binary)
+    data = counted(8, binary=binary) + b"".join(vertices + faces) + rest
+    assert area_and_volume(*read_ply(data, MANY)) == pytest.approx((40, 12))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_other_elements_may_stand_behind_them(binary: bool) -> None:
+    """Whatever they hold; they are not looked at."""
+    vertices, faces = rows_of_l(binary)
+    more = ("element edge 2", "property uchar a", "property int b")
+    edges = b"\3\0\0\0\0\1\0\0\0\2\0\0\0" if binary else b"3 0\n1 2\n"
+    data = counted(8, *more, binary=binary) + b"".join(vertices + faces) + edges
+    assert area_and_volume(*read_ply(data, MANY)) == pytest.approx((40, 12))
+
+
 # ---- headers
 
 
@@ -230,6 +319,24 @@ def test_a_byte_order_mark_before_text() -> None:
     data = header("ascii", *VERTICES) + b"0 0 0 1 0 0 1 1 0 0 1 .5"
     for marked in (b"\xef\xbb\xbf" + data, data.decode().encode("utf-16")):
         np.testing.assert_array_equal(read_ply(marked, MANY)[0], SQUARE)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("line", ["property float x", "property double z", "property list uchar int bones"])
+def test_a_property_that_is_named_twice_is_refused(line: str, binary: bool) -> None:
+    lines = ("element vertex 4", "property list uchar int bones", *VERTICES[1:], line)
+    data = header("binary_little_endian" if binary else "ascii", *lines) + b"0 0 0 0 0 " * 40
+    with pytest.raises(
+        BadMeshError, match=f"names the property '{line.split()[-1]}' of 'vertex' twice; give"
+    ):
+        read_ply(data, MANY)
+
+
+def test_a_column_that_is_not_read_may_be_named_twice() -> None:
+    lines = (*VERTICES, "property float s", "property float s")
+    np.testing.assert_array_equal(
+        read_ply(header("ascii", *lines) + b"0 0 0 7 7 1 0 0 7 7 1 1 0 7 7 0 1 .5 7 7", MANY)[0], SQUARE
+    )
 
 
 @pytest.mark.parametrize("binary", [True, False])

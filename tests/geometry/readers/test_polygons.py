@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.solids import E, Outline, U, area_and_volume, outline_area, prism
+from support.solids import BOX, E, L, Outline, U, area_and_volume, outline_area, prism
 
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.readers.polygons import Polygons, triangulate
@@ -89,6 +89,30 @@ def test_a_hole_at_the_end_of_a_slit_whose_vertices_stand_twice() -> None:
     found = areas(vertices, cut(vertices, list(range(10))))
     assert found.sum() == pytest.approx(12)
     assert np.abs(found).sum() == pytest.approx(12)
+
+
+SEVEN_HOLES: Outline = (
+    *((0, 0), (16, 12), (13, 18), (19, 17), (24, 27), (29, 30), (39, 35), (35, 40), (41, 41)),
+    *((49, 46), (47, 52), (53, 51), (61, 58), (58, 63), (65, 63), (73, 69), (70, 74), (76, 75)),
+    *((84, 81), (82, 87), (88, 86), (84, 81), (76, 75), (73, 69), (65, 63), (61, 58), (53, 51)),
+    *((49, 46), (41, 41), (39, 35), (29, 30), (29, 24), (24, 27), (19, 17), (16, 12), (0, 0)),
+    *((100, 0), (100, 100), (0, 100)),
+)
+"""A square with seven triangular holes on the way along its diagonal, which the cutter at its own epsilon
+covers in part twice."""
+
+
+@pytest.mark.parametrize("first", range(0, len(SEVEN_HOLES), 3))
+def test_holes_that_are_narrow_for_their_outline(first: int) -> None:
+    ring = [*range(first, len(SEVEN_HOLES)), *range(first)]
+    expected = outline_area(np.array(SEVEN_HOLES, dtype=float))
+    for seed in range(4):
+        vertices = turned(solid(SEVEN_HOLES), seed) if seed else solid(SEVEN_HOLES)
+        for turn in (ring, ring[::-1]):
+            faces = cut(vertices, turn)
+            area, _ = area_and_volume(vertices, faces)
+            assert len(faces) == len(ring) - 2
+            assert area == pytest.approx(abs(expected), rel=1e-9)
 
 
 def test_two_holes_on_one_slit_each() -> None:
@@ -211,6 +235,68 @@ def test_a_warped_concave_polygon_keeps_to_its_outline() -> None:
     found = areas(made, cut(made, list(range(8))))
     assert (found > 0).all()
     assert found.sum() == pytest.approx(44)
+
+
+# ---- twice, the other way round
+
+
+def bent(seed: int) -> Floats:
+    """Positions of a polygon of 4 to 12 corners round a point, as flat as they come, or far from it."""
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(4, 13)))
+    flat = rng.uniform(0.2, 1, len(angles))[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+    return turned(np.column_stack([flat, rng.uniform(-1, 1, len(angles)) * (seed % 3) / 5]), seed)
+
+
+OUTLINES = {
+    **{name: solid(outline) for name, outline in (("U", U), ("E", E), ("arrow", ARROW), ("L", L))},
+    **{f"box {axis}": np.roll(solid(((0, 0), (2, 0), (2, 1), (0, 1))), axis, axis=1) for axis in range(3)},
+    "hole": solid(tuple(WITH_HOLE[corner] for corner in KEYHOLE)),
+    "seven holes": solid(SEVEN_HOLES),
+    "spike": solid(((1, 1), (0, 0), (1, 1), (3, 1), (2, 4), (1, 3))),
+    "crossing": solid(((0, 0), (4, 4), (4, 0), (0, 4), (2, 6))),
+    **{f"bent {seed}": bent(seed) for seed in range(30)},
+}
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+def test_the_cut_is_the_same_from_any_corner_and_in_both_ways(name: str) -> None:
+    """So that each triangle of a face with two sides is seen to be there twice."""
+    vertices = OUTLINES[name]
+    count = len(vertices)
+    expected = set(map(in_order, cut(vertices, list(range(count))).tolist()))
+    assert len(expected) == count - 2
+    for first in range(count):
+        ring = [*range(first, count), *range(first)]
+        assert set(map(in_order, cut(vertices, ring).tolist())) == expected
+        assert {in_order(face[::-1]) for face in cut(vertices, ring[::-1]).tolist()} == expected
+
+
+def in_order(face: list[int]) -> tuple[int, ...]:
+    """A triangle from its least corner on, the same way round."""
+    first = face.index(min(face))
+    return (*face[first:], *face[:first])
+
+
+@pytest.mark.parametrize("outline", [BOX, L, U, E])
+def test_every_face_of_a_solid_twice(outline: Outline) -> None:
+    """Those that are turned round may begin with any corner."""
+    made = prism(outline, 2)
+    once = cut(made.vertices, *made.polygons)
+    for first in range(4):
+        again = [(p[first:] + p[:first])[::-1] for p in made.polygons]
+        faces = cut(made.vertices, *made.polygons, *again)
+        np.testing.assert_array_equal(faces[: len(once)], once)
+        assert len(np.unique(np.sort(faces, axis=1), axis=0)) == len(once)
+        area, volume = area_and_volume(made.vertices, faces[len(once) :])
+        assert (area, -volume) == pytest.approx(area_and_volume(made.vertices, once))
+
+
+def test_corners_that_lie_on_each_other_all_the_way() -> None:
+    """Where no corner is lower than the others nothing is decided, and nothing takes for ever."""
+    count = 20_000
+    for vertices in (np.zeros((count, 3)), np.tile([[0.0, 0, 0], [1, 0, 0]], (count // 2, 1))):
+        assert cut(vertices, list(range(count))).shape == (count - 2, 3)
 
 
 # ---- order, mixtures and limits

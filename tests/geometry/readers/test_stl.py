@@ -77,14 +77,54 @@ def test_a_little_behind_the_facets_is_passed_over(tail: bytes) -> None:
         (12, b"x" * 60, "announces 12 faces, and 60 bytes follow them, enough for 1 more and a part of one"),
         (13, b"", "cut short: its header announces 13 faces and it holds 12"),
         (900, b"x" * 60, "cut short: its header announces 900 faces and it holds 13"),
-        (1001, b"", "more than 1000 faces"),
-        (0xFFFFFFFF, b"", "more than 1000 faces"),
+        (1001, b"", "cut short: its header announces 1001 faces and it holds 12"),
+        (0xFFFFFFFF, b"", "cut short: its header announces 4294967295 faces and it holds 12"),
     ],
 )
 def test_counts_that_cannot_be_true_are_refused(count: int, tail: bytes, message: str) -> None:
     with pytest.raises(BadMeshError, match=message) as caught:
         read_stl(binary(count, tail=tail), MANY)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        *(b"x" * 50, b"signed by nobody ".ljust(100, b"."), bytes(range(255, 55, -1)), b"\xff" * 50),
+        *(b"made by hand, ".ljust(150) + bytes(30), struct.pack("<12fH", *[np.nan] * 12, 0)),
+    ],
+)
+def test_what_only_has_the_length_of_facets_is_passed_over(tail: bytes) -> None:
+    vertices, faces = read_stl(binary(tail=tail.ljust(-(-len(tail) // 50) * 50, b"\0")), MANY)
+    assert len(faces) == 12
+    assert area_and_volume(vertices, faces) == pytest.approx(TRUTH)
+
+
+@pytest.mark.parametrize("normal", [(0, 0, 0), (0, 0, 1), (0.6, 0, -0.8), (5, 5, 5)])
+@pytest.mark.parametrize("scale", [1e-4, 1, 100])
+def test_facets_beyond_the_count_may_be_of_another_size(scale: float, normal: tuple[float, ...]) -> None:
+    rows = b"".join(
+        struct.pack("<12fH", *normal, *(facet.ravel() * scale).tolist(), 0) for facet in BLOCK.facets()
+    )
+    assert len(read_stl(binary(tail=rows), MANY)[1]) == 24
+
+
+@pytest.mark.parametrize("normal", [(0, 0, 0), (0, 1, 0)])
+def test_one_small_facet_may_be_counted_of_a_large_shape(normal: tuple[float, ...]) -> None:
+    """As of a program that writes as it goes; the rest lies many sizes of that facet away."""
+    rows = [facet.ravel() * 1e5 for facet in BLOCK.facets()]
+    rows[0] = rows[0] * 1e-5
+    data = (
+        bytes(80)
+        + struct.pack("<I", 1)
+        + b"".join(struct.pack("<12fH", *normal, *row.tolist(), 0) for row in rows)
+    )
+    assert len(read_stl(data, MANY)[1]) == 12
+
+
+def test_more_facets_than_allowed_are_refused() -> None:
+    with pytest.raises(BadMeshError, match="more than 11 faces"):
+        read_stl(binary(), 11)
 
 
 def test_facets_beyond_the_count_are_counted() -> None:
@@ -179,8 +219,37 @@ def test_padding_at_the_end(end: bytes) -> None:
     assert truth_of(text().encode() + end) == pytest.approx(TRUTH)
 
 
-def test_a_file_of_one_line() -> None:
-    assert truth_of(" ".join(text().split())) == pytest.approx(TRUTH)
+@pytest.mark.parametrize("name", ["", "part", "vertex cover", "a facet", "#3; vertex", "facet normal map"])
+def test_a_file_of_one_line(name: str) -> None:
+    for end in (f"endsolid {name}", f"end solid {name}", "endsolid", ""):
+        made = text(name, end)
+        assert truth_of(" ".join(made.split())) == pytest.approx(TRUTH)
+        several = " ".join((made + "\n" + text(name, end, shift=10)).split())
+        assert truth_of(several) == pytest.approx((44, 12))
+
+
+@pytest.mark.parametrize("mark", ["#", ";", "  # ", " ;"])
+@pytest.mark.parametrize("words", ["vertex 1 2 3", "facet list", "endfacet", "a solid", "outer loop vertex"])
+def test_comments_may_hold_any_word(words: str, mark: str) -> None:
+    """On a line of their own at any place, or behind what stands on a line."""
+    comment = f"{mark} {words}\n"
+    lines = text().splitlines(keepends=True)
+    for place in (0, 1, 2, 3, 4, 8, 9, len(lines)):
+        assert truth_of("".join([*lines[:place], comment, *lines[place:]])) == pytest.approx(TRUTH)
+    assert truth_of(text().replace("\n", comment)) == pytest.approx(TRUTH)
+
+
+def test_ends_in_two_words() -> None:
+    made = text().replace("endloop", "end loop").replace("endfacet", "end  facet")
+    assert truth_of(made) == pytest.approx(TRUTH)
+    assert truth_of(" ".join(made.split())) == pytest.approx(TRUTH)
+
+
+@pytest.mark.parametrize("name", ["", "a", "vertex cover", "facet", "facet normal", "facet normal map test"])
+def test_a_facet_may_begin_on_the_line_of_a_name(name: str) -> None:
+    made = text(name).replace("\n", " ", 1)
+    assert made.startswith(f"solid {name} facet normal")
+    assert truth_of(made + made) == pytest.approx((44, 12))
 
 
 def test_facets_without_a_solid() -> None:
@@ -220,6 +289,7 @@ def test_facets_that_are_not_whole_are_refused(data: str, message: str) -> None:
     ("data", "message"),
     [
         (text().replace("vertex 2", "vertex two", 1).encode(), "a word that is no number"),
+        (text().replace("vertex 2", "vertex 2_0", 1).encode(), "a word that is no number"),
         (b"nothing of the kind", "neither a text with solids nor a whole binary file"),
         (b"x" * 200, "neither a text with solids nor a whole binary file"),
         (b"solid a\n" + b"vertex 0 0 0\n" * 100_000, "a facet of a million letters"),

@@ -49,6 +49,29 @@ def test_the_model_lies_where_the_relations_say(start: str, compression: int) ->
     assert truth_of(data) == pytest.approx((22, 6))
 
 
+@pytest.mark.parametrize(
+    ("start", "target"),
+    [
+        ("3D/My Part.model", "/3D/My%20Part.model"),
+        ("3D/My%20Part.model", "/3D/My Part.model"),
+        ("3D/My%20Part.model", "/3D/My%20Part.model"),
+        ("3D/caf\u00e9.model", "/3D/caf%C3%A9.model"),
+        (START, "./3D/3dmodel.model"),
+        (START, "/x/../3D/3dmodel.model"),
+        (START, "../3D//./3dmodel.model"),
+        ("./3D/3dmodel.model", "3D\\3dmodel.model"),
+    ],
+)
+def test_names_of_models_are_parts_of_uris(start: str, target: str) -> None:
+    assert truth_of(
+        archive(model(obj(1, mesh(BLOCK)), item(1)), start=start, target=target)
+    ) == pytest.approx((22, 6))
+    others: dict[str, str | bytes] = {start: model(obj(1, mesh(BRACKET)), "")}
+    path = f'p:path="{target}"'
+    data = archive(model("", item(1, path), 'requiredextensions="p"'), others, "other.model")
+    assert truth_of(data) == pytest.approx((40, 12))
+
+
 def test_only_what_the_build_names() -> None:
     data = archive(model(obj(1, mesh(BLOCK)) + obj(2, mesh(BRACKET)), item(2)))
     assert truth_of(data) == pytest.approx((40, 12))
