@@ -95,7 +95,8 @@ class MeshSearch:
         self._reference = original.reference(self._settings.samples, seed)
         # What a mesh costs is another thing where parts of it have copies.
         self._rates = {repeated: RateEstimator(self._settings.rate) for repeated in (False, True)}
-        self._maker = Maker(original, self._settings.fit, self._settings.steps, seed)
+        copies = self._settings.most_copies(size)
+        self._maker = Maker(original, self._settings.fit, self._settings.steps, seed, copies)
         self.tried: list[Candidate] = []
 
     def best(self) -> Candidate:

@@ -113,10 +113,19 @@ class Maker:
     fits : numbers of the fit
     steps : as `meshcodec.modes.mesh.settings.MeshSettings.steps`
     seed : of all samples
+    most_copies : of parts in one mesh
     """
 
-    def __init__(self, original: Original, fits: FitSettings, steps: tuple[float, ...], seed: int) -> None:
+    def __init__(
+        self,
+        original: Original,
+        fits: FitSettings,
+        steps: tuple[float, ...],
+        seed: int,
+        most_copies: int = 1 << 16,
+    ) -> None:
         self._original, self._fits, self._ratios, self._seed = original, fits, steps, seed
+        self._most_copies = most_copies
         self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
         self._pieces: dict[tuple[Axes, bool], Piece] = {}
         self._repeats: dict[Axes, Repeats] = {}
@@ -176,7 +185,7 @@ class Maker:
             faces = without_holes(mesh.positions, mesh.faces, grid.mirrored)
             mesh = replace(mesh, faces=faces)
         if piece.repeats and len(mesh.faces):
-            copies = copies_of(mesh, grid, piece.repeats, self._original, at, place)
+            copies = copies_of(mesh, grid, piece.repeats, self._original, at, place, self._most_copies)
             mesh = replace(mesh, copies=copies)
         return mesh
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from meshcodec.format.grid_copies import TURNS, Copy, image_of, members, parts_of
-from meshcodec.format.grid_mesh import GridMesh, MeshGrid
+from meshcodec.format.grid_mesh import GridMesh, Integers, MeshGrid
 from meshcodec.geometry.triangles import Floats, Ints, area_normals, compact
 from meshcodec.modes.mesh.fit import ClosestPoints
 from meshcodec.modes.mesh.original import Original
@@ -209,7 +209,7 @@ def _some(points: Floats) -> Floats:
 
 
 def copies_of(
-    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, at: Ints, place: Ints
+    mesh: GridMesh, grid: MeshGrid, repeats: Repeats, original: Original, at: Ints, place: Ints, most: int
 ) -> tuple[Copy, ...]:
     """The copies of a mesh of the grid that was made of `Repeats.vertices` and `faces`.
 
@@ -220,24 +220,39 @@ def copies_of(
     ----------
     at : (n,) position of each of the vertices that the mesh was made of; -1 where it is gone
     place : (n,) where each was in `Repeats.layout`
+    most : copies, at most: those of the parts with the largest areas
     """
     part = parts_of(mesh.faces, len(mesh.positions))
     there = at >= 0
     pairs = np.unique(np.stack([part[at[there]], place[there]], axis=1), axis=0)
-    parts, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    _, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    areas = np.linalg.norm(area_normals(mesh.positions[mesh.faces].astype(np.float64)), axis=1)
+    area = np.bincount(part[mesh.faces[:, 0]], areas, len(part))
+    alone = np.flatnonzero(count == 1)
+    copies: list[Copy] = []
+    for number, its_place in sorted(pairs[first[alone]].tolist(), key=lambda pair: -area[pair[0]]):
+        placements = repeats.placements.get(int(repeats.layout.part[its_place]), ())
+        copies += _placed(grid, original, number, mesh.positions[part == number], placements)
+    return tuple(sorted(copies[:most], key=lambda copy: (copy.vertex, copy.turn, copy.low)))
+
+
+def _placed(
+    grid: MeshGrid,
+    original: Original,
+    number: int,
+    positions: Integers,
+    placements: tuple[Placement, ...],
+) -> list[Copy]:
+    """The copies of the part with a number and (n, 3) positions that stay in the grid."""
     origin = grid.to_grid(original.to_world(np.zeros((1, 3))))[0]
     scale = max(original.half_extents) / grid.step
     copies = []
-    for number, source in zip(
-        parts[count == 1].tolist(), repeats.layout.part[pairs[first[count == 1], 1]].tolist(), strict=True
-    ):
-        positions = mesh.positions[part == number]
-        for placement in repeats.placements.get(source, ()):
-            matrix = TURNS[placement.turn]
-            shift = scale * placement.shift + origin - matrix @ origin
-            room = grid.sides - image_of(positions, placement.turn).max(axis=0)
-            low = np.rint((positions @ matrix.T).min(axis=0) + shift).astype(np.int64)
-            if (room >= 0).all():
-                x, y, z = np.clip(low, 0, room).tolist()
-                copies.append(Copy(number, placement.turn, (x, y, z)))
-    return tuple(sorted(copies, key=lambda copy: (copy.vertex, copy.turn, copy.low)))
+    for placement in placements:
+        matrix = TURNS[placement.turn]
+        shift = scale * placement.shift + origin - matrix @ origin
+        room = grid.sides - image_of(positions, placement.turn).max(axis=0)
+        low = np.rint((positions @ matrix.T).min(axis=0) + shift).astype(np.int64)
+        if (room >= 0).all():
+            x, y, z = np.clip(low, 0, room).tolist()
+            copies.append(Copy(number, placement.turn, (x, y, z)))
+    return copies

@@ -60,6 +60,8 @@ class MeshSettings:
     most_faces : faces to which a mesh is decimated before anything else
     samples : points on each surface that candidates are measured with
     repeated : share of the area in parts that are there once more from which on they are coded once
+    copied : copies for each byte of the payload, at most: of a copy of one to three bytes more is left than
+        of another face only while they are few
     open_penalty : what a candidate that is not closed loses where the original is
     full : share of the payload that counts as full
     short : share of the payload below which a finalist is coded once more than the effort says
@@ -83,6 +85,7 @@ class MeshSettings:
     most_faces: int = 60_000
     samples: int = 8000
     repeated: float = 0.1
+    copied: float = 0.175
     open_penalty: float = 0.15
     full: float = 0.98
     short: float = 0.93
@@ -108,6 +111,10 @@ class MeshSettings:
         Where the share is poor, more than a search ever makes.
         """
         return 1000 if share < self.poor else int(share < self.short)
+
+    def most_copies(self, size: int) -> int:
+        """Copies of parts in a payload of ``size`` bytes, at most."""
+        return int(self.copied * size)
 
     def suffices(self, quality: float, effort: MeshEffort) -> bool:
         """Whether such a quality leaves next to nothing to other ways to make a mesh."""

@@ -152,3 +152,21 @@ def test_parts_that_stand_in_each_other_are_copied() -> None:
     repeated = [one for one in search.tried if one.recipe.repeated]
     assert repeated
     assert all(len(one.mesh.copies) == sum(map(len, placements)) for one in repeated)
+
+
+@pytest.mark.slow
+def test_of_many_copies_those_of_the_largest_parts_are_kept() -> None:
+    rng = np.random.default_rng(3)
+    many = [(0.2 * WEDGE + rng.uniform(-1, 1, 3), FACES) for _ in range(30)]
+    large = [(WEDGE + np.array([0.7 * x - 0.9, 0.9, 0.9]), FACES) for x in range(3)]
+    ball = trimesh.creation.icosphere(2, 0.6)
+    middle = np.asarray(ball.vertices) * [1, 0.8, 1.2], np.asarray(ball.faces, dtype=np.int64)
+    settings = MeshSettings(samples=500, fit=few(300), copied=0.02, repeated=0.01)
+    search = MeshSearch(
+        original_of(joined([*many, *large, middle]), 5000), 400, random_mesh_coder(1), 0, settings
+    )
+    search.best()
+    copies = [one.mesh.copies for one in search.tried if one.recipe.repeated]
+    assert {len(each) for each in copies} == {8}
+    part = max(len({copy.vertex for copy in each}) for each in copies)
+    assert part == 2
