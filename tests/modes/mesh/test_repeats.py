@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import trimesh
@@ -162,11 +164,9 @@ def test_of_many_copies_those_of_the_largest_parts_are_kept() -> None:
     ball = trimesh.creation.icosphere(2, 0.6)
     middle = np.asarray(ball.vertices) * [1, 0.8, 1.2], np.asarray(ball.faces, dtype=np.int64)
     settings = MeshSettings(samples=500, fit=few(300), copied=0.02, repeated=0.01)
-    search = MeshSearch(
-        original_of(joined([*many, *large, middle]), 5000), 400, random_mesh_coder(1), 0, settings
-    )
+    original = original_of(joined([*many, *large, middle]), 5000)
+    search = MeshSearch(original, 400, random_mesh_coder(1), 0, settings)
     search.best()
-    copies = [one.mesh.copies for one in search.tried if one.recipe.repeated]
-    assert {len(each) for each in copies} == {8}
-    part = max(len({copy.vertex for copy in each}) for each in copies)
-    assert part == 2
+    copies = max((one.mesh.copies for one in search.tried), key=len)
+    assert len(copies) == 8
+    assert 2 in Counter(copy.vertex for copy in copies).values()
