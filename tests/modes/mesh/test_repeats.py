@@ -159,11 +159,11 @@ def test_parts_that_stand_in_each_other_are_copied() -> None:
 @pytest.mark.slow
 def test_of_many_copies_those_of_the_largest_parts_are_kept() -> None:
     rng = np.random.default_rng(3)
-    many = [(0.2 * WEDGE + rng.uniform(-1, 1, 3), FACES) for _ in range(30)]
+    many = [(0.7 * WEDGE + rng.uniform(-1, 1, 3), FACES) for _ in range(20)]
     large = [(WEDGE + np.array([0.7 * x - 0.9, 0.9, 0.9]), FACES) for x in range(3)]
     ball = trimesh.creation.icosphere(2, 0.6)
     middle = np.asarray(ball.vertices) * [1, 0.8, 1.2], np.asarray(ball.faces, dtype=np.int64)
-    settings = MeshSettings(samples=500, fit=few(300), copied=0.02, repeated=0.01)
+    settings = MeshSettings(samples=500, fit=few(300), copied=0.02)
     original = original_of(joined([*many, *large, middle]), 5000)
     search = MeshSearch(original, 400, random_mesh_coder(1), 0, settings)
     search.best()
