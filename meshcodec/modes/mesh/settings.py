@@ -85,7 +85,7 @@ class MeshSettings:
     most_faces: int = 60_000
     samples: int = 8000
     repeated: float = 0.1
-    copied: float = 0.06
+    copied: float = 0.1
     open_penalty: float = 0.15
     full: float = 0.98
     short: float = 0.93

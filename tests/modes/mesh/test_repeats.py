@@ -130,7 +130,7 @@ def test_copies_that_are_too_many_are_left_out() -> None:
     )
     assert find_repeats(*mesh).share > 0.1
     few_of_them = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0)
-    assert len(few_of_them.mesh.copies) == 18
+    assert len(few_of_them.mesh.copies) == 30
     found = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0, MeshSettings(copied=9.0))
     assert not found.recipe.repeated
     assert found.payload is not None
