@@ -129,8 +129,8 @@ def test_copies_that_are_too_many_are_left_out() -> None:
         [*cloud, (np.asarray(ball.vertices) * [1, 0.8, 1.2], np.asarray(ball.faces, dtype=np.int64))]
     )
     assert find_repeats(*mesh).share > 0.1
-    few_of_them = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0)
-    assert len(few_of_them.mesh.copies) == 30
+    few_of_them = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0, MeshSettings(copied=0.06))
+    assert len(few_of_them.mesh.copies) == 18
     found = encode_grid_mesh(mesh, 300, random_mesh_coder(1), 0, MeshSettings(copied=9.0))
     assert not found.recipe.repeated
     assert found.payload is not None
