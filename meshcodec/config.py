@@ -17,6 +17,9 @@ SIZES = {"512": 512, "1k": 1024, "2k": 2048, "4k": 4096}
 TAUS = (0.02, 0.01, 0.005)
 """Distances, in units of the longest half-extent, at which precision and recall are taken."""
 
+SAMPLES = 100_000
+"""Points on each surface that is measured, unless a caller says otherwise."""
+
 MIN_SIZE = 64
 """Fewest bytes of a file that an encoder may be asked for."""
 

@@ -25,7 +25,7 @@ import point_cloud_utils as pcu
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from meshcodec.config import TAUS
+from meshcodec.config import SAMPLES, TAUS
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.components import connected_parts
 from meshcodec.geometry.io import arrays_of
@@ -44,7 +44,6 @@ from meshcodec.geometry.triangles import (
     used_vertices,
 )
 
-SAMPLES = 100_000  # points on each surface, unless a caller says otherwise
 QUICK_FACES = 6000  # of a mesh, from which on `NearbyPlaces` is quicker than a tree of its faces
 _RAY_OFFSET = 1e-4  # far above float32 noise of the ray caster at extent 2, far below the smallest tau
 _RAY_ROUNDS = (2, 6, 16, 64)  # most samples are free within a few directions; only hidden ones need all

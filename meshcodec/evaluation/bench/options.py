@@ -9,12 +9,11 @@ from typing import Protocol
 
 import trimesh
 
-from meshcodec.config import DEFAULT_EFFORT, DEFAULT_MODE, DEFAULT_RESOLUTION
+from meshcodec.config import DEFAULT_EFFORT, DEFAULT_MODE, DEFAULT_RESOLUTION, SAMPLES
 from meshcodec.errors import UsageError
 from meshcodec.evaluation.baselines import require
 from meshcodec.evaluation.bench.rows import BASELINES, DRACO, OURS
 from meshcodec.format.payload import DEFAULT_PACKING
-from meshcodec.metrics import SAMPLES
 from meshcodec.session import codec_of_process
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from meshcodec.config import DEFAULT_RESOLUTION, TAUS
-from meshcodec.metrics import SAMPLES
+from meshcodec.config import DEFAULT_RESOLUTION, SAMPLES, TAUS
 from meshcodec.modes.result import Progress
 from meshcodec.modes.tokens.efforts import EFFORTS, EarlyStop, Effort
 
