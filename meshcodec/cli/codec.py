@@ -297,13 +297,17 @@ def _decoded(
     from meshcodec.engine import Engine
     from meshcodec.geometry.writers import write_mesh
     from meshcodec.modes.decode import decode_file
+    from meshcodec.runtime.clock import Clock
 
     engine = Engine(machine.device, machine.weights)
     decoded = decode_file(engine, file, resolution, tokens, dense, faces)
+    clock = Clock(decoded.seconds)
+    with clock("write"):
+        data = write_mesh(*decoded.surface, kind)
     known: dict[str, Any] = {
         "vertices": len(decoded.surface[0]),
         "faces": len(decoded.surface[1]),
-        "seconds": decoded.seconds,
+        "seconds": clock.seconds,
     }
     if not file.is_mesh:
         known |= {
@@ -315,7 +319,7 @@ def _decoded(
         }
     if faces is not None:
         known["simplified"] = decoded.simplified and asdict(decoded.simplified)
-    return write_mesh(*decoded.surface, kind), known
+    return data, known
 
 
 def _kind(out: str, format_: str | None) -> str:

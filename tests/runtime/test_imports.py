@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,29 @@ def test_a_module_that_is_not_there_leaves_the_collector_on() -> None:
     assert gc.isenabled()
 
 
-def test_a_collector_that_is_off_stays_off() -> None:
+@pytest.fixture
+def new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a module that was not loaded before; of those that were nothing happens."""
+    name = "a_module_that_nobody_has_loaded"
+    (tmp_path / f"{name}.py").write_text("import gc\nenabled = gc.isenabled()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    del sys.modules[name]
+
+
+def test_a_collector_that_is_off_stays_off(new_module: str) -> None:
     gc.disable()
     try:
-        load("json")
+        load(new_module)
         assert not gc.isenabled()
     finally:
         gc.enable()
 
 
-def test_what_a_program_has_frozen_stays_frozen() -> None:
+def test_what_a_program_has_frozen_stays_frozen(new_module: str) -> None:
     gc.freeze()
     try:
-        load("json")
+        load(new_module)
         # Nothing would be left frozen; some of what is frozen may be gone, which no collector is needed for.
         assert gc.get_freeze_count() > 0
     finally:

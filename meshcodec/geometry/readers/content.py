@@ -9,6 +9,7 @@ from meshcodec.geometry.readers.gzipped import MAGIC
 from meshcodec.geometry.readers.stl import has_all_facets
 
 _ZIP = b"PK\x03\x04"
+_LOOKED_AT = 1024  # bytes of a file that tell what it is: a text of one long line is none to search through
 _STARTS = {
     "glb": re.compile(rb"glTF[\1\2]\0\0\0"),
     "ply": re.compile(rb"ply\s+(?:format|comment|obj_info|element)\s"),
@@ -31,7 +32,7 @@ def check_content(data: bytes, kind: str) -> None:
     if data.startswith(_LFS):
         fault = "it is a pointer of Git LFS, in place of the mesh itself"
         raise BadMeshError(fault, "fetch the mesh with: git lfs pull")
-    if data[:1024].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if data[:_LOOKED_AT].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise BadMeshError("it is a web page, not a mesh", "download the file itself")
     if data.startswith(MAGIC):
         remedy = f"name it .{kind}.gz (in a pipe: --file-type {kind}.gz)"
@@ -39,6 +40,6 @@ def check_content(data: bytes, kind: str) -> None:
     if data.startswith(_ZIP) and kind != "3mf":
         raise BadMeshError("it is a zip archive", "unpack it, and name a mesh file in it")
     for name, start in _STARTS.items():
-        if start.match(data) is not None and kind != name and (kind, name) != ("gltf", "glb"):
+        if start.match(data, 0, _LOOKED_AT) is not None and kind != name and (kind, name) != ("gltf", "glb"):
             fault = f"it is not {kind.upper()}: it begins as {name.upper()} does"
             raise BadMeshError(fault, f"name it .{name} (in a pipe: --file-type {name})")

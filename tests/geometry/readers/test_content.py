@@ -68,3 +68,8 @@ def test_archives_by_other_names(ending: str) -> None:
         archive.writestr("a.obj", "v 0 0 0\n")
     with pytest.raises(BadMeshError, match=r"a zip archive; unpack it|it holds no /3d/3dmodel"):
         load_mesh(io.BytesIO(made.getvalue()), ending)
+
+
+def test_a_long_line_is_not_searched_for_what_it_is() -> None:
+    """Only what stands at the beginning counts; any share of 100 000 spaces could be part of a name."""
+    check_content(b"solid" + b" " * 100_000 + b"facet", "obj")
