@@ -129,6 +129,7 @@ class Maker:
         self._stepped: dict[tuple[str, Axes, bool, int], Decimations] = {}
         self._pieces: dict[tuple[Axes, bool], Piece] = {}
         self._repeats: dict[Axes, Repeats] = {}
+        self._last_coarse: tuple[tuple[Recipe, int], Coarse] | None = None
         self._last: tuple[tuple[Recipe, int], tuple[ControlMesh, Ints, Sparse | None]] | None = None
 
     def repeats(self, mirrored: Axes) -> Repeats:
@@ -190,7 +191,13 @@ class Maker:
         return mesh
 
     def coarse(self, recipe: Recipe, count: int) -> Coarse:
-        """The mesh of a recipe before it is fitted."""
+        """The mesh of a recipe before it is fitted; the last one is made once."""
+        key = replace(recipe, bits=0, crease=FLAT, work=Work.NONE), count
+        if self._last_coarse is None or self._last_coarse[0] != key:
+            self._last_coarse = key, self._decimated(recipe, count)
+        return self._last_coarse[1]
+
+    def _decimated(self, recipe: Recipe, count: int) -> Coarse:
         piece = self.piece(recipe.mirrored, recipe.repeated)
         if recipe.stepped:
             vertices, faces = self._steps(recipe, count).mesh(FROM_FITTED, count)

@@ -13,6 +13,7 @@ import trimesh
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.formats import READ_FORMATS
 from meshcodec.geometry.io import export_mesh, load_mesh
+from meshcodec.geometry.readers.content import check_content
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
