@@ -92,12 +92,13 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
 
 
 def one_thread() -> None:
-    """What a forked worker begins with: its processes share the cores. What is loaded later obeys, too."""
-    force_one_thread()
-    if "torch" in sys.modules:
-        import torch
+    """What a forked worker begins with: its processes share the cores. torch obeys when it comes later, too."""
+    if "torch" not in sys.modules:
+        force_one_thread()
+        return
+    import torch
 
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
 
 
 @functools.cache
