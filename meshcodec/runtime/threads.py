@@ -92,7 +92,7 @@ def in_threads(function: Callable[..., None], calls: list[tuple[int, ...]]) -> N
 
 
 def one_thread() -> None:
-    """What a forked worker begins with: its processes share the cores. torch obeys when it comes later, too."""
+    """What a forked worker begins with: its processes share the cores. torch obeys if it comes later, too."""
     if "torch" not in sys.modules:
         force_one_thread()
         return
