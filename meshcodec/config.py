@@ -74,6 +74,8 @@ class ModelConfig:
     """Attention heads, an even number; width / heads channels each."""
     encoder_blocks: int = 1
     """Transformer blocks over [point groups; latent tokens]."""
+    encoder_convs: int = 0
+    """Residual convolutions of the encoder over the cells of each plane; 0 for none."""
     decoder_blocks: int = 2
     """Transformer blocks over the triplane tokens."""
     mlp_ratio: int = 3
@@ -122,13 +124,20 @@ class ModelConfig:
         """Whether a model of this shape can start from one of another: the same, or with fewer transformer
         blocks, channels of the planes or hidden units of the field."""
         counts = (
-            (shape.encoder_blocks, shape.decoder_blocks, shape.field_width, *shape.plane_channels)
+            (
+                shape.encoder_blocks,
+                shape.encoder_convs,
+                shape.decoder_blocks,
+                shape.field_width,
+                *shape.plane_channels,
+            )
             for shape in (smaller, self)
         )
         fewer = all(a <= b for a, b in zip(*counts, strict=True))
         alike = dataclasses.replace(
             smaller,
             encoder_blocks=self.encoder_blocks,
+            encoder_convs=self.encoder_convs,
             decoder_blocks=self.decoder_blocks,
             plane_channels=self.plane_channels,
             field_width=self.field_width,

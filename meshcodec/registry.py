@@ -19,6 +19,13 @@ class PriorEntry(NamedTuple):
     config: PriorConfig
 
 
+class EncoderEntry(NamedTuple):
+    """An encoder that has taken the place of the one in a model's own file: file, hash in hex."""
+
+    path: Path
+    sha256: str
+
+
 class MeshCoderEntry(NamedTuple):
     """The networks that code meshes: 4 bytes of id, file, hash in hex."""
 
@@ -35,11 +42,13 @@ class WeightsEntry(NamedTuple):
     model_id : 4 bytes, as ``.vat`` headers hold it
     path : the safetensors file
     sha256 : its hash in hex
-    config : shape of the model
+    config : shape of the model, with the encoder that encodes
     name : what people call it
     coder_path, coder_sha256 : the file of the integer networks that entropy-code its tokens, and its hash;
         None where the model has none
     prior : the transformer over its tokens; None where the model has none
+    encoder : the encoder and the projections into the quantizer; None where those of the model's own file
+        encode
     """
 
     model_id: bytes
@@ -50,6 +59,7 @@ class WeightsEntry(NamedTuple):
     coder_path: Path | None = None
     coder_sha256: str | None = None
     prior: PriorEntry | None = None
+    encoder: EncoderEntry | None = None
 
 
 def weights_folder() -> Path:
@@ -124,6 +134,7 @@ def _entry(
     config: dict[str, Any],
     coder: dict[str, str] | None = None,
     prior: dict[str, Any] | None = None,
+    encoder: dict[str, Any] | None = None,
 ) -> WeightsEntry:
     entry = WeightsEntry(model_id, folder / file, sha256, ModelConfig.from_dict(config), name)
     if coder is not None:
@@ -131,4 +142,8 @@ def _entry(
     if prior is not None:
         shape = PriorConfig.from_dict(prior["config"])
         entry = entry._replace(prior=PriorEntry(folder / prior["file"], prior["sha256"], shape))
+    if encoder is not None:
+        shape_of_all = ModelConfig.from_dict(config | encoder["config"])
+        part = EncoderEntry(folder / encoder["file"], encoder["sha256"])
+        entry = entry._replace(config=shape_of_all, encoder=part)
     return entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,13 @@ def load_model(entry: WeightsEntry) -> VariationalTokenizer:
 
     with torch.random.fork_rng(devices=[]):  # initial values are drawn, on the CPU, before they are replaced
         model = VariationalTokenizer(entry.config)
-    load_state(model, entry.path, entry.sha256)
+    state = _state(entry.path, entry.sha256)
+    path = entry.path
+    if entry.encoder is not None:
+        path = entry.encoder.path
+        state = {name: value for name, value in state.items() if not encodes(name)}
+        state |= _state(path, entry.encoder.sha256)
+    _fill(model, state, path)
     return model.eval().requires_grad_(False)
 
 
@@ -90,13 +97,30 @@ def load_mesh_coder(entry: MeshCoderEntry) -> MeshCoder:
 
 
 def load_state(module: torch.nn.Module, path: Path, sha256: str) -> None:
+    _fill(module, _state(path, sha256), path)
+
+
+def encodes(name: str) -> bool:
+    """Whether a parameter of a model is of its encoder or of the ways into its quantizer: what a file decodes
+    to does not hang on it."""
+    return re.match(r"encoder\.|quantizer\.scales\.\d+\.down\.", name) is not None
+
+
+def _state(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     import safetensors
     import safetensors.torch
 
     data = _read(path, sha256)
     try:
-        module.load_state_dict(_from_rows(safetensors.torch.load(data)))
-    except (safetensors.SafetensorError, RuntimeError) as error:
+        return _from_rows(safetensors.torch.load(data))
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: does not fit its configuration", REMEDY) from error
+
+
+def _fill(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
         raise WeightsError(f"{path}: does not fit its configuration", REMEDY) from error
 
 
@@ -112,6 +136,21 @@ def _from_rows(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             matrix = state[name.removesuffix(ROW_SCALE)]
             matrix *= value.view(-1, *[1] * (matrix.ndim - 1))
     return state
+
+
+def as_rows(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Matrices and kernels as int8, each row with a factor (its largest |value| / 127); others as float16."""
+    import torch
+
+    stored: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        if value.ndim < 2:
+            stored[name] = value.to(torch.float16)
+            continue
+        factors = (value.flatten(1).abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        stored[name] = (value.flatten(1) / factors[:, None]).round().to(torch.int8).view(value.shape)
+        stored[name + ROW_SCALE] = factors
+    return {name: value.contiguous() for name, value in stored.items()}
 
 
 _NETWORK_ARRAYS = ("weights", "bias", "own", "out", "out_bias")
@@ -168,6 +207,33 @@ def save_mesh_coder(coder: MeshCoder, folder: Path) -> Path:
     registry["default_mesh_coder"] = digest[:8]
     path.write_text(json.dumps(registry, indent=1) + "\n")
     return file
+
+
+def save_encoder(model: VariationalTokenizer, folder: Path) -> str:
+    """Write the encoder of a model, matrices as int8, as that of the folder's default model; returns the id
+    of that one in hex.
+
+    One that is there already is replaced: no ``.vat`` file hangs on it.
+
+    Raises
+    ------
+    WeightsError
+        The two do not decode alike, or differ in more than the shape of their encoders.
+    """
+    import safetensors.torch
+    import torch
+
+    entry = Registry(folder).default()
+    theirs, own = load_model(entry).state_dict(), model.state_dict()
+    decoding = [name for name in theirs if not encodes(name)]
+    if any(name not in own or not torch.equal(theirs[name], own[name]) for name in decoding):
+        fault = f"{entry.path}: does not decode as the model whose encoder is to become its own"
+        raise WeightsError(fault, "start the run from this folder, with a recipe that freezes the decoder")
+    config = model.config.to_dict()
+    shape = {name: config[name] for name in ("encoder_blocks", "encoder_convs")}
+    state = as_rows({name: tensor for name, tensor in own.items() if encodes(name)})
+    save_part(entry, folder / "registry.json", "encoder", safetensors.torch.save(state), {"config": shape})
+    return entry.model_id.hex()
 
 
 def save_part(entry: WeightsEntry, path: Path, part: str, data: bytes, more: dict[str, Any]) -> Path:

@@ -65,14 +65,15 @@ def run(
     from meshcodec.runtime.device import choose_device
     from meshcodec.train.autoencoder import Trainer
     from meshcodec.train.distributed import choose_own_gpu
-    from meshcodec.train.grow import start_weights
+    from meshcodec.train.grow import start_rates, start_weights
 
     if threads is not None:
         torch.set_num_threads(threads)
     chosen, reason = choose_device(device)
     choose_own_gpu(chosen)
     start_from = start_weights(from_weights, config.model, recipe) if from_weights is not None else None
-    trainer = Trainer(config, cache, output, chosen, start_from)
+    rates = start_rates(from_weights, recipe, chosen) if config.rate_weight else None
+    trainer = Trainer(config, cache, output, chosen, start_from, rates=rates)
     _log_to_stderr()
     log_line(f"training on {chosen} ({reason})")
     trainer.run()

@@ -24,7 +24,7 @@ by row, then the second digits, and so on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,14 +109,56 @@ class TokenModel:
     def encode(self, tokens: bytes) -> bytes:
         """Tokens, coarse to fine, at most those of the model -> message."""
         coder = RangeEncoder()
-
-        def code(starts: Integers, known: Integers) -> Integers:
-            for row, symbol in zip(starts.tolist(), known.tolist(), strict=True):
-                coder.encode(row[symbol], row[symbol + 1] - row[symbol])
-            return known
-
-        self.walk(np.frombuffer(tokens, np.uint8), code)
+        for (starts, frequencies), side in zip(
+            self._intervals(tokens), self.config.scale_sides, strict=False
+        ):
+            for cells in fronts(side):
+                cells = cells[cells < len(starts)]
+                told = (of[cells].T.ravel().tolist() for of in (starts, frequencies))
+                for start, frequency in zip(*told, strict=True):
+                    coder.encode(start, frequency)
         return coder.finish()
+
+    def bits(self, tokens: bytes) -> NDArray[np.float64]:
+        """(T,) bits that each token takes; a message is as long as their sum, but for about a byte."""
+        taken = [
+            (TOTAL_BITS - np.log2(frequencies)).sum(axis=1) for _, frequencies in self._intervals(tokens)
+        ]
+        return np.concatenate([np.zeros(0), *taken])
+
+    def _intervals(self, tokens: bytes) -> Iterator[tuple[Integers, Integers]]:
+        """The range coder's starts and frequencies of the digits of known tokens, (n, D) each, of each scale.
+
+        They are those of `walk`, which does not know them before, of all cells of a scale at once.
+        """
+        levels = np.array(self.config.token_levels)
+        symbols = token_symbols(np.frombuffer(tokens, np.uint8), self.config)
+        begun = self.config.scales_started(len(tokens))
+        digits: list[NDArray[np.int16]] = []
+        for scale in range(begun):
+            side, count = self.config.scale_sides[scale], self.config.scale_tokens[scale]
+            end = self.config.scale_ends()[scale]
+            known = symbols[end - count : end]
+            cells = np.zeros((count, len(levels)), dtype=np.int16)
+            cells[: len(known)] = 2 * known - (levels - 1)
+            digits.append(cells.reshape(1, PLANES, side, side, len(levels)))
+            features = cell_features(digits, scale, begun).reshape(count, -1)[: len(known)]
+            # Whole numbers that fit 32 bits: floating point sums them exactly, and faster than integers.
+            network = self.networks[scale]
+            summed = features.astype(np.float64) @ network.weights.astype(np.float64)
+            yield self._coded(network, summed.astype(np.int64), known)
+
+    def _coded(self, network: ScaleNetwork, summed: Integers, symbols: Integers) -> tuple[Integers, Integers]:
+        """Starts and frequencies, (n, D) each, of the (n, D) symbols of cells whose features have the (n, H)
+        weighted sums."""
+        starts, frequencies = np.empty_like(symbols), np.empty_like(symbols)
+        rows = np.arange(len(symbols))
+        for digit, own in enumerate(symbols.T):
+            of_levels = self.frequencies(network.logits(summed, digit))
+            frequencies[:, digit] = of_levels[rows, own]
+            starts[:, digit] = of_levels.cumsum(axis=1)[rows, own] - frequencies[:, digit]
+            summed = summed + network.own[digit][own]
+        return starts, frequencies
 
     def decode(self, message: bytes, count: int) -> bytes:
         """The `count` tokens of a message.

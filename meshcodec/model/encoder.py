@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from meshcodec.config import EXTENT, PLANES, ModelConfig
-from meshcodec.model.layers import Block, fourier_features, patchify, unpatchify
+from meshcodec.model.layers import Block, ResidualConv, fourier_features, patchify, unpatchify
 
 PLANE_AXES = ((0, 1), (1, 2), (2, 0))  # the two coordinates that span each plane: xy, yz, zx
 
@@ -44,6 +44,7 @@ class PointEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, patch * patch * 2 * config.latent_channels)
         self.skip = nn.Linear(cell, 2 * config.latent_channels)
+        self.local = LocalBranch(cell, config) if config.encoder_convs else None
 
     def forward(self, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
         """Encode.
@@ -67,6 +68,8 @@ class PointEncoder(nn.Module):
             x = block(x)
         latents = self.out(self.norm(x[:, -latents.shape[1] :]))
         out = unpatchify(latents, config.latent_side, config.patch) + self.skip(cells)
+        if self.local is not None:
+            out = out + self.local(cells)
         mu, log_variance = out.float().chunk(2, dim=-1)
         return mu, log_variance.clamp(-12.0, 4.0)
 
@@ -106,6 +109,30 @@ class PointEncoder(nn.Module):
         seeds = fourier[:, :G].to(pooled.dtype)
         groups: Tensor = self.group(torch.cat([pooled.view(B, G, -1), seeds], dim=-1))
         return groups
+
+
+class LocalBranch(nn.Module):
+    """Convolutions over the cells of each plane; what the encoder adds to its output begins as zero.
+
+    What a cell of the latent should say hangs mostly on the points in it and around it, and that is the same
+    everywhere in a plane.
+    """
+
+    def __init__(self, cell_channels: int, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.point_channels
+        self.enter = nn.Conv2d(cell_channels, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualConv(width) for _ in range(config.encoder_convs)))
+        self.leave = nn.Conv2d(width, 2 * config.latent_channels, 3, padding=1)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """(B, 3, S, S, cell channels) -> (B, 3, S, S, 2 * latent_channels)."""
+        B, planes, side, _, _ = cells.shape
+        images = self.blocks(self.enter(cells.flatten(0, 1).permute(0, 3, 1, 2)))
+        out: Tensor = self.leave(F.gelu(images)).permute(0, 2, 3, 1)
+        return out.reshape(B, planes, side, side, -1)
 
 
 def pool(values: Tensor, index: Tensor, bins: int) -> tuple[Tensor, Tensor]:

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshcodec.registry import Registry, WeightsEntry
-from meshcodec.weights import ROW_SCALE, load_state, save_part
+from meshcodec.weights import as_rows, load_state, save_part
 
 if TYPE_CHECKING:
-    import torch
-
     from meshcodec.prior.model import NextScaleTransformer
 
 
@@ -34,21 +32,6 @@ def load_prior(entry: WeightsEntry) -> NextScaleTransformer | None:
     return prior.eval().requires_grad_(False)
 
 
-def _as_rows(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Matrices and kernels as int8, each row with a factor (its largest |value| / 127); others as float16."""
-    import torch
-
-    stored: dict[str, torch.Tensor] = {}
-    for name, value in state.items():
-        if value.ndim < 2:
-            stored[name] = value.to(torch.float16)
-            continue
-        factors = (value.flatten(1).abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-        stored[name] = (value.flatten(1) / factors[:, None]).round().to(torch.int8).view(value.shape)
-        stored[name + ROW_SCALE] = factors
-    return {name: value.contiguous() for name, value in stored.items()}
-
-
 def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path:
     """Write the prior of a model, matrices as int8, and enter it in its registry; returns the file.
 
@@ -64,4 +47,4 @@ def save_prior(prior: NextScaleTransformer, folder: Path, model_id: str) -> Path
     path = folder / "registry.json"
     entry = Registry(folder).find(bytes.fromhex(model_id))
     shape = {"config": prior.config.to_dict()}
-    return save_part(entry, path, "prior", safetensors.torch.save(_as_rows(prior.state_dict())), shape)
+    return save_part(entry, path, "prior", safetensors.torch.save(as_rows(prior.state_dict())), shape)

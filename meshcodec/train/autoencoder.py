@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.rates import TokenRates
 from meshcodec.train.batches import AutoencoderBatch, BatchSource, CachedBatches
 from meshcodec.train.distributed import average_gradients, start_distributed
 from meshcodec.train.grow import grow
@@ -47,6 +48,7 @@ class Trainer:
     out : folder of the run, where ``checkpoint.pt`` and ``log.jsonl`` go; an existing checkpoint is resumed
     start_from : state of a model to start from when there is no checkpoint, of the recipe's shape or one that
         it grows from (`meshcodec.train.grow`)
+    rates : bits of the tokens, for a recipe that weighs them
     compiled : have `torch.compile` fuse the decoder's and the field's operations: a minute or so at the start
     """
 
@@ -58,6 +60,7 @@ class Trainer:
         device: torch.device,
         start_from: dict[str, Tensor] | None = None,
         compiled: bool = False,
+        rates: TokenRates | None = None,
     ) -> None:
         self.config, self.out, self.device = config, out, device
         self.rank, self.processes = start_distributed(device)
@@ -70,7 +73,7 @@ class Trainer:
             # Clocks differ, and processes that disagree on the last step wait for each other for ever.
             raise UsageError("budget_seconds is for a single process", "give the recipe steps instead")
         torch.manual_seed(config.seed)
-        self.objective = Objective(config).to(device)
+        self.objective = Objective(config, rates).to(device)
         if start_from is not None:
             grow(self.objective.model, start_from)
         self._compiled = compiled

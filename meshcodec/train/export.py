@@ -13,7 +13,7 @@ import torch
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.train.recipe import TrainConfig
-from meshcodec.weights import save_model
+from meshcodec.weights import save_encoder, save_model
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Exported:
 def export_run(run: Path, folder: Path, name: str) -> Exported:
     """Write the averaged weights of a run as safetensors and enter them in the registry of a folder.
 
+    Of a run that froze the decoder only the encoder is written, as that of the folder's default model: its
+    id, and every file, stays.
+
     Parameters
     ----------
     run : folder of the run, with its ``checkpoint.pt``
@@ -46,15 +49,17 @@ def export_run(run: Path, folder: Path, name: str) -> Exported:
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise UsageError(f"--name {name!r} does not suit a file", "use letters, digits, dots and dashes")
-    model, step = averaged_model(run / "checkpoint.pt")
+    model, step, frozen = averaged_model(run / "checkpoint.pt")
     try:
-        return Exported(save_model(model, folder, name), step)
+        saved = save_encoder(model, folder) if frozen else save_model(model, folder, name)
+        return Exported(saved, step)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written ({error.strerror})", "choose another") from error
 
 
-def averaged_model(checkpoint: Path) -> tuple[VariationalTokenizer, int]:
-    """The averaged weights of a checkpoint as a model on the CPU, and the step that it was written at.
+def averaged_model(checkpoint: Path) -> tuple[VariationalTokenizer, int, bool]:
+    """The averaged weights of a checkpoint as a model on the CPU, the step that it was written at, and
+    whether its decoder was frozen.
 
     Raises
     ------
@@ -63,9 +68,10 @@ def averaged_model(checkpoint: Path) -> tuple[VariationalTokenizer, int]:
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        model = VariationalTokenizer(TrainConfig.from_dict(json.loads(state["config"])).model)
+        recipe = TrainConfig.from_dict(json.loads(state["config"]))
+        model = VariationalTokenizer(recipe.model)
         model.load_state_dict(state["averaged"])
-        return model, int(state["step"])
+        return model, int(state["step"]), recipe.freeze_decoder
     except FileNotFoundError as error:
         raise UsageError(f"{checkpoint}: there is no such file", "name the folder of 'train run'") from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.PickleError) as error:

@@ -6,6 +6,7 @@ one listens to them: the weights from them to it are zeros, from which gradients
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor
 from meshcodec.config import PLANES, ModelConfig
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.modes.tokens.rates import TokenRates
 from meshcodec.registry import Registry
-from meshcodec.weights import load_model
+from meshcodec.weights import load_coder, load_model
 
 
 def start_weights(folder: Path, config: ModelConfig, recipe: Path) -> dict[str, Tensor]:
@@ -25,6 +27,15 @@ def start_weights(folder: Path, config: ModelConfig, recipe: Path) -> dict[str, 
         fault = f"{recipe}: its model is not that of {entry.path}"
         raise UsageError(fault, "use that model's shape; it may have more blocks and channels")
     return load_model(entry).state_dict()
+
+
+def start_rates(folder: Path | None, recipe: Path, device: torch.device) -> TokenRates:
+    """Bits of tokens by the entropy model of a folder's default model. UsageError: it has none."""
+    coder = load_coder(Registry(folder).default()) if folder is not None else None
+    if coder is None:
+        fault = f"{recipe}: weighs bits, and there is no entropy model"
+        raise UsageError(fault, "give --from-weights a folder whose default model has one")
+    return TokenRates(coder, device)
 
 
 @torch.no_grad()
@@ -37,7 +48,8 @@ def grow(model: VariationalTokenizer, state: dict[str, Tensor]) -> None:
         The state is of a model that the other one cannot grow from; the model is then of no use.
     """
     own = model.state_dict()
-    missing = [name for name in own if name not in state and ".blocks." not in name]
+    added = re.compile(r".*\.blocks\.|encoder\.local\.")
+    missing = [name for name in own if name not in state and not added.match(name)]
     wrong = missing + [name for name in state if name not in own]
     for name in own.keys() & state.keys():
         old, new = (_parts(name, tensor, model.config) for tensor in (state[name], own[name]))

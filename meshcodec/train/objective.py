@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from meshcodec.config import SIZES, TRUNCATION
 from meshcodec.model.decoder import to_distance
-from meshcodec.model.quantizer import resize
+from meshcodec.model.quantizer import resize, round_to_level, squash, token_masks
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.modes.budget import payload_bytes
+from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.modes.tokens.refine import surface_error
 from meshcodec.train.batches import AutoencoderBatch
 from meshcodec.train.recipe import TrainConfig
@@ -57,16 +58,28 @@ def field_loss(
 
 
 class Objective(nn.Module):
-    """The model with its training loss."""
+    """The model with its training loss.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Parameters
+    ----------
+    config : recipe
+    rates : bits of the tokens, for a recipe that weighs them
+    """
+
+    def __init__(self, config: TrainConfig, rates: TokenRates | None = None) -> None:
         super().__init__()
+        self._rates = rates
         self.config = config
         self.model = VariationalTokenizer(config.model)
         self.presets = preset_scales(config)
         if config.freeze_tokens:
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
+        if config.freeze_decoder:
+            self.model.requires_grad_(False)
+            self.model.encoder.requires_grad_(True)
+            for codec in self.model.quantizer.codecs():
+                codec.down.requires_grad_(True)
 
     def forward(
         self, batch: AutoencoderBatch, quantized: bool
@@ -85,6 +98,8 @@ class Objective(nn.Module):
         """
         with torch.autocast(batch.points.device.type, torch.bfloat16):
             mu, log_variance = self.model.encoder(batch.points, batch.normals)
+        if self.config.freeze_decoder:
+            return self._of_encoder(mu, batch)
         z = mu + torch.randn_like(mu) * (0.5 * log_variance).exp()
         kl = 0.5 * (mu.square() + log_variance.exp() - log_variance - 1).mean()
         latents = self.model.quantizer.project(mu) if quantized else []
@@ -96,6 +111,32 @@ class Objective(nn.Module):
             latent = self.model.quantizer(z, self.draw_scales(len(z)).to(z.device))
         loss, parts = self._decoded(latent, batch)
         return loss + self.config.kl_weight * kl, latents, {**parts, "kl": kl.detach()}
+
+    def _of_encoder(
+        self, mu: Tensor, batch: AutoencoderBatch
+    ) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Loss where the encoder alone is trained: of the posterior's mean, which is what is encoded."""
+        quantizer = self.model.quantizer
+        tokens = self.draw_tokens(len(mu))
+        masks = token_masks(tokens, self.config.model, mu.device)
+        total, squashed, codes = torch.zeros_like(mu), [], []
+        for codec, mask in zip(quantizer.codecs(), masks, strict=False):
+            squashed.append(squash(codec.project(mu - total), quantizer.levels))
+            codes.append(round_to_level(squashed[-1], quantizer.levels))
+            # As when a mesh is encoded, a finer scale mends what all cells of the coarser ones left; of the
+            # last scale, what is not in the file leaves nothing in the planes.
+            kept = mask.flatten(1).any(1).view(-1, 1, 1, 1, 1)
+            total = total + torch.where(kept, codec.expand(codes[-1] * mask), 0.0)
+        loss, parts = self._decoded(total, batch)
+        if self._rates is not None:
+            tables = self._rates.tables(codes, masks)
+            bits = torch.stack(
+                [bits_at(t, s).flatten(1).sum(1) for t, s in zip(tables, squashed, strict=True)]
+            )
+            share = (bits.sum(0) / (8 * tokens.to(bits.device))).mean()
+            loss = loss + self.config.rate_weight * share
+            parts = {**parts, "bits": 8 * share.detach()}
+        return loss, [], parts
 
     def replay(self, entry: ReplayEntry) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of the replay buffer, decoded from its own latents, and parts of the loss."""

@@ -87,6 +87,12 @@ class TrainConfig:
     freeze_tokens: bool = False
     """Train the decoder and the field alone: the tokens of a mesh stay what they are, and with them what was
     trained on tokens, the coder and the prior."""
+    freeze_decoder: bool = False
+    """Train the encoder and the projections into the quantizer alone: what a file decodes to stays, and with
+    it every file."""
+    rate_weight: float = 0.0
+    """Weight in the loss of the bits that tokens take in the entropy model of the weights that a run starts
+    from, as a share of those of the uncoded tokens; for a recipe that freezes the decoder."""
     query_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
     """Shares of the queries near the surface, around it and anywhere. The last show surfaces that are not
     there, which cost precision as missing ones cost recall."""

@@ -43,6 +43,17 @@ def test_a_symbol_of_all_the_range_takes_nothing() -> None:
     assert coder.finish() == b""
 
 
+@given(tokens=token_rows, seed=st.integers(0, 3))
+@settings(max_examples=20, deadline=None)
+def test_a_message_is_as_long_as_the_bits_of_its_tokens(tokens: bytes, seed: int) -> None:
+    model = random_model(seed)
+    bits = model.bits(tokens)
+    assert bits.shape == (len(tokens),)
+    assert (bits >= 0).all()
+    assert abs(8 * len(model.encode(tokens)) - bits.sum()) <= 16
+    assert FLAT.bits(tokens).sum() == pytest.approx(8 * len(tokens), abs=1e-2)
+
+
 def test_bits_of_halves_are_the_message() -> None:
     coder = RangeEncoder()
     for bit in map(int, "0110100110010110"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.coder import tiny_coder
 from support.paths import ROOT
 from support.training import CPU, quick_recipe, records
 
+from meshcodec.errors import UsageError
+from meshcodec.modes.tokens.rates import TokenRates
+from meshcodec.registry import Registry
 from meshcodec.train.autoencoder import Trainer, learning_rate
 from meshcodec.train.batches import DeviceBatches
+from meshcodec.train.export import export_run
+from meshcodec.train.grow import start_rates
+from meshcodec.weights import encodes, load_model
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
@@ -32,6 +40,32 @@ def test_training_lowers_the_validation_loss_in_both_phases(cache: Path, tmp_pat
     assert losses == pytest.approx(found[100], abs=1e-4)
     assert found[40]["free"] < 0.95 * found[10]["free"]
     assert found[100][tokens] < 0.98 * found[50][tokens]
+
+
+def test_an_encoder_is_trained_alone(tiny_weights: Path, small_cache: Path, tmp_path: Path) -> None:
+    """What a file decodes to stays, and with it the model's id."""
+    weights = tmp_path / "weights"
+    shutil.copytree(tiny_weights, weights)
+    start = load_model(Registry(weights).default()).state_dict()
+    config = quick_recipe(steps=60, quantize_from=-1, visits=1, freeze_decoder=True, rate_weight=0.03)
+    with pytest.raises(UsageError, match="there is no entropy model"):
+        start_rates(weights, Path("R.json"), CPU)
+    rates = TokenRates(tiny_coder(), CPU)
+    trainer = Trainer(config, small_cache, tmp_path / "run", CPU, start, rates=rates)
+    first = trainer.source.validation()[0]
+    torch.manual_seed(0)
+    before = trainer.objective(first, True)[2]
+    trainer.run()
+    torch.manual_seed(0)
+    after = trainer.objective(first, True)[2]
+    assert after["loss"] < 0.97 * before["loss"]
+    state = trainer.objective.model.state_dict()
+    changed = {name for name, value in state.items() if not torch.equal(value, start[name])}
+    assert changed
+    assert all(encodes(name) for name in changed)
+    done = export_run(tmp_path / "run", weights, "tiny")
+    assert done.model_id == Registry(tiny_weights).default_id == Registry(weights).default_id
+    assert Registry(weights).default().encoder is not None
 
 
 @pytest.mark.parametrize("compiled", [False, True])

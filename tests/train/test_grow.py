@@ -46,7 +46,7 @@ def test_a_model_grows_by_channels_that_change_next_to_nothing() -> None:
 
 def test_a_model_grows_by_blocks_that_change_nothing(small_cache: Path, tmp_path: Path) -> None:
     small = quick_recipe()
-    model = dataclasses.replace(small.model, encoder_blocks=2, decoder_blocks=3)
+    model = dataclasses.replace(small.model, encoder_blocks=2, encoder_convs=1, decoder_blocks=3)
     large = dataclasses.replace(small, model=model)
     assert model.grows_from(small.model)
     assert not small.model.grows_from(model)

@@ -1,6 +1,6 @@
 """A prepared mesh to a file of tokens: rounds of refinement, each judged by the decode.
 
-    prepared mesh ─> initial tokens ─> [next job ─> gradient steps ─> take its result] ... ─> file
+    prepared mesh ─> quick steps ─> initial tokens ─> [job ─> gradient steps ─> take its result] ... ─> file
 
 `Refinement` is the state of one mesh between rounds. `encode_batch` drives many: the next jobs of all meshes
 are refined in one batch, then each mesh takes its result.
@@ -27,7 +27,7 @@ from meshcodec.modes.tokens.fill import (
 from meshcodec.modes.tokens.judge import Candidate, Judge
 from meshcodec.modes.tokens.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import Progress as RoundProgress
-from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, refine_batch
+from meshcodec.modes.tokens.refine import RateControl, RefinementJob, RefinementResult, refine_batch
 from meshcodec.modes.tokens.settings import RefineSettings, Stop, TokenRequest, TokenSettings
 from meshcodec.modes.tokens.targets import draw_queries
 from meshcodec.runtime.clock import Clock
@@ -51,7 +51,7 @@ class Refinement:
     Attributes
     ----------
     best : the candidate to be written, so far; its F-scores are empty where nothing is refined
-    refined : whether that is a refined one, rather than the encoder's own
+    refined : whether that is of a round, rather than of the quick steps that every effort begins with
     interrupted : whether `TokenRequest.stop` ended the refinement
     """
 
@@ -74,23 +74,18 @@ class Refinement:
         self._latents = [part.to(engine.device) for part in prepared.latents]
         with self._clock("code"):
             self._rate = budget.rate_control(engine.device, settings.refine)
-            # As effort 0 has them, without a byte for an iso offset: nothing that is kept is worse.
-            first = budget.without_iso_offset()
-            rate = first.rate_control(engine.device, settings.refine)
-            self._tokens = first.initial_tokens(self._quantizer, self._latents, rate)
-        self.best = Candidate(self._tokens, 0, (), np.empty((0, 3)))
+        self._tokens, self._surface = b"", np.empty((0, 3))
+        self.best = Candidate(self._tokens, 0, (), self._surface)
         self.refined = self.interrupted = False
-        self._number = 0  # of the next round
+        self._number = -1  # of the next round, of which the first is 0; before it come the quick steps
         self._missed_check = False  # the last result had the higher sum, but failed the Pareto check
         self._judge = judge or Judge(engine, prepared, settings.judge)
-        if self._effort.rounds:
-            with self._clock("measure"):
-                self.best = self._judge.measure(self._judge.field(self._tokens), self._tokens, 0)
-        self._surface = self.best.surface
         self._rng = np.random.default_rng([prepared.seed, 1])
 
     def next_job(self) -> RefinementJob | None:
-        """The next round of refinement; None where there is none."""
+        """The quick steps, then the next round of refinement; None where there is none."""
+        if self._number < 0:
+            return self._quick_job()
         if self._is_done():
             return None
         number, steps = self._number, self._effort.all_rounds[self._number]
@@ -110,15 +105,58 @@ class Refinement:
             self._prepared.seed + number,
             self._rate,
             refine.first_rate if self._is_warm_up() else refine.later_rate,
-            _shifted(self._request.progress, sum(rounds[:number]), sum(rounds), self.best.fscores[0]),
+            progress=_shifted(
+                self._request.progress, sum(rounds[:number]), sum(rounds), self.best.fscores[0]
+            ),
         )
+
+    def _quick_job(self) -> RefinementJob:
+        """The steps before anything is measured: those of effort 0, which has no byte for an iso offset."""
+        refine, first = self._settings.refine, self._budget.without_iso_offset()
+        with self._clock("targets"):
+            pool = draw_queries(self._prepared, self._surface, refine.quick_queries, self._rng)
+        return RefinementJob(
+            self._latents,
+            pool,
+            first.refined_tokens,
+            shorter_prefixes=[],
+            steps=refine.quick_steps,
+            seed=self._prepared.seed,
+            rate=self._first_rate(),
+            learning_rate=refine.quick_rate,
+            softness=refine.quick_softness,
+        )
+
+    def _first_rate(self) -> RateControl | None:
+        rate = self._budget.without_iso_offset().rate_control(self._engine.device, self._settings.refine)
+        if rate is not None:
+            rate.freeze_increase = True
+        return rate
 
     def take(self, result: RefinementResult) -> None:
         """Judge the result of the job given last, and keep it if it is better."""
-        tokens_refined, warm_up = self._token_count(), self._is_warm_up()
-        self._latents = result.latents
+        self._latents[: len(result.latents)] = result.latents
         self._clock.add("refine", result.seconds)
         self.interrupted = self._request.stop is not None and self._request.stop()
+        if self._number < 0:
+            self._begin()
+        else:
+            self._judge_round()
+        self._number += 1
+
+    def _begin(self) -> None:
+        """The tokens of the quick steps are the first candidate: nothing that is kept is worse."""
+        with self._clock("code"):
+            first = self._budget.without_iso_offset()
+            self._tokens = first.initial_tokens(self._quantizer, self._latents, self._first_rate())
+        self.best = Candidate(self._tokens, 0, (), self._surface)
+        if self._effort.rounds:
+            with self._clock("measure"):
+                self.best = self._judge.measure(self._judge.field(self._tokens), self._tokens, 0)
+        self._surface = self.best.surface
+
+    def _judge_round(self) -> None:
+        tokens_refined, warm_up = self._token_count(), self._is_warm_up()
         with self._clock("measure"):
             tokens = nearest_tokens(self._quantizer, self._latents)[:tokens_refined]
             self._tokens = self._budget.longest_prefix(tokens)
@@ -131,7 +169,6 @@ class Refinement:
                 better = self._improvement(decode, new)
             if better is not None:
                 self.best, self.refined = better, True
-        self._number += 1
 
     def _improvement(self, decode: Field, new: Candidate) -> Candidate | None:
         """A candidate at its best iso offset, if it is better than the best so far."""

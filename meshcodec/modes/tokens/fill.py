@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from meshcodec.config import SIZES, ModelConfig
@@ -100,18 +101,26 @@ class TokenBudget:
         """The longest prefix of tokens that fits, or nearly: what a prefix takes is not monotone."""
         if self.entropy_model is None:
             return tokens[: self.refined_tokens]
-        fits, too_long = min(self.payload_bytes, len(tokens)), len(tokens) + 1
-        count = len(tokens)
+        as_bytes = min(self.payload_bytes, len(tokens))
+        count = self._about(tokens, self.entropy_model)
+        while count > as_bytes and not self._holds(tokens[:count], self.entropy_model):
+            count -= 1
+        while count < len(tokens) and self._holds(tokens[: count + 1], self.entropy_model):
+            count += 1
+        return tokens[:count]
+
+    def _about(self, tokens: bytes, entropy_model: TokenModel) -> int:
+        """How many tokens fit by the bits that they take, or as bytes."""
+        count, fits = len(tokens) + 1, len(tokens)
+        # The fewer scales a file begins, the fewer bits it takes for each.
         while fits < count:
-            taken = len(self.entropy_model.encode(tokens[:count]))
-            if taken <= self.payload_bytes:
-                fits = count
-            else:
-                too_long = count
-            # By proportion, but always nearer: tokens of one scale take about as much each.
-            guess = count * self.payload_bytes // max(taken, 1)
-            count = min(max(guess, fits + 1), too_long - 1)
-        return tokens[:fits]
+            count = fits
+            taken = np.cumsum(entropy_model.bits(tokens[:count]))
+            fits = int(np.searchsorted(taken, 8 * self.payload_bytes, side="right"))
+        return max(count, min(self.payload_bytes, len(tokens)))
+
+    def _holds(self, tokens: bytes, entropy_model: TokenModel) -> bool:
+        return len(entropy_model.encode(tokens)) <= self.payload_bytes
 
     def rate_control(self, device: torch.device, settings: RefineSettings) -> RateControl | None:
         """What keeps refined tokens within the payload; None where `refined_tokens` fit as they are."""
@@ -124,11 +133,13 @@ class TokenBudget:
         self, quantizer: MultiScaleQuantizer, latents: list[torch.Tensor], rate: RateControl | None
     ) -> bytes:
         """The tokens of the encoder's unbounded latents of each scale, (1, 3, n, n, D), that fit."""
-        tokens = self.longest_prefix(nearest_tokens(quantizer, latents))
-        if rate is None:
-            return tokens
+        tokens = nearest_tokens(quantizer, latents)[: self.refined_tokens]
+        if rate is None or self.entropy_model is None:
+            return self.longest_prefix(tokens)
         # Some more of them are worth it, where for their bits the most expensive codes of all give way.
-        count = min(int(self._settings.initial_gain * len(tokens)), self.refined_tokens)
+        count = min(
+            int(self._settings.initial_gain * self._about(tokens, self.entropy_model)), self.refined_tokens
+        )
         masks = token_masks(torch.tensor([count]), quantizer.config, latents[0].device)
         codes = quantize_within(quantizer, rate.rates, latents[: len(masks)], masks, rate.bits)
         return self.longest_prefix(bytes(quantizer.to_tokens(codes)[0].cpu().numpy().tobytes())[:count])

@@ -28,6 +28,7 @@ from meshcodec.model import VariationalTokenizer
 from meshcodec.model.decoder import to_distance
 from meshcodec.model.quantizer import round_to_level, squash, token_masks, unsquash
 from meshcodec.modes.tokens.adam import Adam
+from meshcodec.modes.tokens.descent import SoftDescent
 from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.modes.tokens.settings import RefineSettings, Stop
 from meshcodec.runtime.device import bfloat16_is_fast
@@ -138,6 +139,7 @@ class RefinementJob:
     seed : seed of the draws of queries and prefixes
     rate : where tokens are entropy-coded, what keeps their bits down
     learning_rate : at the first step, in levels
+    softness : of `SoftDescent`, which takes the steps; None for Adam, which takes many steps better
     progress : called after each step
     """
 
@@ -149,6 +151,7 @@ class RefinementJob:
     seed: int = 0
     rate: RateControl | None = None
     learning_rate: float = RefineSettings.first_rate
+    softness: float | None = None
     progress: Progress | None = None
 
 
@@ -171,8 +174,8 @@ def refine_batch(
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, job in enumerate(jobs):
         scales, rated = model.config.scales_started(job.tokens), job.rate is not None
-        key = (job.steps, job.seed, job.learning_rate, tuple(job.shorter_prefixes), scales, rated)
-        groups.setdefault((*key, job.pool.points.shape), []).append(place)
+        key = (job.steps, job.seed, job.learning_rate, job.softness, tuple(job.shorter_prefixes))
+        groups.setdefault((*key, scales, rated, job.pool.points.shape), []).append(place)
     results: dict[int, RefinementResult] = {}
     for places in groups.values():
         began, group = time.perf_counter(), [jobs[place] for place in places]
@@ -184,7 +187,7 @@ def refine_batch(
 
 
 class _Steps:
-    """The gradient steps of a batch of B jobs that have steps, seed, rate and scales in common."""
+    """The gradient steps of a batch of B jobs that have steps, seed, rates and scales in common."""
 
     def __init__(
         self, model: VariationalTokenizer, jobs: Sequence[RefinementJob], settings: RefineSettings
@@ -213,7 +216,11 @@ class _Steps:
         """Take the steps; returns the unbounded latents, (B, 3, n, n, D). Those not moved are as they
         were."""
         job = self._jobs[0]
-        optimizer = Adam(self._squashed, self._settings.momenta)
+        optimizer = (
+            Adam(self._squashed, self._settings.momenta)
+            if job.softness is None
+            else SoftDescent(self._squashed, job.softness)
+        )
         rng = np.random.default_rng(job.seed)
         for step in range(job.steps):
             if stop is not None and stop():

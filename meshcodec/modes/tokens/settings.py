@@ -21,6 +21,10 @@ class RefineSettings:
     Attributes
     ----------
     step_queries : query points of a step ("Codes stepped in quantization levels")
+    quick_steps : steps that every effort begins with, before anything is measured ("Two steps for everyone")
+    quick_queries : query points in their pool (the same section)
+    quick_rate : their learning rate at the first of them, in levels (the same section)
+    quick_softness : see `meshcodec.modes.tokens.descent.SoftDescent` (the same section)
     first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero
         ("Short momenta")
     later_rate : the same of later rounds (the same section)
@@ -37,6 +41,10 @@ class RefineSettings:
     """
 
     step_queries: int = 6000
+    quick_steps: int = 2
+    quick_queries: int = 4000
+    quick_rate: float = 0.6
+    quick_softness: float = 1.0
     first_rate: float = 0.4
     later_rate: float = 0.25
     momenta: tuple[float, float] = (0.4, 0.8)
