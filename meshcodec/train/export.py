@@ -12,6 +12,7 @@ import torch
 
 from meshcodec.errors import UsageError
 from meshcodec.model.vat import VariationalTokenizer
+from meshcodec.registry import Registry
 from meshcodec.train.recipe import TrainConfig
 from meshcodec.weights import save_encoder, save_model
 
@@ -45,11 +46,16 @@ def export_run(run: Path, folder: Path, name: str) -> Exported:
     Raises
     ------
     UsageError
-        The name does not suit a file, the checkpoint is missing or damaged, or the folder cannot be written.
+        The name does not suit a file or is not that of the model whose encoder it is, the checkpoint is
+        missing or damaged, or the folder cannot be written.
+    WeightsError
+        The folder's default model is not the one that a run with a frozen decoder started from.
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise UsageError(f"--name {name!r} does not suit a file", "use letters, digits, dots and dashes")
     model, step, frozen = averaged_model(run / "checkpoint.pt")
+    if frozen and name != (own := Registry(folder).default().name):
+        raise UsageError(f"--name {name}: the model whose encoder this is has another", f"pass {own}")
     try:
         saved = save_encoder(model, folder) if frozen else save_model(model, folder, name)
         return Exported(saved, step)

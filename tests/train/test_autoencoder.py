@@ -63,7 +63,10 @@ def test_an_encoder_is_trained_alone(tiny_weights: Path, small_cache: Path, tmp_
     changed = {name for name, value in state.items() if not torch.equal(value, start[name])}
     assert changed
     assert all(encodes(name) for name in changed)
-    done = export_run(tmp_path / "run", weights, "tiny")
+    name = Registry(weights).default().name
+    with pytest.raises(UsageError, match=f"pass {name}"):
+        export_run(tmp_path / "run", weights, "another")
+    done = export_run(tmp_path / "run", weights, name)
     assert done.model_id == Registry(tiny_weights).default_id == Registry(weights).default_id
     assert Registry(weights).default().encoder is not None
 

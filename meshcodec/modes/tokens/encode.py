@@ -75,6 +75,7 @@ class Refinement:
         with self._clock("code"):
             self._rate = budget.rate_control(engine.device, settings.refine)
         self._tokens, self._surface = b"", np.empty((0, 3))
+        self._count = budget.refined_tokens  # of the tokens that the next round refines
         self.best = Candidate(self._tokens, 0, (), self._surface)
         self.refined = self.interrupted = False
         self._number = -1  # of the next round, of which the first is 0; before it come the quick steps
@@ -99,7 +100,7 @@ class Refinement:
         return RefinementJob(
             self._latents,
             pool,
-            self._token_count(),
+            self._count,
             shorter_prefixes(self._budget.size, self._engine.encoding.config),
             steps,
             self._prepared.seed + number,
@@ -156,10 +157,14 @@ class Refinement:
         self._surface = self.best.surface
 
     def _judge_round(self) -> None:
-        tokens_refined, warm_up = self._token_count(), self._is_warm_up()
+        warm_up = self._is_warm_up()
         with self._clock("measure"):
-            tokens = nearest_tokens(self._quantizer, self._latents)[:tokens_refined]
+            tokens = nearest_tokens(self._quantizer, self._latents)[: self._count]
             self._tokens = self._budget.longest_prefix(tokens)
+            if len(self._tokens) == len(tokens):
+                self._count = self._budget.more_tokens(tokens)
+            elif self._number + 1 >= self._settings.warm_ups:
+                self._count = len(self._tokens)
             decode = self._judge.cached_field(self._tokens)
             new = self._judge.measure(decode, self._tokens, self.best.iso_offset)
             self._surface = new.surface
@@ -235,12 +240,6 @@ class Refinement:
     def _is_warm_up(self) -> bool:
         """Whether it is not known yet how many tokens fit."""
         return self._number < self._settings.warm_ups
-
-    def _token_count(self) -> int:
-        """Tokens that the round refines."""
-        if self._rate is None or self._is_warm_up():
-            return self._budget.refined_tokens
-        return len(self._tokens)
 
 
 def encode_batch(

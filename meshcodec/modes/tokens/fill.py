@@ -109,6 +109,13 @@ class TokenBudget:
             count += 1
         return tokens[:count]
 
+    def more_tokens(self, tokens: bytes) -> int:
+        """How many tokens may fit where these do, and leave bytes: tokens that follow take about as much."""
+        if self.entropy_model is None or not tokens:
+            return len(tokens)
+        taken = max(len(self.entropy_model.encode(tokens)), 1)
+        return max(len(tokens), min(len(tokens) * self.payload_bytes // taken, self._config.max_tokens))
+
     def _about(self, tokens: bytes, entropy_model: TokenModel) -> int:
         """How many tokens fit by the bits that they take, or as bytes."""
         count, fits = len(tokens) + 1, len(tokens)
