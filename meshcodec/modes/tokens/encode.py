@@ -27,7 +27,7 @@ from meshcodec.modes.tokens.fill import (
 from meshcodec.modes.tokens.judge import Candidate, Judge
 from meshcodec.modes.tokens.prepare import PreparedMesh
 from meshcodec.modes.tokens.refine import Progress as RoundProgress
-from meshcodec.modes.tokens.refine import RateControl, RefinementJob, RefinementResult, refine_batch
+from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, refine_batch
 from meshcodec.modes.tokens.settings import RefineSettings, Stop, TokenRequest, TokenSettings
 from meshcodec.modes.tokens.targets import draw_queries
 from meshcodec.runtime.clock import Clock
@@ -74,6 +74,11 @@ class Refinement:
         self._latents = [part.to(engine.device) for part in prepared.latents]
         with self._clock("code"):
             self._rate = budget.rate_control(engine.device, settings.refine)
+            # The quick steps are those of effort 0, which has no byte for an iso offset.
+            self._first = budget.without_iso_offset()
+            self._first_rate = self._first.rate_control(engine.device, settings.refine, self._rate)
+            if self._first_rate is not None:
+                self._first_rate.freeze_increase = True
         self._tokens, self._surface = b"", np.empty((0, 3))
         self._count = budget.refined_tokens  # of the tokens that the next round refines
         self.best = Candidate(self._tokens, 0, (), self._surface)
@@ -112,27 +117,21 @@ class Refinement:
         )
 
     def _quick_job(self) -> RefinementJob:
-        """The steps before anything is measured: those of effort 0, which has no byte for an iso offset."""
-        refine, first = self._settings.refine, self._budget.without_iso_offset()
+        """The steps before anything is measured."""
+        refine = self._settings.refine
         with self._clock("targets"):
             pool = draw_queries(self._prepared, self._surface, refine.quick_queries, self._rng)
         return RefinementJob(
             self._latents,
             pool,
-            first.refined_tokens,
+            self._first.refined_tokens,
             shorter_prefixes=[],
             steps=refine.quick_steps,
             seed=self._prepared.seed,
-            rate=self._first_rate(),
+            rate=self._first_rate,
             learning_rate=refine.quick_rate,
             softness=refine.quick_softness,
         )
-
-    def _first_rate(self) -> RateControl | None:
-        rate = self._budget.without_iso_offset().rate_control(self._engine.device, self._settings.refine)
-        if rate is not None:
-            rate.freeze_increase = True
-        return rate
 
     def take(self, result: RefinementResult) -> None:
         """Judge the result of the job given last, and keep it if it is better."""
@@ -148,8 +147,7 @@ class Refinement:
     def _begin(self) -> None:
         """The tokens of the quick steps are the first candidate: nothing that is kept is worse."""
         with self._clock("code"):
-            first = self._budget.without_iso_offset()
-            self._tokens = first.initial_tokens(self._quantizer, self._latents, self._first_rate())
+            self._tokens = self._first.initial_tokens(self._quantizer, self._latents, self._first_rate)
         self.best = Candidate(self._tokens, 0, (), self._surface)
         if self._effort.rounds:
             with self._clock("measure"):

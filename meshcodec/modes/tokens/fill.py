@@ -129,12 +129,18 @@ class TokenBudget:
     def _holds(self, tokens: bytes, entropy_model: TokenModel) -> bool:
         return len(entropy_model.encode(tokens)) <= self.payload_bytes
 
-    def rate_control(self, device: torch.device, settings: RefineSettings) -> RateControl | None:
-        """What keeps refined tokens within the payload; None where `refined_tokens` fit as they are."""
+    def rate_control(
+        self, device: torch.device, settings: RefineSettings, other: RateControl | None = None
+    ) -> RateControl | None:
+        """What keeps refined tokens within the payload; None where `refined_tokens` fit as they are.
+
+        An `other` one of the same model lends its networks.
+        """
         if self.entropy_model is None or self.refined_tokens <= self.payload_bytes:
             return None
         bits = 8 * (self.payload_bytes - self._settings.coder_bytes)
-        return RateControl(TokenRates(self.entropy_model, device), bits, settings)
+        rates = other.rates if other is not None else TokenRates(self.entropy_model, device)
+        return RateControl(rates, bits, settings)
 
     def initial_tokens(
         self, quantizer: MultiScaleQuantizer, latents: list[torch.Tensor], rate: RateControl | None
