@@ -304,17 +304,22 @@ class _Sides:
     ) -> None:
         self.faces, self.normals = faces, normals
         self._vertices, self._part, self._winding_of = vertices, part, winding_of
+        self._known: NDArray[np.float32] | None = None  # the last answer, of the `_used` faces
+        self._used = self._turned = np.zeros(len(faces), dtype=bool)  # the latter: reversed since then
 
     def reverse(self, chosen: NDArray[np.bool_]) -> None:
         """Turn the chosen faces round."""
         self.faces[chosen] = self.faces[chosen][:, ::-1]
         self.normals[chosen] *= -1.0
+        self._turned = self._turned ^ chosen
+        if self._known is not None:
+            self._known[:, chosen] = self._known[::-1, chosen]
 
     def winding(self, used: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(2, F, tests) winding number of the used faces before and behind each face."""
         count = len(self.faces)
         if count <= LARGE:
-            return self._beside(used, np.arange(count))
+            return self._of_all(used)
         one, group, block = self._groups()
         found = self._beside(used, one)
         state = is_inside(found[:, :, 0], even_odd=False)
@@ -324,6 +329,18 @@ class _Sides:
         if mixed.any():
             winding[:, mixed] = self._beside(used, np.flatnonzero(mixed))
         return winding
+
+    def _of_all(self, used: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """`winding` of few faces; where little has changed since the last time, that of what has is added."""
+        everything = np.arange(len(used))
+        change = used.astype(np.int8) - np.where(self._turned, -1, 1) * self._used
+        if self._known is None or 2 * np.count_nonzero(change) > np.count_nonzero(used):
+            self._known = self._beside(used, everything)
+        else:
+            for times in set(change[change != 0].tolist()):
+                self._known = self._known + np.float32(times) * self._beside(change == times, everything)
+        self._used, self._turned = used, np.zeros_like(used)
+        return self._known.copy()
 
     def _beside(self, used: NDArray[np.bool_], chosen: NDArray[np.intp]) -> NDArray[np.float32]:
         """(2, n, tests) winding number of the used faces before and behind the (n,) chosen ones."""
