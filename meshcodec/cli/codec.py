@@ -219,7 +219,7 @@ def _log_encoded(record: dict[str, Any], encoded: Encoded, reply: Reply) -> None
             f"{one.seconds:.1f} s"
         )
     if mesh is None:
-        reply.detail(f"tokens: {'refined' if encoded.refined else 'as the encoder gave them'}")
+        reply.detail(f"tokens: {'refined in rounds' if encoded.refined else 'of the first two steps'}")
     reply.detail(stages_line(encoded.seconds))
 
 

@@ -231,9 +231,9 @@ effort_option = click.option(
     type=click.IntRange(0, 9),
     default=DEFAULT_EFFORT,
     show_default=True,
-    help="How long a better file is looked for. Tokens are refined in 0, 20, 60, 100, 100, 200, 350, 430, 500"
-    " or 560 gradient steps, at 4 and 5 in up to 350 for a hard mesh; ten steps take about a second on two"
-    " cores. Of a mesh more candidates are fitted.",
+    help="How long a better file is looked for. Tokens are refined in two gradient steps, from 1 on in 20,"
+    " 60, 100, 100, 200, 350, 430, 500 or 560 more, at 4 and 5 in up to 350 for a hard mesh; ten steps take"
+    " about a second on two cores. Of a mesh more candidates are fitted.",
 )
 mode_option = click.option(
     "--mode",

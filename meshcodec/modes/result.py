@@ -75,7 +75,8 @@ class Encoded:
     packing : kind of the payload: 0, tokens of one byte each, 1, tokens range-coded, or 2, a mesh
     scales : scales of which there is a token
     effort : as asked for
-    refined : whether the refined tokens were kept, rather than the encoder's own
+    refined : whether the tokens of a round of refinement were kept, rather than those of the quick steps that
+        every effort begins with
     interrupted : whether `stop` ended the refinement early
     seconds : seconds of each stage
     mesh : what a mesh of the file's own has; None where it holds tokens
