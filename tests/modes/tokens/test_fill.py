@@ -73,3 +73,14 @@ def test_more_tokens_are_refined_than_there_are_bytes() -> None:
     counts = {size: TokenBudget(size, True, shape, coder).refined_tokens for size in (64, 512, 1024, 4096)}
     assert counts == {64: 73, 512: 834, 1024: 1705, 4096: 3978}
     assert TokenBudget(512, True, shape, None).refined_tokens == 471
+
+
+def test_more_tokens_are_refined_where_all_fit_and_leave_bytes() -> None:
+    shape, coder = ModelConfig(), random_model(0, shape=ModelConfig())
+    budget = TokenBudget(512, True, shape, coder)
+    tokens = np.random.default_rng(0).integers(0, 256, 60).astype(np.uint8).tobytes()
+    taken = len(coder.encode(tokens))
+    assert budget.more_tokens(tokens) == 60 * budget.payload_bytes // taken
+    assert budget.more_tokens(b"") == 0
+    assert TokenBudget(16000, True, shape, coder).more_tokens(tokens) == shape.max_tokens
+    assert TokenBudget(512, True, shape, None).more_tokens(tokens) == 60
