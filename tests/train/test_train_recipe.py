@@ -46,3 +46,11 @@ def test_the_gpu_recipe_fits_the_model() -> None:
     assert 0 < config.budget_seconds <= 30 * 60
     base = json.loads((RECIPES / "base.json").read_text())
     assert list(config.validation_sources) == base["validation_sources"]
+
+
+def test_the_encoder_recipe_fits_the_model_and_leaves_the_decoder() -> None:
+    config = TrainConfig.from_dict(json.loads((RECIPES / "encoder.json").read_text()))
+    assert config.freeze_decoder
+    assert config.model == Registry(ROOT / "weights").default().config
+    assert config.quantize_from < 0
+    assert config.visits == 1
