@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import zlib
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,8 @@ from meshcodec.registry import Registry, weights_folder
 from meshcodec.train.grow import grow
 from meshcodec.weights import encodes, load_coder, load_model, save_coder, save_encoder
 
-LARGEST_TOTAL = 13_500_000
-"""Bytes that all files of the folder may take together, compressed as in a wheel, which may have 14 MB."""
+LARGEST_TOTAL = 14_000_000
+"""Bytes that all files of the folder may take together: nearly all of the wheel."""
 OTHER_FILES = {"registry.json", "MODEL_CARD.md", "LICENSE"}
 
 
@@ -58,8 +57,7 @@ def test_the_default_model_has_an_entropy_model_and_a_prior_named_after_it() -> 
 
 
 def test_the_weights_that_ship_together_are_small() -> None:
-    sizes = [len(zlib.compress(path.read_bytes())) for path in weights_folder().iterdir()]
-    assert sum(sizes) <= LARGEST_TOTAL
+    assert sum(path.stat().st_size for path in weights_folder().iterdir()) <= LARGEST_TOTAL
 
 
 def test_the_model_card_describes_every_weights_file() -> None:
