@@ -202,7 +202,7 @@ def _describe_model(entry: WeightsEntry) -> tuple[dict[str, Any], WeightsError |
 
     try:
         load_model(entry)
-        loaded = {"coder": load_coder(entry), "prior": load_prior(entry)}
+        loaded = {"encoder": entry.encoder, "coder": load_coder(entry), "prior": load_prior(entry)}
     except WeightsError as error:
         return {"state": error.fault, "parts": []}, error
     return {"state": "ok", "parts": [name for name, part in loaded.items() if part is not None]}, None

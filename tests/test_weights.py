@@ -16,6 +16,7 @@ from support.tiny import TINY
 
 import meshcodec
 from meshcodec.api import Codec
+from meshcodec.diagnose import describe_installation
 from meshcodec.errors import WeightsError
 from meshcodec.model.vat import VariationalTokenizer
 from meshcodec.registry import Registry, weights_folder
@@ -86,6 +87,9 @@ def test_an_encoder_takes_the_place_of_the_models_own(tiny_weights: Path, tmp_pa
     entry = Registry(folder).default()
     assert model_id == entry.model_id.hex() == Registry(tiny_weights).default_id
     assert entry.config == larger.config
+    found, fault = describe_installation(folder)
+    assert fault is None
+    assert found["models"][0]["parts"] == ["encoder"]
     after = load_model(entry)
     points = torch.nn.functional.normalize(torch.randn(1, 64, 3), dim=-1)
     tokens = torch.randint(0, 256, (1, TINY.max_tokens), dtype=torch.uint8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -18,6 +16,7 @@ from meshcodec.modes.tokens.refine import surface_error
 from meshcodec.train.batches import AutoencoderBatch
 from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.replay import ReplayEntry
+from meshcodec.weights import encodes
 
 SIGN_SHARPNESS = 0.01
 """Distance at which inside/outside counts as nearly sure in the sign loss, in the unit frame."""
@@ -76,10 +75,8 @@ class Objective(nn.Module):
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
         if config.freeze_decoder:
-            self.model.requires_grad_(False)
-            self.model.encoder.requires_grad_(True)
-            for codec in self.model.quantizer.codecs():
-                codec.down.requires_grad_(True)
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(encodes(name))
 
     def forward(
         self, batch: AutoencoderBatch, quantized: bool
@@ -147,8 +144,7 @@ class Objective(nn.Module):
     def decoding_parameters(self) -> list[nn.Parameter]:
         """Parameters that `replay` uses: all but the encoder's and those of the way into the quantizer."""
         named = self.model.named_parameters()
-        inwards = re.compile(r"encoder\.|quantizer\.scales\.\d+\.down\.")
-        return [p for name, p in named if p.requires_grad and not inwards.match(name)]
+        return [p for name, p in named if p.requires_grad and not encodes(name)]
 
     def large_matrices(self) -> list[Tensor]:
         """Matrices from at least 64 channels to at least 64 channels."""
