@@ -18,6 +18,10 @@ from meshcodec.train.recipe import TrainConfig
 from meshcodec.train.replay import ReplayEntry
 from meshcodec.weights import encodes
 
+NEAR_TRUNCATION = 0.05
+"""Truncation of distances near the surface, in the unit frame, see `surface_error` (by hand)."""
+NEAR_FAR_SHARE = 0.2
+"""Weight of the untruncated error beside it (by hand)."""
 SIGN_SHARPNESS = 0.01
 """Distance at which inside/outside counts as nearly sure in the sign loss, in the unit frame."""
 
@@ -52,7 +56,8 @@ def field_loss(
     sign_loss = F.binary_cross_entropy_with_logits(
         -logits * (TRUNCATION / SIGN_SHARPNESS), torch.sigmoid(-distances / (0.5 * SIGN_SHARPNESS))
     )
-    fit = surface_error(found, target) if near_surface else distance_loss
+    near = surface_error(found, target, NEAR_TRUNCATION, NEAR_FAR_SHARE)
+    fit = near if near_surface else distance_loss
     return fit + sign_weight * sign_loss, distance_loss
 
 

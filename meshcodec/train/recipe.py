@@ -38,6 +38,10 @@ class PriorRecipe:
     """Share of the pictures that are shown without their shading."""
     frame_weight: float = 0.05
     """Weight of the cross-entropy of the box beside that of the tokens."""
+    refine_steps: int = 2
+    """Gradient steps by which the tokens of a mesh are refined before the prior learns from them."""
+    refine_bits: float = 3.5
+    """Bits that a token takes in the mean, at most, for which they are refined."""
     validation_sources: tuple[str, ...] = ()
     """Repositories whose meshes are the validation set; empty: one mesh in twenty."""
     validate_every: int = 250

@@ -15,7 +15,8 @@ from meshcodec.config import PriorConfig
 from meshcodec.prior.model import UNKNOWN, Conditions, NextScaleTransformer
 from meshcodec.prior.weights import save_prior
 from meshcodec.registry import Registry
-from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of, validation_nats
+from meshcodec.train.prior import PriorTrainer, validation_nats
+from meshcodec.train.prior_data import Shapes, conditions_of
 from meshcodec.train.recipe import PriorRecipe
 from meshcodec.weights import load_model
 from support.tiny import TINY

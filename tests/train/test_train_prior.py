@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from support.prior import (
     RECIPE,
     SMALL,
@@ -19,11 +20,19 @@ from support.prior import (
 )
 from support.tiny import TINY
 
+from meshcodec.geometry.sample import sample_surface
+from meshcodec.geometry.signed_distance import classify
+from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.prior.sampling import ConditioningTokens, Sampling, sample
 from meshcodec.prior.weights import load_prior
 from meshcodec.registry import Registry
-from meshcodec.train.prior import PriorTrainer, Shapes, conditions_of
+from meshcodec.train.corpus import read_corpus
+from meshcodec.train.prior import PriorTrainer
+from meshcodec.train.prior_data import ShapeMaker, Shapes, conditions_of
+from meshcodec.train.recipe import PriorRecipe
 from meshcodec.weights import load_model
+
+Tokens = NDArray[np.uint8]
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
@@ -86,7 +95,7 @@ def test_the_command_prepares_trains_and_registers(tiny_weights: Path, tmp_path:
     assert entry.prior is not None
     assert entry.prior.config.scales == 2
     with np.load(tmp_path / "run" / "train-000.npz") as made:
-        assert made["tokens"].shape == (4, 2, TINY.scale_ends()[1])
+        assert made["tokens"].shape == (4, 1, TINY.scale_ends()[1])
         assert sorted(made["captions"]) == [f"kind{letter} wooden box" for letter in "abcd"]
         assert (made["box_tokens"][:, 0] == 7).all()  # a box is symmetric to all three planes
     assert len(json.loads((tmp_path / "run" / "report.json").read_text())) == 2
@@ -95,3 +104,22 @@ def test_the_command_prepares_trains_and_registers(tiny_weights: Path, tmp_path:
     assert (tmp_path / "run" / "train-000.npz").stat().st_mtime_ns == before
     generated = run("generate", "-o", tmp_path / "out", "-n", 2, "--weights", weights, "--no-sheet")
     assert generated.exit_code == 0, generated.output
+
+
+def test_tokens_that_a_prior_learns_from_are_refined(tiny_weights: Path, tmp_path: Path) -> None:
+    item = read_corpus(boxes_in_folders(tmp_path))[0]
+    model = load_model(Registry(tiny_weights).default())
+    recipe = PriorRecipe(model=dataclasses.replace(SMALL, scales=2))
+
+    def tokens(steps: int) -> Tokens:
+        made: Tokens = ShapeMaker(model, None, dataclasses.replace(recipe, refine_steps=steps)).shape(item)[0]
+        return made
+
+    vertices, faces = item.mesh()
+    placement = fit_coding_box(vertices, faces)
+    classes = classify(placement.to_unit(vertices), faces)
+    sample = sample_surface(classes, model.config.input_points, np.random.default_rng(0))
+    own = model.tokenize(*(torch.from_numpy(part[None]) for part in sample))
+    assert np.array_equal(tokens(0), own[:, : model.config.scale_ends()[1]])
+    assert not np.array_equal(tokens(2), tokens(0))
+    assert np.array_equal(tokens(2), tokens(2))

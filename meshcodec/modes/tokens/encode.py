@@ -111,6 +111,7 @@ class Refinement:
             self._prepared.seed + number,
             self._rate,
             refine.first_rate if self._is_warm_up() else refine.later_rate,
+            refine.truncation,
             progress=_shifted(
                 self._request.progress, sum(rounds[:number]), sum(rounds), self.best.fscores[0]
             ),
@@ -130,6 +131,7 @@ class Refinement:
             seed=self._prepared.seed,
             rate=self._first_rate,
             learning_rate=refine.quick_rate,
+            truncation=refine.quick_truncation,
             softness=refine.quick_softness,
         )
 

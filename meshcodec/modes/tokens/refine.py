@@ -33,12 +33,6 @@ from meshcodec.modes.tokens.rates import TokenRates, bits_at
 from meshcodec.modes.tokens.settings import RefineSettings, Stop
 from meshcodec.runtime.device import bfloat16_is_fast
 
-REFINE_TRUNCATION = 0.05
-"""Distance in the cube beyond which the surface is not concerned and no bits are spent (by hand)."""
-FAR_SHARE = 0.2
-"""Weight of the untruncated error, which keeps gradients alive where both distances are truncated (by
-hand)."""
-
 Progress = Callable[[int, int, float], None]
 """Called with steps done, steps in all, mean loss of a mesh. An exception that it raises passes through."""
 
@@ -139,6 +133,7 @@ class RefinementJob:
     seed : seed of the draws of queries and prefixes
     rate : where tokens are entropy-coded, what keeps their bits down
     learning_rate : at the first step, in levels
+    truncation : distance beyond which the surface is not concerned, see `RefineSettings`
     softness : of `SoftDescent`, which takes the steps; None for Adam, which takes many steps better
     progress : called after each step
     """
@@ -151,6 +146,7 @@ class RefinementJob:
     seed: int = 0
     rate: RateControl | None = None
     learning_rate: float = RefineSettings.first_rate
+    truncation: float = RefineSettings.truncation
     softness: float | None = None
     progress: Progress | None = None
 
@@ -174,8 +170,9 @@ def refine_batch(
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, job in enumerate(jobs):
         scales, rated = model.config.scales_started(job.tokens), job.rate is not None
-        key = (job.steps, job.seed, job.learning_rate, job.softness, tuple(job.shorter_prefixes))
-        groups.setdefault((*key, scales, rated, job.pool.points.shape), []).append(place)
+        key = (job.steps, job.seed, job.learning_rate, job.truncation, job.softness)
+        shape = (tuple(job.shorter_prefixes), scales, rated, job.pool.points.shape)
+        groups.setdefault((*key, *shape), []).append(place)
     results: dict[int, RefinementResult] = {}
     for places in groups.values():
         began, group = time.perf_counter(), [jobs[place] for place in places]
@@ -251,29 +248,39 @@ class _Steps:
         )
         codes = [round_to_level(part, self._levels) for part in self._squashed]
         kept = [code * mask for code, mask in zip(codes[:scales], self._masks, strict=False)]
-        loss = field_error(self._model, kept, *(a[:, chosen] for a in self._pool))
+        queries, distances, units = (part[:, chosen] for part in self._pool)
+        truncation, far_share = self._jobs[0].truncation, self._settings.far_share
+        loss = field_error(self._model, kept, queries, distances, units, truncation, far_share)
         if self._rate_term is not None:
             loss = loss + self._rate_term(self._squashed, codes, self._masks)
         return loss
 
 
 def field_error(
-    model: VariationalTokenizer, codes: list[Tensor], queries: Tensor, distances: Tensor, units: Tensor
+    model: VariationalTokenizer,
+    codes: list[Tensor],
+    queries: Tensor,
+    distances: Tensor,
+    units: Tensor,
+    truncation: float,
+    far_share: float,
 ) -> Tensor:
-    """The error of the field that codes decode to at (B, Q, 3) queries, summed over meshes; see
-    `QueryPool`."""
+    """The error of the field that codes decode to at (B, Q, 3) queries, summed over meshes; see `QueryPool`
+    and `surface_error`."""
     latent = model.quantizer.dequantize(codes)
     with torch.autocast(latent.device.type, torch.bfloat16, enabled=bfloat16_is_fast(latent.device)):
         logits = model.field(model.decode_latent(latent), queries)
     found, wanted = units * to_distance(logits), units * distances.clamp(-TRUNCATION, TRUNCATION)
     # A sum over meshes, so that each takes the steps that it would take alone.
-    return len(found) * surface_error(found, wanted)
+    return len(found) * surface_error(found, wanted, truncation, far_share)
 
 
-def surface_error(found: Tensor, wanted: Tensor) -> Tensor:
-    """What refinement minimizes of distances, (..., Q) each; a scalar in units of `REFINE_TRUNCATION`."""
-    bound = REFINE_TRUNCATION
-    error = found.clamp(-bound, bound) - wanted.clamp(-bound, bound)
+def surface_error(found: Tensor, wanted: Tensor, truncation: float, far_share: float) -> Tensor:
+    """What refinement minimizes of distances, (..., Q) each; a scalar in units of the truncation.
+
+    See `RefineSettings` for truncation and share.
+    """
+    error = found.clamp(-truncation, truncation) - wanted.clamp(-truncation, truncation)
     # Where both are clamped there is nothing to gain; a little of the whole range keeps gradients alive.
     far = found - wanted
-    return (error.abs().mean() + FAR_SHARE * far.abs().mean()) / bound
+    return (error.abs().mean() + far_share * far.abs().mean()) / truncation

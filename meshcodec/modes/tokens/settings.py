@@ -21,9 +21,14 @@ class RefineSettings:
     Attributes
     ----------
     step_queries : query points of a step ("Codes stepped in quantization levels")
+    truncation : distance, in half-extents of the mesh, beyond which the surface is not concerned and no bits
+        are spent, in rounds ("A nearer truncation")
+    far_share : weight of the untruncated error, which keeps gradients alive where both distances are
+        truncated (the same section)
     quick_steps : steps that every effort begins with, before anything is measured ("Two steps for everyone")
     quick_queries : query points in their pool (the same section)
     quick_rate : their learning rate at the first of them, in levels (the same section)
+    quick_truncation : truncation of their errors ("A nearer truncation")
     quick_softness : see `meshcodec.modes.tokens.descent.SoftDescent` (the same section)
     first_rate : learning rate at the first step of a warm-up round, in levels; a cosine takes it to zero
         ("Short momenta")
@@ -41,9 +46,12 @@ class RefineSettings:
     """
 
     step_queries: int = 6000
+    truncation: float = 0.02
+    far_share: float = 0.2
     quick_steps: int = 2
     quick_queries: int = 4000
     quick_rate: float = 0.6
+    quick_truncation: float = 0.05
     quick_softness: float = 1.0
     first_rate: float = 0.4
     later_rate: float = 0.25
