@@ -59,3 +59,22 @@ class Edges:
         keys = keys[sides]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         return cls(sides, starts, np.diff(starts, append=len(sides)))
+
+    def connected(self) -> NDArray[np.intp]:
+        """(F,) numbers of what is connected by common edges, and not by vertices alone, from 0 up."""
+        face = self.sides // 3
+        inner = np.ones(len(face), dtype=bool)
+        inner[self.starts] = False
+        follows = np.flatnonzero(inner)
+        count = len(self.sides) // 3
+        graph = coo_matrix(
+            (np.ones(len(follows), dtype=np.int8), (face[follows - 1], face[follows])), shape=(count, count)
+        )
+        number: NDArray[np.intp] = connected_components(graph, directed=False)[1].astype(np.intp)
+        return number
+
+    def bordered(self, number: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+        """(count,) whether an edge of what has each number, (F,) of them, has an odd number of faces."""
+        found = np.zeros(count, dtype=bool)
+        found[number[self.sides[self.starts[self.counts % 2 == 1]] // 3]] = True
+        return found

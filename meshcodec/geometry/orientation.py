@@ -90,7 +90,7 @@ def orient(
         number is odd, are as they were drawn.
     """
     result = Orientation.as_drawn(len(corners))
-    direction = np.where(_forward(corners)[edges.sides], 1, -1)
+    direction = np.where(forward_sides(corners)[edges.sides], 1, -1)
     unbalanced = np.abs(np.add.reduceat(direction, edges.starts)) > edges.counts % 2
     if not unbalanced.any():
         return result
@@ -105,11 +105,11 @@ def orient(
 
 def _turned(corners: NDArray[np.integer], triangles: NDArray[np.float64]) -> Orientation:
     """`orient` for faces that all belong to parts in which some disagree."""
-    edges, forward = Edges.of(corners), _forward(corners)
+    edges, forward = Edges.of(corners), forward_sides(corners)
     first = edges.starts[edges.counts == 2]
     one, other = edges.sides[first], edges.sides[first + 1]
     patch, turn, orientable = _two_ways(len(corners), one // 3, other // 3, forward[one] == forward[other])
-    pairs = _pairs_around(edges, forward, triangles)
+    pairs = pairs_around(edges, forward, triangles)
     one, other = pairs.one // 3, pairs.other // 3
     usable = (patch[one] != patch[other]) & orientable[one] & orientable[other]
     pairs, one, other = pairs.only(usable), one[usable], other[usable]
@@ -121,7 +121,7 @@ def _turned(corners: NDArray[np.integer], triangles: NDArray[np.float64]) -> Ori
     return _as_a_whole(turn ^ turn_patch[patch], orientable, piece[patch], edges, triangles)
 
 
-def _forward(corners: NDArray[np.integer]) -> Mask:
+def forward_sides(corners: NDArray[np.integer]) -> Mask:
     """(3 F,) whether each side of the faces goes from the lower to the higher number."""
     forward: Mask = (corners < corners[:, [1, 2, 0]]).reshape(-1)
     return forward
@@ -149,22 +149,25 @@ def _two_ways(
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Pairs:
     """Sides of faces that follow each other around edges, (n,) each, with what speaks for their agreeing."""
 
     one: NDArray[np.intp]
     other: NDArray[np.intp]
     weights: NDArray[np.float64]
 
-    def only(self, chosen: Mask) -> _Pairs:
+    def only(self, chosen: Mask) -> Pairs:
         """Some of the pairs."""
-        return _Pairs(self.one[chosen], self.other[chosen], self.weights[chosen])
+        return Pairs(self.one[chosen], self.other[chosen], self.weights[chosen])
 
 
-def _pairs_around(edges: Edges, forward: Mask, triangles: NDArray[np.float64]) -> _Pairs:
-    """The pairs around edges of more than two faces, weighted by the length of the edge times the angle."""
-    sides = edges.sides[np.repeat(edges.counts > 2, edges.counts)]
-    counts = edges.counts[edges.counts > 2]
+def pairs_around(edges: Edges, forward: Mask, triangles: NDArray[np.float64], least: int = 3) -> Pairs:
+    """The pairs around edges of at least so many faces, weighted by the length of the edge times the angle.
+
+    One follows the other in a turn about the edge, from its lower vertex to the higher, by the right hand.
+    """
+    sides = edges.sides[np.repeat(edges.counts >= least, edges.counts)]
+    counts = edges.counts[edges.counts >= least]
     edge = np.repeat(np.arange(len(counts)), counts)
     face, corner = np.divmod(sides, 3)
     ahead = forward[sides].astype(np.intp)
@@ -180,7 +183,7 @@ def _pairs_around(edges: Edges, forward: Mask, triangles: NDArray[np.float64]) -
     ends = np.cumsum(counts)
     following[ends - 1] = ends - counts
     sectors = (angles[order][following] - angles[order]) % (2 * np.pi)
-    return _Pairs(sides[order], sides[order][following], lengths[order] * sectors)
+    return Pairs(sides[order], sides[order][following], lengths[order] * sectors)
 
 
 def _closedness(edges: Edges, triangles: NDArray[np.float64], patch: NDArray[np.intp]) -> NDArray[np.float64]:

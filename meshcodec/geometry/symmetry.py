@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from meshcodec.format.box import Axes
 from meshcodec.geometry.normalize import BoxTransform, filled_axes, fit_box, fit_cube
-from meshcodec.geometry.signed_distance import LARGE, unsigned_distance
+from meshcodec.geometry.signed_distance import unsigned_distance
 from meshcodec.geometry.triangles import face_areas, points_in
+from meshcodec.geometry.winding import LARGE
 
 _SAMPLES = 10_000  # points on the surface whose images are looked at
 _FLOOR_AREA = 1e-30  # added to every area, so that faces without one can be sampled too

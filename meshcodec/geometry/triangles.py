@@ -14,6 +14,7 @@ Floats: TypeAlias = NDArray[np.float64]  # of vertices, (V, 3), as a rule
 Ints: TypeAlias = NDArray[np.int64]  # of faces, (F, 3), as a rule
 MeshLike: TypeAlias = "trimesh.Trimesh | tuple[ArrayLike, ArrayLike]"  # a pair: vertices, then faces
 AnyInts = TypeVar("AnyInts", bound=np.integer)
+FLOOR_AREA = 1e-30  # that stands for none in a division
 _CHUNK = 1 << 16  # faces whose corners are looked up at once
 
 

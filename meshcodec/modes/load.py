@@ -10,10 +10,10 @@ import trimesh
 from meshcodec.config import MAX_BYTES, MAX_FACES, SAMPLES
 from meshcodec.geometry.io import load_mesh
 from meshcodec.geometry.normalize import BoxTransform
-from meshcodec.geometry.signed_distance import LARGE
 from meshcodec.geometry.sources import MeshSource, check_source
 from meshcodec.geometry.symmetry import fit_coding_box
 from meshcodec.geometry.triangles import merge_identical, mesh_arrays
+from meshcodec.geometry.winding import LARGE
 from meshcodec.metrics import Reference
 from meshcodec.runtime.clock import Clock
 

@@ -31,11 +31,10 @@ from meshcodec.geometry.sample import query_points, sample_surface
 from meshcodec.geometry.signed_distance import (
     TargetField,
     Unsigned,
-    Winding,
     classify,
     unsigned_distance,
-    winding_number,
 )
+from meshcodec.geometry.winding import Winding, winding_number
 from meshcodec.runtime.workers import in_forks
 from meshcodec.train.corpus import CorpusItem, is_validation
 

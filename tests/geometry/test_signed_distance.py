@@ -20,8 +20,8 @@ from meshcodec.geometry.signed_distance import (
     FaceKind,
     TargetField,
     classify,
-    winding_number,
 )
+from meshcodec.geometry.winding import winding_number
 
 
 def ball(subdivisions: int = 3, radius: float = 1.0) -> trimesh.Trimesh:
@@ -333,8 +333,8 @@ def test_of_many_faces_some_stand_for_others(shift: float, monkeypatch: pytest.M
     assert len(asked) == 2
     assert asked[1] < asked[0] / 4
     in_full, begun = 2 * asked[0] - asked[1], sum(asked)
-    monkeypatch.setattr("meshcodec.geometry.signed_distance.LARGE", 1000)
-    monkeypatch.setattr("meshcodec.geometry.signed_distance.CELL", 1 / 8)
+    monkeypatch.setattr("meshcodec.geometry.winding.LARGE", 1000)
+    monkeypatch.setattr("meshcodec.geometry.winding.CELL", 1 / 8)
     large = classify(vertices, faces, counting)
     assert large.even_odd == exact.even_odd
     np.testing.assert_array_equal(large.encloses, exact.encloses)
@@ -459,6 +459,6 @@ def test_a_part_that_is_there_several_times_is_open_in_all_places() -> None:
     assert not classes.encloses.any()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "meshcodec.geometry.signed_distance.ALIKE", 1.0
+            "meshcodec.geometry.open_parts.ALIKE", 1.0
         )  # as if all of them had to be open by themselves
         assert classify(np.concatenate(vertices), np.concatenate(faces)).encloses.any()

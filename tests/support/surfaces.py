@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
@@ -95,3 +97,50 @@ def klein_bottle(rows: int = 40, columns: int = 16) -> Arrays:
         np.stack([out * np.cos(u), out * np.sin(u), up], axis=1) / 3.5,
         (row % rows) * columns + column,
     )
+
+
+def quad(corners: Sequence[tuple[float, float, float]]) -> Arrays:
+    """Two triangles between four corners."""
+    return np.array(corners, dtype=np.float64), np.array([[0, 1, 2], [0, 2, 3]])
+
+
+def rooms(across: int, deep: int) -> Arrays:
+    """A block of rooms of 2 x 2 x 2, divided by walls of one face that share edges with the shell.
+
+    The shell comes first, 4 triangles for each room and 4 for each room at the outline, facing outwards.
+    """
+    floor, roof, shell, walls = list[Arrays](), list[Arrays](), list[Arrays](), list[Arrays]()
+    for x in range(0, 2 * across, 2):
+        for y in range(0, 2 * deep, 2):
+            floor.append(quad([(x, y, 0), (x, y + 2, 0), (x + 2, y + 2, 0), (x + 2, y, 0)]))
+            roof.append(quad([(x, y, 2), (x + 2, y, 2), (x + 2, y + 2, 2), (x, y + 2, 2)]))
+    for x in range(0, 2 * across + 1, 2):
+        for y in range(0, 2 * deep, 2):
+            upright = [(x, y, 0), (x, y + 2, 0), (x, y + 2, 2), (x, y, 2)]
+            (shell if x in (0, 2 * across) else walls).append(quad(upright[:: 1 if x else -1]))
+    for y in range(0, 2 * deep + 1, 2):
+        for x in range(0, 2 * across, 2):
+            upright = [(x, y, 0), (x + 2, y, 0), (x + 2, y, 2), (x, y, 2)]
+            (shell if y in (0, 2 * deep) else walls).append(quad(upright[:: -1 if y else 1]))
+    return joined(*floor, *roof, *shell, *walls)
+
+
+def ring(sides: int, height: float) -> NDArray[np.float64]:
+    """(sides, 3) points of a circle of radius 1 around z."""
+    turn = 2 * np.pi * np.arange(sides) / sides
+    return np.stack([np.cos(turn), np.sin(turn), np.full(sides, height)], axis=1)
+
+
+def pot(wall: int, lid: int, gap: float = 0.0) -> list[Arrays]:
+    """A cylinder of height 2 as three pieces that share no edge: the wall and two lids of other corners, all
+    facing outwards."""
+    here, following = np.arange(wall), (np.arange(wall) + 1) % wall
+    lower = np.stack([here, following, following + wall], axis=1)
+    upper = np.stack([here, following + wall, here + wall], axis=1)
+    side = np.concatenate([ring(wall, -1), ring(wall, 1)]), np.concatenate([lower, upper])
+    fan = np.stack([np.arange(lid), (np.arange(lid) + 1) % lid, np.full(lid, lid)], axis=1)
+    lids = [
+        (np.concatenate([ring(lid, height), [[0, 0, height]]]), fan[:, ::turn])
+        for height, turn in ((-1 - gap, -1), (1 + gap, 1))
+    ]
+    return [side, *lids]
