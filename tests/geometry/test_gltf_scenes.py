@@ -78,6 +78,15 @@ def test_without_scenes_all_nodes_count_that_are_no_child() -> None:
     assert_points(file, expected)
 
 
+def test_without_scenes_coarser_forms_of_a_node_do_not_count() -> None:
+    file = GltfFile()
+    file.mesh(file.primitive(TRIANGLE))
+    file.node(mesh=0, extensions={"MSFT_lod": {"ids": [1]}})
+    file.node(mesh=0, translation=[100, 0, 0])
+    file.tree["scenes"] = []
+    assert_points(file, [TRIANGLE])
+
+
 def test_without_nodes_each_mesh_counts_once() -> None:
     file = GltfFile()
     file.mesh(file.primitive(BRACKET, BRACKET_FACES))

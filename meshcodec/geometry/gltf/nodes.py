@@ -56,8 +56,11 @@ class Nodes:
         return found
 
     def _without_parent(self) -> list[int]:
-        children = {whole(child) for node in self._nodes for child in node.get("children") or ()}
-        return [number for number in range(len(self._nodes)) if number not in children]
+        others = {whole(child) for node in self._nodes for child in node.get("children") or ()}
+        # Coarser forms of a node, https://github.com/KhronosGroup/glTF/tree/main/extensions/2.0/Vendor/MSFT_lod
+        for node in self._nodes:
+            others.update(map(whole, ((node.get("extensions") or {}).get("MSFT_lod") or {}).get("ids") or ()))
+        return [number for number in range(len(self._nodes)) if number not in others]
 
     def _place(self, roots: list[Any], in_scene: bool) -> None:
         """Multiply transforms from the roots down, once for each node, however deep they are nested."""

@@ -20,6 +20,7 @@ _READ = (_VERTEX, b"f", b"fo")  # a position, a face, and the word for a face in
 _CURVED = b"cstype"  # stands before every free-form curve and surface of version 3
 _FREE_FORM = (_CURVED, b"surf", b"bsp", b"bzp", b"cdp")  # it and surfaces by control points, of both versions
 _CALLED = b"call"  # puts another file in its place
+_BETWEEN = (b"\0", b"\x1a")  # what old systems leave where files were joined, in front of a word
 _CONTINUED = re.compile(
     rb"(?:[\d\s+\-./eE]|nan)*\\?"
 )  # a line that goes on with the numbers of the one above
@@ -35,7 +36,7 @@ def read_obj(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
     coordinates, polygons = array("d"), Polygons(max_faces)
     count = 0
     free_form = set[bytes]()
-    text = plain_text(data)
+    text = _text(data)
     has_underscores = b"_" in text
     for number, line in _statements(text):
         words = line.split(None, 1)
@@ -69,6 +70,14 @@ def read_obj(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
         raise ValueError("no vertices and no faces")
     vertices = as_vertices(coordinates)
     return vertices, polygons.triangulated(vertices)
+
+
+def _text(data: bytes) -> bytes:
+    text = plain_text(data)
+    for sign in _BETWEEN:
+        if sign in text:
+            text = text.replace(sign, b" ")
+    return text
 
 
 def _statements(data: bytes) -> Iterator[tuple[int, bytes]]:

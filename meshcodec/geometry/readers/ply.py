@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from meshcodec.errors import BadMeshError
 from meshcodec.geometry.check import Faces, Vertices, check_faces
 from meshcodec.geometry.readers.polygons import triangulate
-from meshcodec.geometry.readers.text import CUT_SHORT, number_pieces, plain_text
+from meshcodec.geometry.readers.text import CUT_SHORT, number_pieces, plain_text, without_mark
 
 _LONGEST_HEADER = 1 << 16  # bytes of a file in which its header must end
 _EXACT = float(1 << 53)  # magnitude above which no float is exact, and no file has as many vertices
@@ -82,6 +82,7 @@ _Columns = dict[str, "NDArray[np.generic] | _Lists"]  # the columns of an elemen
 
 def read_ply(data: bytes, max_faces: int) -> tuple[Vertices, Faces]:
     """Positions and triangles of a PLY file, text or binary: of faces, and of triangle strips."""
+    data = without_mark(data)
     if data[:3].lower() != b"ply":
         data = plain_text(data)
     elements, order, start = _header(data)
@@ -129,7 +130,8 @@ def _header(data: bytes) -> tuple[list[_Element], str, int]:
         raise ValueError("it does not start with ply")
     if match is None:
         raise ValueError("its header does not end")
-    lines = head[: match.start()].decode("latin-1").splitlines()[1:]
+    # Of the signs of latin-1 that end a line for Python some are letters of other encodings.
+    lines = re.split(r"[\r\n]", head[: match.start()].decode("latin-1"))[1:]
     order: str | None = None
     elements: list[_Element] = []
     for line in sorted(lines, key=lambda line: line.split()[:1] != ["format"]):  # types need the byte order

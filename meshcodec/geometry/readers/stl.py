@@ -67,8 +67,8 @@ def _read_binary(data: bytes, max_faces: int) -> NDArray[np.float64]:
     """(F, 9) corners of the facets.
 
     Programs that write as they go leave a number of facets that is too small. Where facets fill the file to
-    its last byte they are all read; where they do not, nobody knows how many there are. What only has the
-    length of facets, such as a signature, is passed over.
+    its last byte they are all read; where they do not, nobody knows how many there are. What does not look
+    like facets, such as a signature, is passed over.
     """
     count, size = _announced(data), _FACET.itemsize
     whole, rest = divmod(len(data) - _HEAD, size)
@@ -79,11 +79,11 @@ def _read_binary(data: bytes, max_faces: int) -> NDArray[np.float64]:
     beyond = len(data) - _HEAD - size * count
     written = len(data[_HEAD + size * count :].rstrip(b"\0"))  # zeros may fill the last block of a disk
     if written and (beyond >= size or not count):
-        if rest:
-            fault = f"its header announces {count} faces, and {beyond} bytes follow them, enough for "
-            raise BadMeshError(f"{fault}{whole - count} more and a part of one", EXPORT_AGAIN)
-        more = -(-written // size)
+        more = whole - count if rest else -(-written // size)
         if not count or _go_on(np.frombuffer(data, _FACET, count + more, _HEAD), count):
+            if rest:
+                fault = f"its header announces {count} faces, and {beyond} bytes follow them, enough for "
+                raise BadMeshError(f"{fault}{whole - count} more and a part of one", EXPORT_AGAIN)
             count += more
             check_faces(count, max_faces)
     return np.frombuffer(data, _FACET, count, _HEAD)["corners"].astype(np.float64)

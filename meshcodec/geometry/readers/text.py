@@ -22,21 +22,31 @@ _LONGEST_LINE = 1 << 24
 real file is this long."""
 _NO_NUMBER = re.compile(rb"(?<!\w)(?:1\.#(?:inf|ind|qnan|snan)\d*|nan\([^()\s]*\))(?!\w)", re.IGNORECASE)
 """What C libraries write for NaN and infinity beside ``nan`` and ``inf``: ``1.#QNAN``, ``nan(ind)``."""
+_UNSEEN = (codecs.BOM_UTF8, "\N{ZERO WIDTH SPACE}".encode())
+"""Signs that no editor shows: a mark stands in front of a text, and within one where files were joined."""
 _SEEN_IN_IT = (b"1.#", b"nan(", b"NAN(", b"NaN(")  # quick to look for in a text, which seldom has any
 
 
 def plain_text(data: bytes) -> bytes:
-    """A text of one byte for each ASCII letter, without a byte order mark and without padding at its end.
+    """A text of one byte for each ASCII letter, without signs that nobody sees or padding at its end.
 
-    Editors put the mark in front of the first word, which it would hide; some programs fill the last block
+    A byte order mark would hide the word that it stands in front of; some programs fill the last block
     of a file with zeros, or end it with the Ctrl-Z of old systems. What stands for NaN becomes ``nan`` here,
     before its ``#`` is taken for a comment. Raises ValueError: it begins like UTF-16 and is none.
     """
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[len(codecs.BOM_UTF8) :]
-    elif data.startswith(UTF_16):
+    if data.startswith(UTF_16):
         data = data.decode("utf-16").encode()
+    for sign in _UNSEEN:
+        if sign in data:
+            data = data.replace(sign, b"")
     return with_nan(data.rstrip(b"\0\x1a") if data.endswith((b"\0", b"\x1a")) else data)
+
+
+def without_mark(data: bytes) -> bytes:
+    """A file without the byte order marks that it begins with."""
+    while data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8) :]
+    return data
 
 
 def with_nan(text: bytes) -> bytes:

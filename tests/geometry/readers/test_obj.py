@@ -56,6 +56,21 @@ def test_a_byte_order_mark_hides_no_vertex(before: str, encoding: str) -> None:
     assert truth_of((before + box()).encode(encoding)) == pytest.approx(TRUTH)
 
 
+@pytest.mark.parametrize(
+    "sign", ["\ufeff", "\ufeff\ufeff", "\u200b", "\0", "\x1a", "\ufeff \0"], ids=lambda sign: ascii(sign)
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_signs_that_nobody_sees_hide_no_vertex(sign: str, encoding: str) -> None:
+    """In front of a file, and between two of relative corners that were joined."""
+    whole, _, faces = box().partition("f ")
+    corners = [int(word) - 9 for word in faces.replace("f ", "").split()]
+    relative = [corners[at : at + 4] for at in range(0, len(corners), 4)]
+    one = whole + "".join("f {} {} {} {}\n".format(*quad) for quad in relative)
+    vertices, _ = read_obj((sign + one + sign + one).encode(encoding), MANY)
+    assert len(vertices) == 16
+    assert truth_of((sign + one + sign + one).encode(encoding)) == pytest.approx(np.multiply(TRUTH, 2))
+
+
 @pytest.mark.parametrize("end", [b"\0\0\0", b"\x1a", b"\n\0"])
 def test_padding_at_the_end(end: bytes) -> None:
     assert truth_of(box().encode().rstrip() + end) == pytest.approx(TRUTH)

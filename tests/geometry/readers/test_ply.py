@@ -321,6 +321,23 @@ def test_a_byte_order_mark_before_text() -> None:
         np.testing.assert_array_equal(read_ply(marked, MANY)[0], SQUARE)
 
 
+def test_a_byte_order_mark_before_a_binary_body_that_ends_in_zeros() -> None:
+    data = header("binary_little_endian", *VERTICES) + np.array(SQUARE, "<f4").tobytes()
+    last = header("binary_little_endian", *VERTICES) + np.array(SQUARE[::-1], "<f4").tobytes()
+    assert last.endswith(bytes(12))
+    for mark in (b"\xef\xbb\xbf", 2 * b"\xef\xbb\xbf"):
+        np.testing.assert_array_equal(read_ply(mark + data, MANY)[0], SQUARE)
+        np.testing.assert_array_equal(read_ply(mark + last, MANY)[0], SQUARE[::-1])
+
+
+@pytest.mark.parametrize("letter", ["\u0445", "\u00c5", "\u2028", "\x0b", "\x1c"])
+def test_a_letter_of_a_comment_ends_no_line(letter: str) -> None:
+    """Bytes of it are ends of lines in other encodings, and what follows looks like a line of the header."""
+    comment = f"comment {letter}element face 7"
+    data = header("ascii", comment, *VERTICES) + b"0 0 0 1 0 0 1 1 0 0 1 .5"
+    np.testing.assert_array_equal(read_ply(data, MANY)[0], SQUARE)
+
+
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("line", ["property float x", "property double z", "property list uchar int bones"])
 def test_a_property_that_is_named_twice_is_refused(line: str, binary: bool) -> None:

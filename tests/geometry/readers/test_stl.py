@@ -74,7 +74,7 @@ def test_a_little_behind_the_facets_is_passed_over(tail: bytes) -> None:
     [
         (0, b"x", "announces 0 faces, and 601 bytes follow them, enough for 12 more and a part of one"),
         (6, b"x" * 30, "announces 6 faces, and 330 bytes follow them, enough for 6 more and a part of one"),
-        (12, b"x" * 60, "announces 12 faces, and 60 bytes follow them, enough for 1 more and a part of one"),
+        (11, b"x" * 20, "announces 11 faces, and 70 bytes follow them, enough for 1 more and a part of one"),
         (13, b"", "cut short: its header announces 13 faces and it holds 12"),
         (900, b"x" * 60, "cut short: its header announces 900 faces and it holds 13"),
         (1001, b"", "cut short: its header announces 1001 faces and it holds 12"),
@@ -94,8 +94,10 @@ def test_counts_that_cannot_be_true_are_refused(count: int, tail: bytes, message
         *(b"made by hand, ".ljust(150) + bytes(30), struct.pack("<12fH", *[np.nan] * 12, 0)),
     ],
 )
-def test_what_only_has_the_length_of_facets_is_passed_over(tail: bytes) -> None:
-    vertices, faces = read_stl(binary(tail=tail.ljust(-(-len(tail) // 50) * 50, b"\0")), MANY)
+@pytest.mark.parametrize("more", [0, 10, 49])
+def test_what_does_not_look_like_facets_is_passed_over(tail: bytes, more: int) -> None:
+    filled = tail.ljust(-(-len(tail) // 50) * 50, b"\0")
+    vertices, faces = read_stl(binary(tail=filled + b"y" * more), MANY)
     assert len(faces) == 12
     assert area_and_volume(vertices, faces) == pytest.approx(TRUTH)
 
