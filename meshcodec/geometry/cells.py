@@ -28,33 +28,28 @@ def outer_shells(
     Parameters
     ----------
     corners : (F, 3) vertices, one for each position; no face names one twice
-    part : (F,) connected part of each face, from 0 up
+    part : (F,) connected part of each face
     triangles : (F, 3, 3) where the corners lie
 
     Returns
     -------
-    known : (parts,) those that are divided so: they have an edge of three, five ... faces, and no face has
-        the outside on both of its sides
-    shell : (F,) mask of the faces of these parts that have the outside on one side, and only there
+    divided : (F,) mask of the faces of parts that are divided so: they have an edge of three, five ... faces,
+        and no face has the outside on both of its sides
+    shell : (F,) mask of the faces of these parts that have the outside on one side
     reverse : (F,) mask of those of the shell that face inwards
     """
-    count = int(part.max()) + 1
-    shell, reverse = np.zeros((2, len(corners)), dtype=bool)
-    known = np.zeros(count, dtype=bool)
     edges = Edges.of(corners)
+    divided, shell, reverse = np.zeros((3, len(corners)), dtype=bool)
     odd = (edges.counts > 2) & (edges.counts % 2 == 1)
-    known[part[edges.sides[edges.starts[odd]] // 3]] = True
-    chosen = np.flatnonzero(known[part])
+    chosen = np.flatnonzero(np.isin(part, part[edges.sides[edges.starts[odd]] // 3]))
     if not len(chosen):
-        return known, shell, reverse
-    within, own = np.unique(part[chosen], return_inverse=True)
-    own = own.reshape(-1)
+        return divided, shell, reverse
+    own = np.unique(part[chosen], return_inverse=True)[1].reshape(-1)
     in_front, behind = _outside(corners[chosen], own, triangles[chosen])
     # A hole anywhere makes one cell of inside and outside; then the winding number knows more.
-    known[within] = np.bincount(own, in_front & behind) == 0
-    told = known[part[chosen]]
-    shell[chosen], reverse[chosen] = (in_front ^ behind) & told, behind & told
-    return known, shell, reverse
+    told = (np.bincount(own, in_front & behind) == 0)[own]
+    divided[chosen], shell[chosen], reverse[chosen] = told, told & (in_front ^ behind), told & behind
+    return divided, shell, reverse
 
 
 def _outside(

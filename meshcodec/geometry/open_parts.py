@@ -32,7 +32,7 @@ INVERTED_FACES = 400
 """Faces on which it is tried which pieces are inside out, drawn by area."""
 _TRIED_PIECES = 12  # the largest ones; each is asked for on its own
 _LEAST_AREA = 0.01  # share of the area of the mesh that a piece must have for that
-_LEAST_GAIN = 0.5  # share of the distance of w from whole numbers that turning pieces must take away
+_MOST_LEFT = 0.45  # share of the distance of w from whole numbers that turning pieces may leave
 
 
 def inverted_pieces(sides: Sides, used: Mask, open_: Mask, edges: Edges, areas: Floats) -> Mask:
@@ -40,7 +40,7 @@ def inverted_pieces(sides: Sides, used: Mask, open_: Mask, edges: Edges, areas: 
 
     Pieces that meet without sharing edges, such as a lid with other vertices than its pot, do not know how
     their neighbours are drawn. They are turned one after the other, that one first which brings most, as
-    long as that takes half of the distance from whole numbers away in the end. Sheets by themselves are as
+    long as that takes most of the distance from whole numbers away in the end. Sheets by themselves are as
     far from whole numbers however they are turned, so they stay as they are. Where any are turned, what they
     enclose together comes to lie behind them.
 
@@ -84,7 +84,7 @@ def _best_signs(each: NDArray[np.float32], rest: NDArray[np.float32]) -> Floats:
         flips = np.where(np.eye(len(each), dtype=bool), -signs, signs)
         found = [_mean_off(rest + flip @ each) for flip in flips]
         if min(found) >= best:
-            return signs if best < _LEAST_GAIN * first else drawn
+            return signs if best < _MOST_LEFT * first else drawn
         best, signs = min(found), flips[int(np.argmin(found))]
     return drawn
 

@@ -273,10 +273,12 @@ class _Pieces:
         meet = edges.starts[(edges.counts > 2) & (edges.counts % 2 == 1)]
         if len(part) > LARGE or not mixed[part[edges.sides[meet] // 3]].any():
             return np.zeros(len(part), dtype=bool), self.bordered
-        known, shell, inwards = outer_shells(positions[self.sides.faces], part, self.sides.triangles())
-        known &= mixed
-        self.sides.reverse(inwards & known[part])
-        return known[part] & ~shell, self.bordered & ~known
+        divided, shell, inwards = outer_shells(positions[self.sides.faces], part, self.sides.triangles())
+        divided &= mixed[part]
+        self.sides.reverse(inwards & divided)
+        bordered = self.bordered.copy()
+        bordered[part[divided]] = False
+        return divided & ~shell, bordered
 
 
 def _with_area(

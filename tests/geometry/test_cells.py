@@ -19,12 +19,12 @@ from meshcodec.geometry.triangles import positions_of
 def shell_of(
     vertices: NDArray[np.float64], faces: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], trimesh.Trimesh]:
-    """Which parts are divided, which faces are of a shell, and that shell turned outwards."""
+    """Which faces are of divided parts, which are of a shell, and that shell turned outwards."""
     corners = positions_of(vertices)[faces]
     part = connected_parts(corners, len(vertices))[1][corners[:, 0]]
-    known, shell, reverse = outer_shells(corners, part, vertices[faces])
+    divided, shell, reverse = outer_shells(corners, part, vertices[faces])
     outside = trimesh.Trimesh(vertices, with_reversed(faces, reverse)[shell])
-    return known[np.unique(part)], shell, outside
+    return divided, shell, outside
 
 
 def walls_of(across: int, deep: int) -> int:
@@ -41,12 +41,12 @@ def test_the_shell_of_rooms_is_what_is_seen_from_outside(across: int, deep: int,
     rng = np.random.default_rng(random.getrandbits(32))  # type: ignore[attr-defined]
     order = rng.permutation(len(faces))
     drawn = with_reversed(faces, rng.random(len(faces)) < 0.5)[order]
-    known, shell, outside = shell_of(vertices, drawn)
+    divided, shell, outside = shell_of(vertices, drawn)
     if not walls.any():  # a closed surface without any wall is not asked about
-        assert not known.any()
+        assert not divided.any()
         assert not shell.any()
         return
-    assert known.all()
+    assert divided.all()
     np.testing.assert_array_equal(shell, ~walls[order])
     assert outside.is_watertight
     assert outside.volume == pytest.approx(8 * across * deep)
@@ -66,8 +66,8 @@ def test_tetrahedra_of_a_cube_have_the_cube_as_their_shell() -> None:
 def test_a_block_with_a_hole_is_left_alone() -> None:
     """The outside comes in, and every face has it on both of its sides."""
     vertices, faces = rooms(2, 2)
-    known, shell, _ = shell_of(vertices, faces[1:])
-    assert not known.any()
+    divided, shell, _ = shell_of(vertices, faces[1:])
+    assert not divided.any()
     assert not shell.any()
 
 
@@ -77,14 +77,14 @@ def test_a_block_with_a_hole_is_left_alone() -> None:
     ids=["closed", "closed and a sheet"],
 )
 def test_parts_without_walls_are_left_alone(mesh: Arrays) -> None:
-    known, shell, _ = shell_of(*mesh)
-    assert not known.any()
+    divided, shell, _ = shell_of(*mesh)
+    assert not divided.any()
     assert not shell.any()
 
 
 def test_of_two_blocks_each_has_its_own_shell() -> None:
     first, second = rooms(2, 1), rooms(1, 3)
-    known, shell, outside = shell_of(*joined(first, (second[0] + (100, 0, 0), second[1][:, ::-1])))
-    assert known.tolist() == [True, True]
+    divided, shell, outside = shell_of(*joined(first, (second[0] + (100, 0, 0), second[1][:, ::-1])))
+    assert divided.all()
     assert (~shell).sum() == walls_of(2, 1) + walls_of(1, 3)
     assert outside.volume == pytest.approx(8 * 5)

@@ -119,6 +119,17 @@ def test_a_block_of_rooms_is_solid_but_for_its_walls(across: int, deep: int) -> 
     assert classes.kinds.tolist() == shell * [FaceKind.SOLID] + walls * [FaceKind.INTERIOR]
 
 
+def test_vertices_of_no_face_do_not_matter() -> None:
+    """Numbers of parts that have no face stand between those of the others, and behind them."""
+    vertices, faces = joined(house(), rooms(2, 2))
+    vertices[10:, 0] += 10
+    loose = np.array([[0.5, 0.5, 0.5], [11, 0.5, 0.5]])
+    apart = np.concatenate([vertices[:5], loose, vertices[5:-3], loose + 0.25, vertices[-3:]])
+    moved = faces + 2 * (faces >= 5) + 2 * (faces >= len(vertices) - 3)
+    np.testing.assert_array_equal(apart[moved], vertices[faces])
+    np.testing.assert_array_equal(classified(apart, moved).kinds, classified(vertices, faces).kinds)
+
+
 def test_a_closed_hull_with_a_bowl_in_it_keeps_the_bowl_enclosing() -> None:
     """Half a ball, of which w tells something by itself, is no floor."""
     turn, rise = np.meshgrid(np.linspace(0, 2 * np.pi, 25), np.linspace(-np.pi / 2, 1.2, 12), indexing="ij")
