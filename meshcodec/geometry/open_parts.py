@@ -79,23 +79,24 @@ def inverted_pieces(sides: Sides, used: Mask, open_: Mask, edges: Edges, areas: 
 def _best_signs(each: NDArray[np.float32], rest: NDArray[np.float32]) -> Floats:
     """(P,) signs with which (P, n) winding numbers of pieces add up with (n,) others to nearly whole ones."""
     drawn = signs = np.ones(len(each))
-    first = best = _mean_off(rest + signs @ each)
+    first = best = float(_from_whole(rest + signs @ each).mean())
     while first > MIXED:
         flips = np.where(np.eye(len(each), dtype=bool), -signs, signs)
-        found = [_mean_off(rest + flip @ each) for flip in flips]
+        found = [float(_from_whole(rest + flip @ each).mean()) for flip in flips]
         if min(found) >= best:
             return signs if best < _MOST_LEFT * first else drawn
         best, signs = min(found), flips[int(np.argmin(found))]
     return drawn
 
 
-def _mean_off(winding: NDArray[np.floating]) -> float:
-    return float(np.abs(winding - np.rint(winding)).mean())
-
-
 def off_whole(winding: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) mean distance of (2, n, tests) winding numbers from whole ones."""
-    off: NDArray[np.float32] = np.abs(winding - np.rint(winding)).mean(axis=(0, 2))
+    off: NDArray[np.float32] = _from_whole(winding).mean(axis=(0, 2))
+    return off
+
+
+def _from_whole(winding: NDArray[np.floating]) -> NDArray[np.floating]:
+    off: NDArray[np.floating] = np.abs(winding - np.rint(winding))
     return off
 
 
@@ -120,17 +121,17 @@ def distance_from_whole(
     part, bordered, areas : (F,) part of each face, (parts,) whether it may have a border, (F,)
     """
     found = off_whole(winding)
-    doubtful = bordered & (_means(part, found, areas, len(bordered)) <= OPEN)
+    doubtful = bordered & (part_means(part, found, areas, len(bordered)) <= OPEN)
     lid, closed = used & doubtful[part], used & ~bordered[part]
     if not lid.any() or not closed.any() or len(part) > LARGE:
         return found
     asked = np.flatnonzero(lid)
     hidden = is_inside(sides.beside(closed, asked), even_odd=False).all(axis=0).mean(axis=1)
-    share = _means(part[asked], hidden, areas[asked], len(bordered))
+    share = part_means(part[asked], hidden, areas[asked], len(bordered))
     within = np.flatnonzero(lid & (share > WITHIN)[part])
     if len(within):
         own = off_whole(sides.alone(within))
-        flat = _means(part[within], own, areas[within], len(bordered)) > FLAT
+        flat = part_means(part[within], own, areas[within], len(bordered)) > FLAT
         found[within] = np.where(flat[part[within]], own, found[within])
     return found
 
@@ -151,7 +152,7 @@ def open_parts(
     areas : (F,)
     """
     total = np.maximum(np.bincount(part, areas + FLOOR_AREA, len(bordered)), FLOOR_AREA)
-    is_open = bordered & (_means(part, off, areas, len(bordered)) > OPEN)
+    is_open = bordered & (part_means(part, off, areas, len(bordered)) > OPEN)
     # Many parts with as many faces and the same area are one part in several places: open in all or in none.
     counts = np.bincount(part, minlength=len(bordered))
     alike = np.stack([counts, np.rint(_PER_FOLD * np.log(total)), bordered])
@@ -163,7 +164,7 @@ def open_parts(
     return open_everywhere
 
 
-def _means(
+def part_means(
     part: NDArray[np.integer], values: NDArray[np.floating], areas: Floats, count: int
 ) -> NDArray[np.float64]:
     """(count,) means of (n,) values over the area of each part."""

@@ -35,7 +35,14 @@ from numpy.typing import NDArray
 
 from meshcodec.geometry.cells import outer_shells
 from meshcodec.geometry.components import Edges, connected_parts
-from meshcodec.geometry.open_parts import MIXED, distance_from_whole, inverted_pieces, off_whole, open_parts
+from meshcodec.geometry.open_parts import (
+    MIXED,
+    distance_from_whole,
+    inverted_pieces,
+    off_whole,
+    open_parts,
+    part_means,
+)
 from meshcodec.geometry.orientation import Orientation, orient
 from meshcodec.geometry.triangles import FLOOR_AREA, Floats, Ints, distinct_faces, face_normals, positions_of
 from meshcodec.geometry.winding import LARGE, Sides, Winding, is_inside, winding_number
@@ -181,9 +188,7 @@ def turned_faces(vertices: Floats, faces: Ints) -> Ints:
     corners = positions[turned]
     apart = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
     chosen = turned[apart].astype(np.int32)
-    normals = face_normals(vertices32, chosen)
-    doubled = np.linalg.norm(normals, axis=1)
-    normals /= np.maximum(doubled, FLOOR_AREA)[:, None]
+    normals, doubled = _unit_normals(vertices32, chosen)
     drawn = chosen.copy()
     pieces = _Pieces.turned(vertices32, chosen, normals, doubled, positions, winding_number)
     pieces.agree(doubled)
@@ -234,13 +239,10 @@ class _Pieces:
             sides.reverse(_cavity_walls(orientation, sides.winding(orientation.orientable), areas))
         return cls(sides, edges, part, edges.bordered(part, count), orientation.orientable)
 
-    def agree(self, areas: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Turn pieces that meet without sharing edges, too; returns (F,) which faces were turned."""
-        inverted = inverted_pieces(
-            self.sides, self.used, self.used & self.bordered[self.part], self.edges, areas
-        )
-        self.sides.reverse(inverted)
-        return inverted
+    def agree(self, areas: NDArray[np.float64]) -> None:
+        """Turn pieces that meet without sharing edges, too."""
+        lids = self.used & self.bordered[self.part]
+        self.sides.reverse(inverted_pieces(self.sides, self.used, lids, self.edges, areas))
 
     def enclosing(
         self, positions: NDArray[np.integer], areas: NDArray[np.float64]
@@ -268,8 +270,7 @@ class _Pieces:
         Only where w is far from whole numbers beside the faces of a part; its shell is turned outwards.
         """
         part, edges = self.part, self.edges
-        off = np.bincount(part, areas * off_whole(winding), len(self.bordered))
-        mixed = off > MIXED * np.bincount(part, areas, len(self.bordered))
+        mixed = part_means(part, off_whole(winding), areas, len(self.bordered)) > MIXED
         meet = edges.starts[(edges.counts > 2) & (edges.counts % 2 == 1)]
         if len(part) > LARGE or not mixed[part[edges.sides[meet] // 3]].any():
             return np.zeros(len(part), dtype=bool), self.bordered
@@ -290,13 +291,20 @@ def _with_area(
     -------
     faces, normals, doubled : (F', 3), (F', 3) of unit length, (F',) twice the area
     """
-    cross = face_normals(vertices, faces)
-    doubled = np.linalg.norm(cross, axis=1)
+    normals, doubled = _unit_normals(vertices, faces)
     keep = doubled > _LEAST_DOUBLED
     if not keep.any():  # slivers only: keep them all, with an arbitrary normal
         keep[:] = True
-    faces, cross, doubled = faces[keep], cross[keep], doubled[keep]
-    return faces, cross / np.maximum(doubled, FLOOR_AREA)[:, None], doubled
+    return faces[keep], normals[keep], doubled[keep]
+
+
+def _unit_normals(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(F, 3) normals of faces, of unit length, and (F,) twice the areas."""
+    cross = face_normals(vertices, faces)
+    doubled = np.linalg.norm(cross, axis=1)
+    return cross / np.maximum(doubled, FLOOR_AREA)[:, None], doubled
 
 
 def _cavity_walls(

@@ -6,10 +6,12 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import trimesh
 from numpy.typing import NDArray
 from support.prior import (
     RECIPE,
@@ -23,6 +25,7 @@ from support.tiny import TINY
 from meshcodec.geometry.sample import sample_surface
 from meshcodec.geometry.signed_distance import classify
 from meshcodec.geometry.symmetry import fit_coding_box
+from meshcodec.modes.tokens.refine import RefinementJob, RefinementResult, refine_batch
 from meshcodec.prior.sampling import ConditioningTokens, Sampling, sample
 from meshcodec.prior.weights import load_prior
 from meshcodec.registry import Registry
@@ -104,6 +107,28 @@ def test_the_command_prepares_trains_and_registers(tiny_weights: Path, tmp_path:
     assert (tmp_path / "run" / "train-000.npz").stat().st_mtime_ns == before
     generated = run("generate", "-o", tmp_path / "out", "-n", 2, "--weights", weights, "--no-sheet")
     assert generated.exit_code == 0, generated.output
+
+
+def test_the_image_of_a_mesh_is_refined_towards_the_image_of_its_field(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corners = [[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]]  # no plane mirrors it
+    trimesh.Trimesh(corners, [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]).export(tmp_path / "corner.obj")
+    given = list[RefinementJob]()
+
+    def recorded(*arguments: Any) -> list[RefinementResult]:
+        given.extend(arguments[1])
+        return refine_batch(*arguments)
+
+    monkeypatch.setattr("meshcodec.train.prior_data.refine_batch", recorded)
+    model = load_model(Registry(tiny_weights).default())
+    recipe = PriorRecipe(model=dataclasses.replace(SMALL, scales=2))
+    tokens, flipped, *_ = ShapeMaker(model, None, recipe).shape(read_corpus(tmp_path)[0])
+    assert not np.array_equal(tokens, flipped)
+    one, other = given
+    np.testing.assert_array_equal(other.pool.points, one.pool.points * np.array([-1, 1, 1], np.float32))
+    np.testing.assert_array_equal(other.pool.distances, one.pool.distances)
+    assert not torch.equal(one.latents[0], other.latents[0])
 
 
 def test_tokens_that_a_prior_learns_from_are_refined(tiny_weights: Path, tmp_path: Path) -> None:
